@@ -9,6 +9,10 @@ set -euo pipefail
 [ "${1:0:1}" = - ] && set -- postgres "$@"
 [ "${1:-}" = postgres ] || exec "$@"
 
+# A shell that is process 1 ignores signals that it has no trap for, and a stop
+# this early would have to wait for its time-out.
+trap 'exit 130' INT TERM
+
 # The server refuses to run as root.
 if [ "$(id -u)" = 0 ]; then
     mkdir -p "$PGDATA"
@@ -18,21 +22,29 @@ if [ "$(id -u)" = 0 ]; then
 fi
 
 make_cluster() {
-    local user=${POSTGRES_USER:-postgres} password=${POSTGRES_PASSWORD:-} host_auth=scram-sha-256
-    local database=${POSTGRES_DB:-$user}
+    local user=${POSTGRES_USER:-postgres} password=${POSTGRES_PASSWORD:-}
+    local database=${POSTGRES_DB:-$user} fresh=$PGDATA/.initializing
+    local host_auth=${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}
     [ -n "${POSTGRES_PASSWORD_FILE:-}" ] && password=$(<"$POSTGRES_PASSWORD_FILE")
-    host_auth=${POSTGRES_HOST_AUTH_METHOD:-$host_auth}
     if [ -z "$password" ] && [ "$host_auth" != trust ]; then
         echo "error: POSTGRES_PASSWORD is empty, and a new database needs one" >&2
         exit 1
     fi
+    # Made in a folder beside, and moved when it is whole: a start that was
+    # killed half-way leaves no cluster that looks finished.
+    if [ -e "$fresh" ]; then
+        find "$PGDATA" -mindepth 1 -delete
+    elif [ -n "$(find "$PGDATA" -mindepth 1 ! -name lost+found -print -quit)" ]; then
+        echo "error: $PGDATA is not empty, and is no PostgreSQL data directory" >&2
+        exit 1
+    fi
     # shellcheck disable=SC2086  # several options in one variable, as documented
-    initdb --username="$user" --pwfile=<(printf '%s\n' "$password") --encoding=UTF8 --locale=C.UTF-8 \
+    initdb -D "$fresh" --username="$user" --pwfile=<(printf '%s\n' "$password") --encoding=UTF8 --locale=C.UTF-8 \
         --auth-local=trust --auth-host="$host_auth" ${POSTGRES_INITDB_ARGS:-}
-    printf '\nhost all all all %s\n' "$host_auth" >>"$PGDATA/pg_hba.conf"
+    printf '\nhost all all all %s\n' "$host_auth" >>"$fresh/pg_hba.conf"
 
     # Nobody may connect from outside before the database is complete.
-    pg_ctl -D "$PGDATA" -o "-c listen_addresses=''" -w start
+    pg_ctl -D "$fresh" -o "-c listen_addresses=''" -w start
     local sql=(psql -v ON_ERROR_STOP=1 --no-psqlrc --username "$user")
     [ "$database" = postgres ] ||
         "${sql[@]}" --dbname postgres -v name="$database" <<<'CREATE DATABASE :"name";'
@@ -43,7 +55,10 @@ make_cluster() {
             *.sh) bash "$script" ;;
         esac
     done
-    pg_ctl -D "$PGDATA" -m fast -w stop
+    pg_ctl -D "$fresh" -m fast -w stop
+    find "$fresh" -mindepth 1 -maxdepth 1 ! -name PG_VERSION -exec mv -t "$PGDATA" {} +
+    mv "$fresh/PG_VERSION" "$PGDATA"
+    rmdir "$fresh"
 }
 
 if [ ! -s "$PGDATA/PG_VERSION" ]; then

@@ -1,0 +1,26 @@
+//! What `wharf` and `wharfd` say to each other: identities, frames, requests, events, manifests, failures, limits.
+//!
+//! **Invariant**: this crate does no I/O. Both ends, the tests and the fuzzers use the same types from here, and
+//! nothing that crosses the wire is defined anywhere else.
+//!
+//! The order of a conversation is described in [`message`]; the shape of a deploy in [`event`].
+
+pub mod event;
+pub mod failure;
+pub mod frame;
+pub mod id;
+pub mod limits;
+pub mod manifest;
+pub mod message;
+pub mod path;
+pub mod plan;
+pub mod release;
+pub mod spec;
+pub mod version;
+
+pub use event::{Event, EventBody, Outcome, Step};
+pub use failure::{Failure, FailureKind};
+pub use id::{AppName, BackupId, Digest, JobId, ReleaseId};
+pub use manifest::{Entry, EntryKind, Manifest};
+pub use path::RelPath;
+pub use spec::AppSpec;

@@ -1,0 +1,31 @@
+//! Every bound that both ends must agree on. Units are last in the names.
+
+/// The largest control frame (JSON). A page of a manifest must fit; see [`MANIFEST_PAGE_ENTRIES`].
+pub const CONTROL_FRAME_BYTES: u32 = 4 * 1024 * 1024;
+/// The largest bulk frame (raw bytes).
+pub const BULK_FRAME_BYTES: u32 = 256 * 1024;
+/// The largest pack that one `pack` message may announce. It is held in memory at both ends.
+pub const PACK_BYTES: u64 = 24 * 1024 * 1024;
+/// How many uncompressed bytes a client puts into one pack before it starts the next one: what a broken
+/// connection can cost at most.
+pub const PACK_TARGET_BYTES: u64 = 4 * 1024 * 1024;
+/// A file at most this long is one chunk; a longer one is cut by content.
+pub const CHUNK_MAX_BYTES: u32 = 4 * 1024 * 1024;
+/// Average length of a chunk of a large file.
+pub const CHUNK_AVERAGE_BYTES: u32 = 1024 * 1024;
+/// Shortest chunk of a large file, but for its last one.
+pub const CHUNK_MIN_BYTES: u32 = 256 * 1024;
+/// Entries in one page of a manifest.
+pub const MANIFEST_PAGE_ENTRIES: usize = 2_000;
+/// Entries in a whole manifest.
+pub const MANIFEST_ENTRIES: usize = 500_000;
+/// Chunks of one file (at the average length, a file of 64 GiB).
+pub const FILE_CHUNKS: usize = 65_536;
+/// Digests in one page of the agent's answer to an offer.
+pub const MISSING_PAGE_DIGESTS: usize = 20_000;
+/// Longest path inside a project, in bytes.
+pub const PATH_BYTES: usize = 4_096;
+/// Longest name of an app.
+pub const APP_NAME_BYTES: usize = 63;
+/// Longest line of output kept in one event; longer ones are cut and say so.
+pub const OUTPUT_LINE_BYTES: usize = 16 * 1024;

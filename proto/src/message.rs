@@ -1,0 +1,239 @@
+//! The order of a conversation.
+//!
+//! One channel is one conversation. The client opens with [`ClientMessage::Open`], which carries its hello *and* its
+//! request, so that nothing waits for a round trip; the agent answers [`ServerMessage::Hello`] first. Then, by request:
+//!
+//! - a question is answered by one [`ServerMessage::Reply`];
+//! - a **deploy** goes on with the manifest in pages, is answered by the digests that the server lacks, continues with
+//!   packs (each announced, then sent as bulk frames, then acknowledged by [`ServerMessage::Stored`]), and after
+//!   [`ClientMessage::Sent`] becomes a job: [`ServerMessage::Accepted`], then its events to the terminal one;
+//! - **rollback** and **attach** become the watching of a job at once;
+//! - **logs** are [`ServerMessage::Line`]s until [`ServerMessage::End`].
+//!
+//! Everything ends with `Reply`, `End`, a terminal event or `Failed`. Unknown fields are ignored; a request of an unknown
+//! name is answered by a failure of kind `unsupported`.
+
+use crate::{
+    AppName, AppSpec, Digest, Entry, Event, Failure, JobId, RelPath, ReleaseId,
+    plan::DeployPlan,
+    release::{AppStatus, AuditEntry, FrontEnd, JobInfo, ReleaseInfo},
+    spec::BumpRule,
+    version::Hello,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a client says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClientMessage {
+    Open {
+        hello: Hello,
+        /// Who sits at the laptop, for the audit: `name@host`. Not trusted for any decision.
+        person: String,
+        request: Request,
+    },
+    /// A page of the manifest; `last` closes it.
+    Manifest { entries: Vec<Entry>, last: bool },
+    /// A pack of `size_bytes` follows in bulk frames.
+    Pack { encoding: PackEncoding, size_bytes: u64 },
+    /// Every missing chunk was sent.
+    Sent,
+}
+
+/// What an agent says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    Hello {
+        hello: Hello,
+    },
+    /// A page of the chunks that the server lacks; `last` closes it.
+    Missing {
+        digests: Vec<Digest>,
+        last: bool,
+    },
+    /// The pack was verified, chunk by chunk, and is on disk.
+    Stored {
+        chunks: u64,
+    },
+    Accepted {
+        job: JobId,
+    },
+    Event {
+        event: Event,
+    },
+    Line {
+        service: String,
+        line: String,
+    },
+    Reply {
+        reply: Reply,
+    },
+    End,
+    Failed {
+        failure: Failure,
+    },
+}
+
+/// How the blobs of a pack are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PackEncoding {
+    /// A zip whose entries are named by the hexadecimal digest of their content.
+    Zip,
+    /// One that this build does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a client can ask. There is no request that deletes a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    Deploy(Box<DeployRequest>),
+    Rollback(RollbackRequest),
+    /// What the client must know before it chooses versions.
+    FrontEnds {
+        app: AppName,
+        rules: Vec<BumpRule>,
+    },
+    /// The events of a job, from `from_index` on, to its end.
+    Attach {
+        job: JobId,
+        from_index: u64,
+    },
+    Releases {
+        app: AppName,
+    },
+    Jobs {
+        app: Option<AppName>,
+        limit: u32,
+    },
+    Status {
+        app: Option<AppName>,
+    },
+    Logs(LogsRequest),
+    Audit {
+        app: Option<AppName>,
+        limit: u32,
+    },
+    /// A request of a newer client.
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployRequest {
+    pub spec: AppSpec,
+    pub options: JobOptions,
+    /// Build every service, whatever is unchanged.
+    #[serde(default)]
+    pub rebuild: bool,
+    /// Refresh base images and pulled images first.
+    #[serde(default)]
+    pub pull: bool,
+    /// The versions that the shipped files carry, by the rule's file, for the agent to check.
+    #[serde(default)]
+    pub versions: BTreeMap<RelPath, String>,
+    pub source: Source,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackRequest {
+    pub app: AppName,
+    /// `None`: the release that was live before this one.
+    pub to: Option<ReleaseId>,
+    pub options: JobOptions,
+}
+
+/// What jobs that change an app have in common.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobOptions {
+    /// Plan, tell, change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Volumes that containers may lose sight of, by name. The volumes themselves stay.
+    #[serde(default)]
+    pub accept_detach: Vec<String>,
+    /// Volumes that exist already and that this app may take as its own, by name.
+    #[serde(default)]
+    pub accept_volume: Vec<String>,
+    /// Copy the data directory of a stopped database where it is too broken to dump.
+    #[serde(default)]
+    pub cold_backup: bool,
+    /// How long to wait for another job of the app; 0: not at all.
+    #[serde(default)]
+    pub lock_wait_seconds: u32,
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
+/// Where a deploy comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    pub git_commit: Option<String>,
+    pub git_branch: Option<String>,
+    /// Whether the work tree had changes that were not committed.
+    #[serde(default)]
+    pub git_dirty: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogsRequest {
+    pub app: AppName,
+    /// Empty: all.
+    pub services: Vec<String>,
+    pub follow: bool,
+    /// How many lines from the end; `None`: all.
+    pub lines: Option<u32>,
+    /// As Docker takes them: a duration (`10m`) or a time.
+    pub since: Option<String>,
+    pub until: Option<String>,
+}
+
+/// The answer to a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    FrontEnds {
+        front_ends: Vec<FrontEnd>,
+    },
+    Releases {
+        releases: Vec<ReleaseInfo>,
+    },
+    Jobs {
+        jobs: Vec<JobInfo>,
+    },
+    Status {
+        apps: Vec<AppStatus>,
+    },
+    Audit {
+        entries: Vec<AuditEntry>,
+    },
+    /// The answer to a deploy or rollback with `dry_run`.
+    Plan {
+        plan: Box<DeployPlan>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_of_a_newer_client_is_unknown_and_not_an_error() {
+        let json = r#"{"type":"open","hello":{"min":1,"current":9,"software":"wharf 9"},"person":"a@b","request":{"request":"teleport","to":"moon"}}"#;
+        let message: ClientMessage = serde_json::from_str(json).unwrap();
+        assert!(matches!(message, ClientMessage::Open { request: Request::Unknown, .. }));
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored() {
+        let json = r#"{"request":"releases","app":"fitnessapp","sorted":true}"#;
+        assert_eq!(
+            serde_json::from_str::<Request>(json).unwrap(),
+            Request::Releases { app: "fitnessapp".parse().unwrap() }
+        );
+    }
+}

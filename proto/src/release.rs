@@ -1,0 +1,90 @@
+//! What an agent tells of its apps: releases, jobs, containers, the audit.
+
+use crate::{AppName, BackupId, JobId, Outcome, RelPath, ReleaseId, event::JobKind};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One release of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseInfo {
+    pub release: ReleaseId,
+    pub live: bool,
+    /// What ran before Wharf came.
+    pub adopted: bool,
+    pub created: Timestamp,
+    /// The versions of its front ends, by the file that holds them.
+    pub versions: BTreeMap<String, String>,
+    pub message: Option<String>,
+    /// Who deployed it.
+    pub by: String,
+    pub git_commit: Option<String>,
+    /// The backup that was made just before it went live.
+    pub backup: Option<BackupId>,
+}
+
+/// One job, running or over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobInfo {
+    pub job: JobId,
+    pub app: AppName,
+    pub kind: JobKind,
+    pub by: String,
+    pub started: Timestamp,
+    pub finished: Option<Timestamp>,
+    /// `None` while it runs.
+    pub outcome: Option<Outcome>,
+}
+
+/// An app and its containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppStatus {
+    pub app: AppName,
+    pub path: String,
+    pub project: String,
+    pub live: Option<ReleaseInfo>,
+    pub containers: Vec<ContainerStatus>,
+    pub last_backup: Option<Timestamp>,
+    /// The job that runs now.
+    pub job: Option<JobId>,
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerStatus {
+    pub service: String,
+    pub name: String,
+    /// Docker's word: running, exited, restarting, …
+    pub state: String,
+    /// healthy, unhealthy, starting; `None` without a health check.
+    pub health: Option<String>,
+    pub restarts: u64,
+    pub image: String,
+    pub started: Option<String>,
+}
+
+/// Who did what, when, from where, and how it ended. Entries are only ever appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    pub at: Timestamp,
+    pub app: Option<AppName>,
+    /// The key's comment and fingerprint, and the login name on the laptop.
+    pub by: String,
+    /// The address that the connection came from.
+    pub from: String,
+    /// What was asked, in the words of the command line.
+    pub action: String,
+    pub outcome: String,
+}
+
+/// What a client must know to choose the next version of a front end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrontEnd {
+    pub file: RelPath,
+    /// [`crate::Manifest::tree_digest`] of the live release over the rule's globs.
+    pub live_tree: Option<crate::Digest>,
+    /// The version in the live release.
+    pub live_version: Option<String>,
+    /// The highest version ever started on this server: never used again.
+    pub highest_version: Option<String>,
+}

@@ -1,0 +1,192 @@
+//! What a project says of itself: the part of `wharf.toml` that travels with a deploy.
+//!
+//! What protects data on the server (keys and their rights, the retention floor, where backups lie) is not here: a ship
+//! cannot change it.
+
+use crate::{AppName, RelPath};
+use serde::{Deserialize, Serialize};
+
+/// How an app is deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppSpec {
+    pub app: AppName,
+    /// The app directory on the server: absolute.
+    pub path: String,
+    pub compose: ComposeSpec,
+    #[serde(default)]
+    pub bump: Vec<BumpRule>,
+    #[serde(default)]
+    pub postgres: Vec<PostgresSpec>,
+    #[serde(default)]
+    pub migrate: Vec<MigrateSpec>,
+    #[serde(default)]
+    pub health: Vec<ProbeSpec>,
+    #[serde(default)]
+    pub verify: VerifySpec,
+    #[serde(default)]
+    pub secrets: SecretsSpec,
+    /// How many releases stay listed, and can be rolled back to, beside the live one.
+    #[serde(default = "default_keep_releases")]
+    pub keep_releases: u32,
+}
+
+fn default_keep_releases() -> u32 {
+    5
+}
+
+/// Which Compose project this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComposeSpec {
+    /// Compose files, in the order of `-f`.
+    pub files: Vec<RelPath>,
+    /// The env file, below the app directory; it lives on the server and is not shipped.
+    #[serde(default)]
+    pub env_file: Option<RelPath>,
+    #[serde(default)]
+    pub profiles: Vec<String>,
+    /// Compose's project name, where it is not the one that Compose would choose itself.
+    #[serde(default)]
+    pub project: Option<String>,
+}
+
+/// A front end whose version must rise when it changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BumpRule {
+    /// An `app.json` with `expo.version` or `version`.
+    pub file: RelPath,
+    /// Globs of the files that the front end is made of; `**` crosses folders.
+    pub when_changed: Vec<String>,
+}
+
+/// A PostgreSQL database inside the stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresSpec {
+    pub service: String,
+    /// `None`: the container's `POSTGRES_USER`, else `postgres`.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// `None`: the container's `POSTGRES_DB`, else the user's name.
+    #[serde(default)]
+    pub database: Option<String>,
+}
+
+/// A command that brings the database's schema to the new release's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MigrateSpec {
+    pub service: String,
+    pub command: Vec<String>,
+    #[serde(default = "default_migrate_timeout_seconds")]
+    pub timeout_seconds: u32,
+}
+
+fn default_migrate_timeout_seconds() -> u32 {
+    600
+}
+
+/// An HTTP request, made from the server, that a healthy release answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeSpec {
+    pub url: String,
+    #[serde(default = "default_probe_status")]
+    pub status: u16,
+    /// For one request.
+    #[serde(default = "default_probe_timeout_seconds")]
+    pub timeout_seconds: u32,
+    /// For the probe as a whole: it is asked again until then.
+    #[serde(default = "default_probe_within_seconds")]
+    pub within_seconds: u32,
+}
+
+fn default_probe_status() -> u16 {
+    200
+}
+
+fn default_probe_timeout_seconds() -> u32 {
+    5
+}
+
+fn default_probe_within_seconds() -> u32 {
+    30
+}
+
+/// How a new release proves itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifySpec {
+    /// How long `docker compose up --wait` may take.
+    #[serde(default = "default_start_timeout_seconds")]
+    pub start_timeout_seconds: u32,
+    /// How long containers must stay up and healthy, without a restart, after they first are.
+    #[serde(default = "default_stable_seconds")]
+    pub stable_seconds: u32,
+}
+
+fn default_start_timeout_seconds() -> u32 {
+    120
+}
+
+fn default_stable_seconds() -> u32 {
+    5
+}
+
+impl Default for VerifySpec {
+    fn default() -> Self {
+        Self {
+            start_timeout_seconds: default_start_timeout_seconds(),
+            stable_seconds: default_stable_seconds(),
+        }
+    }
+}
+
+/// What the env file must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretsSpec {
+    /// Keys without which a deploy is refused.
+    #[serde(default)]
+    pub required: Vec<String>,
+    /// Keys besides `DB_PASSWORD` whose values may hold letters, digits, `_` and `-` only.
+    #[serde(default)]
+    pub plain: Vec<String>,
+}
+
+impl BumpRule {
+    /// Whether `path` belongs to the front end.
+    ///
+    /// # Errors
+    /// A glob that cannot be read.
+    pub fn matcher(&self) -> Result<impl Fn(&RelPath) -> bool + use<>, globset::Error> {
+        let mut set = globset::GlobSetBuilder::new();
+        for glob in &self.when_changed {
+            set.add(globset::GlobBuilder::new(glob).literal_separator(true).build()?);
+        }
+        let set = set.build()?;
+        Ok(move |path: &RelPath| path.as_str().is_some_and(|text| set.is_match(text)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_front_end_is_what_its_globs_take() {
+        let rule = BumpRule {
+            file: "mobile/app.json".parse().unwrap(),
+            when_changed: vec!["mobile/**".into(), "*.ts".into()],
+        };
+        let matches = rule.matcher().unwrap();
+        for (path, expected) in [
+            ("mobile/src/App.tsx", true),
+            ("mobile/app.json", true),
+            ("a.ts", true),
+            ("backend/a.ts", false),
+            ("x", false),
+        ] {
+            assert_eq!(matches(&path.parse().unwrap()), expected, "{path}");
+        }
+    }
+}
