@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Debian packages: what the machine lacks, and where its packages come from.
 # Sourced after say.sh.
 #

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Makes sure that a Docker engine with Compose v2 and buildx runs.
 # Sourced after say.sh and apt.sh; `ensure_engine` is the way in.
 #
@@ -10,6 +11,7 @@
 engine_log=/var/log/dockerd.log
 engine_pidfile=/var/run/docker.pid
 engine_wait_seconds=60
+trixie_source=/etc/apt/sources.list.d/wharf-trixie.sources
 
 ensure_engine() {
     if use_working_client && engine_answers; then
@@ -21,6 +23,7 @@ ensure_engine() {
         use_working_client ||
             die "Docker's packages are installed, but no 'docker' on the path has Compose v2 and buildx"
     fi
+    refuse_without_permission
     engine_answers || start_engine
     say "Docker engine $(docker version --format '{{.Server.Version}}') runs, Compose $(docker compose version --short)"
 }
@@ -76,10 +79,20 @@ add_trixie_source() {
     # An old keyring may not know Debian 13's key yet.
     apt_install debian-archive-keyring
     printf 'Types: deb\nURIs: %s\nSuites: trixie\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' "$mirror" |
-        as_root tee /etc/apt/sources.list.d/wharf-trixie.sources >/dev/null
+        as_root tee "$trixie_source" >/dev/null
     printf 'Package: *\nPin: release n=trixie\nPin-Priority: 100\n' |
         as_root tee /etc/apt/preferences.d/wharf-trixie >/dev/null
     apt_updated=
+}
+
+# An engine that answers root and not us is no engine to install or start.
+refuse_without_permission() {
+    if [ "$(id -u)" -eq 0 ] || engine_answers; then
+        return 0
+    fi
+    if [ -S /var/run/docker.sock ] && [ ! -w /var/run/docker.sock ]; then
+        die "the Docker engine runs, but $(id -un) may not use it: sudo usermod -aG docker $(id -un), then log in again"
+    fi
 }
 
 start_engine() {
@@ -128,9 +141,8 @@ remove_stale_pidfile() {
 wait_for_engine() {
     local deadline=$((SECONDS + engine_wait_seconds))
     until engine_answers; do
+        refuse_without_permission
         if [ $SECONDS -ge $deadline ]; then
-            [ "$(id -u)" -eq 0 ] || as_root docker info >/dev/null 2>&1 &&
-                die "the engine runs, but $(id -un) may not use it: sudo usermod -aG docker $(id -un), then log in again"
             tail -n 15 "$engine_log" >&2 2>/dev/null || true
             die "the Docker engine did not answer within $engine_wait_seconds seconds (log: $engine_log)"
         fi

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts print, and how they become root. Sourced, never run.
 #
 # Progress goes to stderr, so that a script's stdout stays its result.

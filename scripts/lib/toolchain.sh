@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What building Wharf needs besides Docker. Sourced after say.sh and apt.sh.
 
 rust_minimum=1.91
@@ -6,11 +7,14 @@ rust_minimum=1.91
 ensure_build_tools() {
     local missing=()
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
-    command -v make >/dev/null || missing+=(make)
     command -v git >/dev/null || missing+=(git)
     [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
     [ ${#missing[@]} -eq 0 ] && return 0
-    apt_install_missing "${missing[@]}"
+    # Where the engine brought Debian 13's C library along, its headers must
+    # be of the same release.
+    [ -e "$trixie_source" ] && missing=(-t trixie "${missing[@]}")
+    say "installing ${missing[*]}"
+    apt_install "${missing[@]}"
 }
 
 # Distributions ship older ones than we need, so a person installs Rust; we say
@@ -23,6 +27,7 @@ ensure_rust() {
     if ! command -v cargo >/dev/null; then
         offer_rust "Wharf is built with Rust $rust_minimum or newer, and there is no cargo on this machine."
     fi
+    command -v rustc >/dev/null || offer_rust "There is a cargo on this machine, but no rustc."
     version=$(cargo --version | awk '{ print $2 }')
     if [ "$(printf '%s\n%s\n' "$rust_minimum" "$version" | sort -V | head -n 1)" != "$rust_minimum" ]; then
         offer_rust "Wharf is built with Rust $rust_minimum or newer, and this machine has $version."
