@@ -53,7 +53,8 @@ apt_install_missing() {
 }
 
 # Prints the address that this machine takes its distribution's main archive
-# from, whatever file of apt's configuration says so.
+# from, whatever file of apt's configuration says so. apt tells only of lists
+# that it has, so apt_update_once comes first.
 apt_mirror() {
     read_os
     apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |

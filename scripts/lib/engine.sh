@@ -73,6 +73,7 @@ install_engine() {
 # Priority 100 is below every package that is installed or of Debian 12's own.
 add_trixie_source() {
     local mirror
+    apt_update_once
     mirror=$(apt_mirror)
     [ -n "$mirror" ] || die "no Debian mirror in this machine's apt configuration"
     note "taking them from Debian 13 on the configured mirror, pinned at priority 100"

@@ -38,7 +38,7 @@ offer_rust() {
     cat >&2 <<TEXT
 error: $1
 
-Install it for this user with rustup, then run this command again:
+Install it for this user with rustup (which needs curl), then run this command again:
 
     curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile default
     . "\$HOME/.cargo/env"
