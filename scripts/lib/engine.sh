@@ -10,6 +10,7 @@
 
 engine_log=/var/log/dockerd.log
 engine_pidfile=/var/run/docker.pid
+containerd_pidfile=/var/run/docker/containerd/containerd.pid
 engine_wait_seconds=60
 trixie_source=/etc/apt/sources.list.d/wharf-trixie.sources
 
@@ -105,7 +106,7 @@ start_engine() {
         if engine_process >/dev/null; then
             note "a dockerd is starting already"
         else
-            remove_stale_pidfile
+            remove_stale_pidfiles
             say "starting the Docker engine in the background; its log is $engine_log"
             as_root sh -c "setsid dockerd >>$engine_log 2>&1 </dev/null &"
         fi
@@ -113,14 +114,17 @@ start_engine() {
     wait_for_engine
 }
 
-# The process id in the pid file, where it is a live dockerd; fails otherwise.
-# A zombie (killed, not yet reaped) is not one: its command line is empty.
-engine_process() {
+# live_process pidfile program: prints the process id in the file, where that
+# is a live process of that program; fails otherwise. A zombie (killed, not yet
+# reaped) is not one: its command line is empty.
+live_process() {
     local pid
-    pid=$(cat "$engine_pidfile" 2>/dev/null) || return 1
-    [ -n "$pid" ] && tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q dockerd || return 1
+    pid=$(as_root cat "$1" 2>/dev/null) || return 1
+    [ -n "$pid" ] && tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q "$2" || return 1
     echo "$pid"
 }
+
+engine_process() { live_process "$engine_pidfile" dockerd; }
 
 # One that was told to stop may still be there; a new one would refuse to start.
 wait_for_ending_engine() {
@@ -133,10 +137,17 @@ wait_for_ending_engine() {
 
 # dockerd refuses to start while *any* process bears the number in its pid
 # file, so one that was killed leaves a file that may block the next for ever.
+# The containerd that it started leaves one too, and dockerd would wait for it.
+remove_stale_pidfiles() {
+    remove_stale_pidfile "$engine_pidfile" dockerd
+    remove_stale_pidfile "$containerd_pidfile" containerd
+}
+
 remove_stale_pidfile() {
-    [ -e "$engine_pidfile" ] || return 0
-    note "removing the pid file that an engine left when it was killed"
-    as_root rm -f "$engine_pidfile"
+    as_root test -e "$1" || return 0
+    live_process "$1" "$2" >/dev/null && return 0
+    note "removing $1, which an engine left when it was killed"
+    as_root rm -f "$1"
 }
 
 wait_for_engine() {
