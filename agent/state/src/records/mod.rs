@@ -1,0 +1,15 @@
+//! The records of the database, each noun in its file: the type, and what [`crate::State`] does with it.
+
+mod app;
+mod audit;
+mod backup;
+mod column;
+mod job;
+mod release;
+mod undo;
+
+pub use app::AppRecord;
+pub use backup::BackupRecord;
+pub use job::{JobRecord, NewJob};
+pub use release::{ReleaseImage, ReleaseRecord, ServiceInputs};
+pub use undo::UndoEntry;
