@@ -1,0 +1,78 @@
+//! The commands, one file each.
+
+mod audit;
+mod deploy;
+mod down;
+mod follow;
+mod jobs;
+mod logs;
+mod pack;
+mod releases;
+mod rollback;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+use crate::context::{Context, Exit};
+use clap::Subcommand;
+use wharf_proto::Failure;
+
+/// What `wharf` does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Deploy(Box<deploy::Args>),
+    Releases(releases::Args),
+    Rollback(rollback::Args),
+    Jobs(jobs::Args),
+    Status(status::Args),
+    Logs(logs::Args),
+    Pack(pack::Args),
+    Audit(audit::Args),
+    #[command(hide = true)]
+    Down(down::Args),
+}
+
+/// Runs a command, renders its failure, and says how the process ends.
+pub async fn run(command: Command, context: &mut Context) -> Exit {
+    let ended = match command {
+        Command::Deploy(args) => deploy::run(*args, context).await,
+        Command::Releases(args) => interruptible(context, releases::run, args).await,
+        Command::Rollback(args) => rollback::run(args, context).await,
+        Command::Jobs(args) => interruptible(context, jobs::run, args).await,
+        Command::Status(args) => interruptible(context, status::run, args).await,
+        Command::Logs(args) => interruptible(context, logs::run, args).await,
+        Command::Pack(args) => interruptible(context, pack::run, args).await,
+        Command::Audit(args) => interruptible(context, audit::run, args).await,
+        Command::Down(args) => down::run(&args, context.common.verbose),
+    };
+    match ended {
+        Ok(exit) => exit,
+        Err(failure) => {
+            context.console.failure(&failure);
+            Exit(failure.exit_code())
+        }
+    }
+}
+
+/// Commands that change nothing simply end when the person asks to stop.
+async fn interruptible<A>(
+    context: &mut Context,
+    command: impl AsyncFnOnce(A, &mut Context) -> Result<Exit, Failure>,
+    args: A,
+) -> Result<Exit, Failure> {
+    let stopped = context.stopped();
+    tokio::select! {
+        ended = command(args, context) => ended,
+        () = stopped => Ok(Exit::INTERRUPTED),
+    }
+}
+
+/// The agent answered something else than what was asked.
+fn wrong_reply(expected: &str) -> Failure {
+    Failure::new(
+        wharf_proto::FailureKind::Internal,
+        format!("the server answered something else than {expected}"),
+    )
+    .hint("this is a bug of Wharf's: please report it with the versions of wharf and wharfd")
+}

@@ -1,0 +1,54 @@
+//! `wharf.toml`: finding it, laying an environment over it, checking it.
+//!
+//! **Invariants**: a key that Wharf does not know is an error, never ignored. Every error names the file and, where there
+//! is one, the line, and says what to write instead. A [`Config`] that exists has passed every check that can be made
+//! without the server.
+
+mod check;
+mod error;
+mod keys;
+mod load;
+mod overlay;
+mod raw;
+mod server;
+
+pub use error::{ConfigError, Place};
+pub use load::{FILE_NAME, find, load};
+pub use server::ServerAddress;
+
+use std::path::PathBuf;
+use wharf_proto::AppSpec;
+
+/// A project's configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder that holds `wharf.toml`: what is packed.
+    pub root: PathBuf,
+    /// The environment that was laid over the base, by `--env`.
+    pub environment: Option<String>,
+    /// What travels with a deploy.
+    pub spec: AppSpec,
+    pub server: ServerAddress,
+    /// Paths that are packed although a rule would leave them out.
+    pub include: Vec<String>,
+    /// Kept for the agent's schedule; nothing reads it yet.
+    pub backup: Option<BackupPolicy>,
+}
+
+/// `[backup]`: when backups are made and how many stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BackupPolicy {
+    /// Five fields, as cron reads them.
+    pub schedule: Option<String>,
+    pub keep: Keep,
+}
+
+/// How many backups stay, by their age.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default)]
+pub struct Keep {
+    pub hourly: u32,
+    pub daily: u32,
+    pub weekly: u32,
+    pub monthly: u32,
+}

@@ -1,0 +1,63 @@
+//! `wharf.toml` as it is written, before it is checked. Unknown keys were found before ([`super::keys`]).
+
+use super::Keep;
+use serde::Deserialize;
+use toml::Spanned;
+use wharf_proto::spec::{MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Raw {
+    pub app: Option<Spanned<String>>,
+    pub keep_releases: Option<Spanned<u32>>,
+    pub server: Option<Spanned<RawServer>>,
+    pub compose: Option<Spanned<RawCompose>>,
+    #[serde(default)]
+    pub pack: RawPack,
+    #[serde(default)]
+    pub bump: Vec<RawBump>,
+    #[serde(default)]
+    pub postgres: Vec<Spanned<PostgresSpec>>,
+    #[serde(default)]
+    pub migrate: Vec<Spanned<MigrateSpec>>,
+    #[serde(default)]
+    pub health: Vec<Spanned<ProbeSpec>>,
+    pub verify: Option<Spanned<VerifySpec>>,
+    #[serde(default)]
+    pub secrets: SecretsSpec,
+    pub backup: Option<RawBackup>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawServer {
+    pub host: Option<Spanned<String>>,
+    pub path: Option<Spanned<String>>,
+    pub identity: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawCompose {
+    pub files: Option<Spanned<Vec<Spanned<String>>>>,
+    pub env_file: Option<Spanned<String>>,
+    #[serde(default)]
+    pub profiles: Vec<String>,
+    pub project: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawPack {
+    #[serde(default)]
+    pub include: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawBump {
+    pub file: Spanned<String>,
+    pub when_changed: Spanned<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawBackup {
+    pub schedule: Option<Spanned<String>>,
+    #[serde(default)]
+    pub keep: Keep,
+}

@@ -1,0 +1,81 @@
+//! What a command is given: where it writes, where it runs, and the way to the server.
+
+use crate::{
+    cli::Common,
+    config::{self, Config, ServerAddress},
+    render::Console,
+    session::{Dial, Session, Ssh, SshOptions},
+    sys,
+};
+use std::{path::PathBuf, sync::Arc};
+use tokio::sync::watch;
+use wharf_proto::Failure;
+
+/// The exit code of the process; `docs/EXIT-CODES.md` lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl Exit {
+    pub const DONE: Self = Self(0);
+    /// The person stopped the command. What runs on the server goes on.
+    pub const INTERRUPTED: Self = Self(130);
+}
+
+/// What a command is given.
+pub struct Context {
+    pub console: Console,
+    pub common: Common,
+    /// The folder that the command was called in.
+    pub folder: PathBuf,
+    pub door: Box<dyn Door>,
+    /// Turns true when the person asks to stop.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Finds the way to a server.
+pub trait Door: Send + Sync {
+    fn dial(&self, server: &ServerAddress) -> Arc<dyn Dial>;
+}
+
+/// The way through SSH.
+pub struct SshDoor {
+    options: SshOptions,
+}
+
+impl SshDoor {
+    pub fn new(common: &Common) -> Self {
+        Self { options: SshOptions::of_process(common.accept_new_host_key, common.yes) }
+    }
+}
+
+impl Door for SshDoor {
+    fn dial(&self, server: &ServerAddress) -> Arc<dyn Dial> {
+        Arc::new(Ssh::new(server.clone(), self.options.clone()))
+    }
+}
+
+impl Context {
+    /// The configuration that holds here.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn config(&self) -> Result<Config, Failure> {
+        Ok(config::load(&self.folder, self.common.env.as_deref())?)
+    }
+
+    /// A session with the configuration's server.
+    pub fn session(&self, config: &Config) -> Session {
+        Session::new(self.door.dial(&config.server), sys::person())
+    }
+
+    /// Comes back when the person asks to stop.
+    pub fn stopped(&self) -> impl Future<Output = ()> + use<> {
+        let mut stop = self.stop.clone();
+        async move {
+            if stop.wait_for(|stop| *stop).await.is_err() {
+                // Nobody can ask any more.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}

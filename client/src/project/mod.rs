@@ -1,0 +1,10 @@
+//! The project on this laptop: its files, its front ends' versions, where its source stands.
+//!
+//! **Invariant**: nothing here writes to the project but [`versions`], which writes a version and takes it back.
+
+mod files;
+mod git;
+pub mod versions;
+
+pub use files::{Files, pack_failure, read};
+pub use git::source;

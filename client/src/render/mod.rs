@@ -1,0 +1,23 @@
+//! What people and scripts see.
+//!
+//! **Invariants**: everything here but [`Console`] and [`Progress`] is a pure function from a value to text. Data goes to
+//! stdout, everything else to stderr. The text is whole without colour, and colour is used only on a terminal without
+//! `NO_COLOR`. What a server sent is shown without its control characters.
+
+mod console;
+mod failure;
+pub mod json;
+mod plan;
+mod progress;
+mod story;
+mod table;
+mod tables;
+mod text;
+
+pub use console::{Captured, Console, Verbosity};
+pub use failure::failure;
+pub use plan::plan;
+pub use progress::Progress;
+pub use story::Story;
+pub use tables::{audit, jobs, releases, status};
+pub use text::{Style, bytes, clean, duration};

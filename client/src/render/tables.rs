@@ -1,0 +1,153 @@
+//! Releases, jobs, status and audit as tables.
+
+use super::{Style, clean, table::table};
+use wharf_proto::{
+    Outcome,
+    event::JobKind,
+    release::{AppStatus, AuditEntry, ContainerStatus, JobInfo, ReleaseInfo},
+};
+
+/// Newest first, as they come.
+pub fn releases(releases: &[ReleaseInfo], style: &Style) -> String {
+    let rows: Vec<Vec<String>> = releases.iter().map(|release| release_row(release, style)).collect();
+    table(&["RELEASE", "", "WHEN", "VERSIONS", "BY", "COMMIT", "BACKUP", "MESSAGE"], &rows, style)
+}
+
+fn release_row(release: &ReleaseInfo, style: &Style) -> Vec<String> {
+    let state = match (release.live, release.adopted) {
+        (true, _) => "live",
+        (false, true) => "adopted",
+        (false, false) => "",
+    };
+    vec![
+        release.release.to_string(),
+        state.to_owned(),
+        style.time(release.created),
+        or_dash(&versions(release)),
+        release.by.clone(),
+        or_dash(release.git_commit.as_deref().map_or("", |commit| commit.get(..8).unwrap_or(commit))),
+        or_dash(release.backup.as_ref().map_or("", |backup| backup.short())),
+        release.message.clone().unwrap_or_default(),
+    ]
+}
+
+/// One front end: its version; several: `mobile/app.json 1.0.2, …`.
+fn versions(release: &ReleaseInfo) -> String {
+    let mut all = release.versions.iter();
+    match (all.next(), release.versions.len()) {
+        (Some((_, version)), 1) => version.clone(),
+        _ => release
+            .versions
+            .iter()
+            .map(|(file, version)| format!("{file} {version}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+/// Newest first, as they come.
+pub fn jobs(jobs: &[JobInfo], style: &Style) -> String {
+    let row = |job: &JobInfo| {
+        vec![
+            job.job.to_string(),
+            job.app.to_string(),
+            job_kind(&job.kind),
+            style.time(job.started),
+            job.finished.map_or("running".into(), |finished| {
+                let seconds = finished.duration_since(job.started).as_secs();
+                super::duration(std::time::Duration::from_secs(seconds.max(0).unsigned_abs()))
+            }),
+            job.by.clone(),
+            job.outcome.as_ref().map_or(String::new(), outcome),
+        ]
+    };
+    let rows: Vec<Vec<String>> = jobs.iter().map(row).collect();
+    table(&["JOB", "APP", "WHAT", "STARTED", "TOOK", "BY", "OUTCOME"], &rows, style)
+}
+
+/// `deploy v3`, `rollback v3 to v2`.
+pub(super) fn job_kind(kind: &JobKind) -> String {
+    match kind {
+        JobKind::Deploy { release } => format!("deploy {release}"),
+        JobKind::Rollback { from, to } => format!("rollback {from} to {to}"),
+    }
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Released { release } => format!("{release} live"),
+        Outcome::Failed { failure } => format!("failed, nothing changed: {}", failure.message),
+        Outcome::PutBack { failure, .. } => format!("failed, put back: {}", failure.message),
+        Outcome::NotPutBack { failure, .. } => format!("failed, NOT put back: {}", failure.message),
+    }
+}
+
+/// Each app with its containers.
+pub fn status(apps: &[AppStatus], style: &Style) -> String {
+    let mut out = String::new();
+    for app in apps {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out += &app_status(app, style);
+    }
+    out
+}
+
+fn app_status(app: &AppStatus, style: &Style) -> String {
+    let live = match &app.live {
+        Some(live) if live.versions.is_empty() => {
+            format!("{} since {}", live.release, style.time(live.created))
+        }
+        Some(live) => format!("{} ({}) since {}", live.release, versions(live), style.time(live.created)),
+        None => "nothing is live".to_owned(),
+    };
+    let mut out = format!("{}  {}\n", style.bold(app.app.as_str()), clean(&live));
+    out += &format!("  path         {}\n", clean(&app.path));
+    out += &format!("  project      {}\n", clean(&app.project));
+    out += &format!("  last backup  {}\n", app.last_backup.map_or("none".into(), |at| style.time(at)));
+    if let Some(job) = app.job {
+        out += &format!("  running      job {job}: `wharf deploy --attach {job}` shows it\n");
+    }
+    for warning in &app.warnings {
+        out += &format!("  {} {}\n", style.yellow("warning:"), clean(warning));
+    }
+    if !app.containers.is_empty() {
+        let rows: Vec<Vec<String>> = app.containers.iter().map(container_row).collect();
+        let containers =
+            table(&["SERVICE", "STATE", "HEALTH", "RESTARTS", "IMAGE", "CONTAINER"], &rows, style);
+        out += &containers.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    }
+    out
+}
+
+fn container_row(container: &ContainerStatus) -> Vec<String> {
+    vec![
+        container.service.clone(),
+        container.state.clone(),
+        or_dash(container.health.as_deref().unwrap_or_default()),
+        container.restarts.to_string(),
+        container.image.clone(),
+        container.name.clone(),
+    ]
+}
+
+/// Oldest last, as they come.
+pub fn audit(entries: &[AuditEntry], style: &Style) -> String {
+    let row = |entry: &AuditEntry| {
+        vec![
+            style.time(entry.at),
+            entry.app.as_ref().map_or("-".into(), ToString::to_string),
+            entry.by.clone(),
+            entry.from.clone(),
+            entry.action.clone(),
+            entry.outcome.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+    table(&["WHEN", "APP", "BY", "FROM", "ACTION", "OUTCOME"], &rows, style)
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+}

@@ -1,0 +1,26 @@
+//! Conversations with an agent: opening one, asking, shipping, watching a job.
+//!
+//! **Invariants**: a conversation begins with [`Session::open`], which has both hellos said and a version agreed on before
+//! anything else is read. Every wait has a bound, but for the next event of a job and the next line of a log: there the
+//! connection's keep-alive notices when the server is gone. Nothing here prints.
+
+mod connect;
+mod error;
+mod link;
+mod rollback;
+mod ship;
+mod talk;
+mod upload;
+mod watch;
+
+#[cfg(test)]
+pub(crate) mod fake;
+
+pub use connect::{Ssh, SshOptions};
+pub use error::SessionError;
+pub use link::{Dial, Receive, Send};
+pub use rollback::rollback;
+pub use ship::{Offer, Shipped, ship};
+pub use talk::{Session, Talk};
+pub use upload::{Pack, Packs, Progress, Sent};
+pub use watch::{Backoff, Watched, watch};
