@@ -12,6 +12,8 @@
 mod archive;
 pub mod bump;
 mod error;
+#[cfg(test)]
+mod error_texts;
 mod hash;
 mod ignore_rules;
 mod include;

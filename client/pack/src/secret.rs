@@ -54,9 +54,9 @@ pub(crate) fn by_name(name: &[u8]) -> Option<Reason> {
     let name = name.to_ascii_lowercase();
     let ends = |ending: &&str| name.ends_with(ending.as_bytes());
     if name == b".env" || name.starts_with(b".env.") {
-        return (!ENV_EXAMPLES.iter().any(|e| ends(&e))).then_some(Reason::EnvFile);
+        return (!ENV_EXAMPLES.iter().any(ends)).then_some(Reason::EnvFile);
     }
-    let is_key = KEY_NAMES.iter().any(|key| key.as_bytes() == name) || KEY_ENDINGS.iter().any(|e| ends(&e));
+    let is_key = KEY_NAMES.iter().any(|key| key.as_bytes() == name) || KEY_ENDINGS.iter().any(ends);
     is_key.then_some(Reason::KeyName)
 }
 
