@@ -1,0 +1,36 @@
+//! Volumes: looking at them. There is nothing else in this crate to do with a volume.
+
+use crate::{Engine, EngineError};
+use bollard::query_parameters::ListVolumesOptions;
+use wharf_plan::facts::VolumeFacts;
+
+impl Engine {
+    /// Every volume on the engine, by name.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn volumes(&self) -> Result<Vec<VolumeFacts>, EngineError> {
+        let listed = self.call("list volumes", self.docker.list_volumes(None::<ListVolumesOptions>)).await?;
+        let mut facts: Vec<_> = listed
+            .volumes
+            .unwrap_or_default()
+            .into_iter()
+            .map(|volume| VolumeFacts { name: volume.name, labels: volume.labels.into_iter().collect() })
+            .collect();
+        facts.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(facts)
+    }
+
+    /// Where a volume's files lie on the server, where its driver keeps them in a folder; `None` when there is no such
+    /// volume. Readable by root only, as a rule.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn volume_mountpoint(&self, name: &str) -> Result<Option<std::path::PathBuf>, EngineError> {
+        match self.call(&format!("look at volume {name}"), self.docker.inspect_volume(name)).await {
+            Ok(volume) => Ok(Some(volume.mountpoint.into())),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
