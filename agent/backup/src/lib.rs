@@ -1,1 +1,48 @@
-//! placeholder
+//! Backups: a project's files and its databases' dumps, as one checked snapshot in a repository of restic's format.
+//!
+//! The agent uses two things of this crate: [`run`], which starts a child process and hands it one request, and
+//! [`child_main`], which is that child. The child alone opens the repository.
+//!
+//! **Invariants**
+//! - A snapshot is written last, and only after everything that it names was read back and checked: a failing dump, an
+//!   unreadable file, a full disk or a kill at any moment leaves no snapshot ([`gate`]).
+//! - One process works on a repository at a time, by a lock that dies with it ([`lock`]).
+//! - No secret is in an argument list, an event or an error; the key is read from a file of mode 0600 ([`key`]).
+//! - Memory is bounded: dumps and files are streamed in both directions, and there are no temporary copies.
+//! - Nothing outside this crate names rustic, so that the library can be replaced.
+
+mod backup;
+mod check;
+mod child;
+mod error;
+mod forget;
+mod gate;
+mod key;
+mod ledger;
+mod line;
+mod list;
+mod lock;
+mod manifest;
+mod parent;
+mod postgres;
+mod reader;
+mod report;
+mod repository;
+mod request;
+mod restore;
+mod source;
+mod verify;
+mod walk;
+
+pub use child::child_main;
+pub use error::BackupError;
+pub use key::{Initialized, RecoveryKey, init_repo, recovery_key, recovery_key_file};
+pub use parent::{Child, run};
+pub use report::{
+    BackupInfo, BackupReport, CheckReport, DumpOutReport, DumpReport, ForgetReport, InitReport, ListReport,
+    Phase, Progress, RestoreReport, TableRows, Update,
+};
+pub use request::{
+    BackupRequest, CheckRequest, ColdRequest, DumpOutRequest, DumpRequest, ForgetRequest, InitRequest,
+    ListRequest, ProjectTree, Request, RestoreRequest,
+};

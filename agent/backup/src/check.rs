@@ -1,0 +1,22 @@
+//! Checking a repository.
+
+use crate::repository::Store;
+use crate::verify::findings;
+use crate::{BackupError, CheckReport, CheckRequest};
+use rustic_core::CheckOptions;
+
+/// A structural check does not see a flipped bit; `read_data` does.
+pub(crate) fn check(request: &CheckRequest) -> Result<CheckReport, BackupError> {
+    let store = Store::lock(&request.repo, &request.key_file)?;
+    let repository = store.open()?;
+    let snapshots = repository.get_all_snapshots().map_err(BackupError::rustic("list its snapshots"))?;
+    let trees = snapshots.iter().map(|snapshot| snapshot.tree).collect();
+    let results = repository
+        .check_with_trees(CheckOptions::default().read_data(request.read_data), trees)
+        .map_err(BackupError::rustic("be checked"))?;
+    let errors = findings(&results, "Error");
+    if !errors.is_empty() {
+        return Err(BackupError::Damaged { repo: store.repo, findings: errors });
+    }
+    Ok(CheckReport { snapshots: snapshots.len() as u64, warnings: findings(&results, "Warn") })
+}

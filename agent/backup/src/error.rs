@@ -1,0 +1,152 @@
+//! What can go wrong with a backup.
+//!
+//! These errors cross from the child to the agent as JSON, so causes are carried as text.
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use wharf_proto::{Failure, FailureKind};
+
+/// Why there is no backup, or why one could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "error", rename_all = "snake_case")]
+pub enum BackupError {
+    #[error("the backup repository {} is in use by another backup", repo.display())]
+    RepositoryLocked { repo: PathBuf },
+    #[error("there is no backup repository at {}", repo.display())]
+    RepositoryMissing { repo: PathBuf },
+    #[error("the key of the backup repository cannot be read from {}", key_file.display())]
+    KeyMissing { key_file: PathBuf, cause: String },
+    #[error("the key file {} has mode {mode:o}: others than its owner may read it", key_file.display())]
+    KeyExposed { key_file: PathBuf, mode: u32 },
+    #[error("the Docker engine failed to {action}")]
+    Engine { action: String, cause: String },
+    #[error("dumping {label} failed: {command} {}", ended(*exit))]
+    DumpFailed { label: String, command: String, exit: Option<i64>, stderr: String },
+    #[error("the dump of {label} did not pass its check")]
+    DumpUnchecked { label: String, cause: String },
+    #[error("{path} cannot be read, so that a backup would lack it")]
+    Unreadable { path: String, cause: String },
+    #[error("there is no space left for the backup in {}", repo.display())]
+    DiskFull { repo: PathBuf },
+    #[error("the backup repository {} is damaged", repo.display())]
+    Damaged { repo: PathBuf, findings: Vec<String> },
+    #[error("the backup would have lacked {missing} of {expected} files")]
+    Incomplete { expected: u64, missing: u64 },
+    #[error("the backup repository failed to {action}")]
+    Repository { action: String, cause: String },
+    #[error("{what} is not in the backup repository")]
+    NotFound { what: String },
+    #[error("the request cannot be carried out: {what}")]
+    Invalid { what: String },
+    #[error("{} is not empty", to.display())]
+    TargetNotEmpty { to: PathBuf },
+    #[error("{} cannot be written", path.display())]
+    Target { path: PathBuf, cause: String },
+    #[error("the backup process {} cannot be started", program.display())]
+    ChildNotStarted { program: PathBuf, cause: String },
+    #[error("the backup process ended without a result: {status}")]
+    ChildDied { status: String, stderr: String },
+}
+
+fn ended(exit: Option<i64>) -> String {
+    match exit {
+        Some(code) => format!("ended with exit code {code}"),
+        None => "did not run to its end".to_owned(),
+    }
+}
+
+impl BackupError {
+    /// The error as a person is told it.
+    pub fn failure(&self) -> Failure {
+        let failure = Failure::new(self.kind(), self.to_string());
+        let failure = self.causes().into_iter().fold(failure, Failure::cause);
+        self.hints().into_iter().fold(failure, Failure::hint)
+    }
+
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::RepositoryLocked { .. } => FailureKind::Busy,
+            Self::NotFound { .. } => FailureKind::NotFound,
+            _ => FailureKind::Backup,
+        }
+    }
+
+    fn causes(&self) -> Vec<String> {
+        match self {
+            Self::KeyMissing { cause, .. }
+            | Self::Engine { cause, .. }
+            | Self::DumpUnchecked { cause, .. }
+            | Self::Unreadable { cause, .. }
+            | Self::Repository { cause, .. }
+            | Self::Target { cause, .. }
+            | Self::ChildNotStarted { cause, .. } => vec![cause.clone()],
+            Self::DumpFailed { stderr, .. } | Self::ChildDied { stderr, .. } => {
+                if stderr.is_empty() {
+                    Vec::new()
+                } else {
+                    vec![stderr.clone()]
+                }
+            }
+            Self::Damaged { findings, .. } => findings.clone(),
+            Self::RepositoryLocked { .. }
+            | Self::RepositoryMissing { .. }
+            | Self::KeyExposed { .. }
+            | Self::DiskFull { .. }
+            | Self::Incomplete { .. }
+            | Self::NotFound { .. }
+            | Self::Invalid { .. }
+            | Self::TargetNotEmpty { .. } => Vec::new(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::RepositoryLocked { .. } => "wait until the other backup has ended, then try again".to_owned(),
+            Self::RepositoryMissing { repo } => format!(
+                "if there have been backups, put the repository back at {}; move its key away to begin a new one",
+                repo.display()
+            ),
+            Self::KeyMissing { key_file, .. } => format!(
+                "put the key back at {}; without it and without the recovery key the backups cannot be opened",
+                key_file.display()
+            ),
+            Self::KeyExposed { key_file, .. } => format!("run: chmod 600 {}", key_file.display()),
+            Self::Engine { .. } => "see that Docker runs: docker info".to_owned(),
+            Self::DumpFailed { .. } => "see that the database's container runs, and that [[postgres]] in wharf.toml \
+                names its service, user and database; a database too broken to dump can be copied with --cold-backup"
+                .to_owned(),
+            Self::DumpUnchecked { .. } => {
+                "try again; if it fails again, check the server's memory and disk".to_owned()
+            }
+            Self::Unreadable { path, .. } => format!(
+                "let the agent read {path}, or move it out of the app directory"
+            ),
+            Self::DiskFull { repo } => {
+                format!("make room on the disk that holds {}: df -h", repo.display())
+            }
+            Self::Damaged { .. } => "keep the repository as it is, check the disk, and move the repository and its \
+                key away so that new backups begin in a new one"
+                .to_owned(),
+            Self::Incomplete { .. } | Self::ChildDied { .. } => {
+                "try again; if it fails again, report it with this text".to_owned()
+            }
+            Self::Repository { .. } => "see that the disk is healthy and the repository's files are there".to_owned(),
+            Self::NotFound { .. } => "list the backups: wharf backup list".to_owned(),
+            Self::Invalid { .. } => "change what the text names".to_owned(),
+            Self::TargetNotEmpty { .. } => "name a folder that is empty or does not exist".to_owned(),
+            Self::Target { .. } => "see that the disk has room and the agent may write there".to_owned(),
+            Self::ChildNotStarted { .. } => "see that the agent's program is whole, then restart it".to_owned(),
+        };
+        vec![hint]
+    }
+
+    pub(crate) fn unreadable(path: &Path, cause: &dyn std::fmt::Display) -> Self {
+        Self::Unreadable { path: path.display().to_string(), cause: cause.to_string() }
+    }
+
+    /// An error of rustic's, by what was being done.
+    pub(crate) fn rustic(action: &str) -> impl FnOnce(Box<rustic_core::RusticError>) -> Self {
+        let action = action.to_owned();
+        move |error| Self::Repository { action, cause: error.display_log() }
+    }
+}

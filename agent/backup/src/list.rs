@@ -1,0 +1,29 @@
+//! Which snapshots are there.
+
+use crate::manifest::BackupManifest;
+use crate::repository::{Store, backup_id};
+use crate::{BackupError, BackupInfo, ListReport, ListRequest};
+
+pub(crate) fn list(request: &ListRequest) -> Result<ListReport, BackupError> {
+    let store = Store::lock(&request.repo, &request.key_file)?;
+    let repository = store.open_indexed()?;
+    let mut snapshots = repository.get_all_snapshots().map_err(BackupError::rustic("list its snapshots"))?;
+    snapshots.sort_by(|a, b| a.time.cmp(&b.time));
+    let backups = snapshots
+        .into_iter()
+        .map(|snapshot| {
+            let dumps = BackupManifest::of(&repository, &snapshot).unwrap_or_default().dumps;
+            let summary = snapshot.summary.unwrap_or_default();
+            BackupInfo {
+                id: backup_id(snapshot.id.to_hex()),
+                time: snapshot.time.timestamp(),
+                host: snapshot.hostname,
+                tags: snapshot.tags.iter().cloned().collect(),
+                files: summary.total_files_processed,
+                size_bytes: summary.total_bytes_processed,
+                dumps,
+            }
+        })
+        .collect();
+    Ok(ListReport { backups })
+}

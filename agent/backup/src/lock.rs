@@ -1,0 +1,93 @@
+//! The lock on a repository: one process at a time, and it dies with its process.
+
+use crate::BackupError;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Held while a process works on a repository.
+#[derive(Debug)]
+pub(crate) struct RepositoryLock {
+    _file: Flock<File>,
+}
+
+impl RepositoryLock {
+    /// Takes the lock, without waiting.
+    pub(crate) fn take(repo: &Path) -> Result<Self, BackupError> {
+        let path = lock_path(repo);
+        let failed = |cause: &dyn std::fmt::Display| BackupError::Target {
+            path: path.clone(),
+            cause: cause.to_string(),
+        };
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| failed(&error))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => Ok(Self { _file: file }),
+            Err((_, Errno::EWOULDBLOCK)) => Err(BackupError::RepositoryLocked { repo: repo.to_owned() }),
+            Err((_, errno)) => Err(failed(&errno)),
+        }
+    }
+}
+
+/// The lock lies beside the repository, so that it can be held before there is one.
+pub(crate) fn lock_path(repo: &Path) -> PathBuf {
+    let mut path = repo.as_os_str().to_owned();
+    path.push(".lock");
+    path.into()
+}
+
+/// Removes what writes that were cut short left in the repository. Only the holder of the lock may do this.
+pub(crate) fn sweep(repo: &Path, _lock: &RepositoryLock) -> usize {
+    walkdir::WalkDir::new(repo)
+        .max_depth(3)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| {
+            entry.file_type().is_file() && entry.file_name().as_encoded_bytes().ends_with(b"-tmp-")
+        })
+        .filter(|entry| std::fs::remove_file(entry.path()).is_ok())
+        .count()
+}
+
+/// Makes the entries of a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = folder.path().join("repo");
+        let first = RepositoryLock::take(&repo).unwrap();
+        assert_eq!(
+            RepositoryLock::take(&repo).unwrap_err(),
+            BackupError::RepositoryLocked { repo: repo.clone() }
+        );
+        drop(first);
+        RepositoryLock::take(&repo).unwrap();
+    }
+
+    #[test]
+    fn the_sweep_takes_unfinished_writes_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = folder.path().join("repo");
+        std::fs::create_dir_all(repo.join("data/ab")).unwrap();
+        for name in ["data/ab/abcd", "data/ab/abce-tmp-", "config-tmp-", "config"] {
+            std::fs::write(repo.join(name), name).unwrap();
+        }
+        let lock = RepositoryLock::take(&repo).unwrap();
+        assert_eq!(sweep(&repo, &lock), 2);
+        assert!(repo.join("config").exists() && repo.join("data/ab/abcd").exists());
+    }
+}

@@ -1,0 +1,33 @@
+//! What a snapshot says of itself: `/wharf.json`, for people with nothing but restic, too.
+
+use crate::DumpReport;
+use crate::repository::Indexed;
+use rustic_core::repofile::SnapshotFile;
+use serde::{Deserialize, Serialize};
+
+pub(crate) const MANIFEST_PATH: &str = "/wharf.json";
+/// The largest manifest that is read.
+const MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct BackupManifest {
+    pub(crate) version: u32,
+    pub(crate) dumps: Vec<DumpReport>,
+}
+
+impl BackupManifest {
+    pub(crate) fn new(dumps: Vec<DumpReport>) -> Self {
+        Self { version: 1, dumps }
+    }
+
+    /// The manifest of a snapshot. One that Wharf did not write has none.
+    pub(crate) fn of(repository: &Indexed, snapshot: &SnapshotFile) -> Option<Self> {
+        let node = repository.node_from_snapshot_and_path(snapshot, MANIFEST_PATH).ok()?;
+        if node.meta.size > MANIFEST_BYTES {
+            return None;
+        }
+        let mut json = Vec::new();
+        repository.dump(&node, &mut json).ok()?;
+        serde_json::from_slice(&json).ok()
+    }
+}

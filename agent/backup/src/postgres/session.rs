@@ -1,0 +1,146 @@
+//! A transaction that holds still what is dumped.
+//!
+//! `psql` holds a `REPEATABLE READ` transaction open and exports its snapshot; `pg_dump` dumps that snapshot, and rows
+//! are counted in it, so that a restore can be compared with numbers of the very same moment.
+
+use super::connection::Database;
+use super::exec::{Program, Running};
+use crate::{BackupError, TableRows};
+use bollard::Docker;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+/// Answers are small, but for the row counts: one line a table.
+const ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+const OPEN: &str = "\
+SET statement_timeout = 0;
+SET lock_timeout = '60s';
+SET idle_in_transaction_session_timeout = 0;
+SET row_security = off;
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()
+   AND usename = current_user AND datname = current_database() \\g /dev/null
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SELECT pg_export_snapshot();
+SHOW server_version;
+SELECT rolsuper FROM pg_roles WHERE rolname = current_user;
+";
+
+/// `ONLY`, so that a row of a table that inherits is counted once; tables of extensions are dumped too, if at all, so
+/// they count.
+const COUNT: &str = "\
+SELECT format('SELECT json_build_array(%L, count(*)) FROM ONLY %I.%I', n.nspname || '.' || c.relname, n.nspname, c.relname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ ORDER BY n.nspname, c.relname \\gexec
+";
+
+/// A transaction on a database that is being dumped.
+pub(crate) struct Session {
+    database: Database,
+    running: Running,
+    unread: Vec<u8>,
+    questions: u32,
+    /// For `pg_dump --snapshot`.
+    pub(crate) snapshot: String,
+    pub(crate) server_version: String,
+    /// Whether the user may read the passwords of roles.
+    pub(crate) superuser: bool,
+}
+
+impl Session {
+    pub(crate) async fn open(docker: &Docker, database: Database) -> Result<Self, BackupError> {
+        let arguments = ["psql", "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"];
+        let program = Program {
+            container: &database.container,
+            arguments: &arguments,
+            environment: database.environment(),
+            input: true,
+        };
+        let running = program.start(docker).await.map_err(|cause| database.failed("psql", None, &cause))?;
+        let mut session = Self {
+            database,
+            running,
+            unread: Vec::new(),
+            questions: 0,
+            snapshot: String::new(),
+            server_version: String::new(),
+            superuser: false,
+        };
+        let answer = session.ask(OPEN).await?;
+        let [snapshot, version, superuser] = answer.as_slice() else {
+            return Err(session.database.failed("psql", None, "it did not answer as expected"));
+        };
+        session.snapshot.clone_from(snapshot);
+        session.server_version.clone_from(version);
+        session.superuser = superuser == "t";
+        Ok(session)
+    }
+
+    /// The rows of every table, and the end of the transaction.
+    pub(crate) async fn count(mut self) -> Result<Vec<TableRows>, BackupError> {
+        let lines = self.ask(COUNT).await?;
+        let read = |line: &String| {
+            let (table, rows) = serde_json::from_str(line).ok()?;
+            Some(TableRows { table, rows })
+        };
+        let tables: Option<Vec<TableRows>> = lines.iter().map(read).collect();
+        tables.ok_or_else(|| self.database.failed("psql", None, "row counts could not be read"))
+    }
+
+    /// Runs statements and returns the lines that they print.
+    async fn ask(&mut self, statements: &str) -> Result<Vec<String>, BackupError> {
+        self.questions += 1;
+        let end = format!("wharf-end-of-answer-{}", self.questions);
+        let script = format!("{statements}SELECT '{end}';\n");
+        let written = async {
+            self.running.input.write_all(script.as_bytes()).await?;
+            self.running.input.flush().await
+        };
+        if !matches!(timeout(super::exec::SILENCE, written).await, Ok(Ok(()))) {
+            // psql is gone; what it said is worth more than the broken pipe.
+            return Err(self.over().await);
+        }
+        let mut lines = Vec::new();
+        let mut total = 0;
+        loop {
+            while let Some(end_of_line) = self.unread.iter().position(|&b| b == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=end_of_line).collect();
+                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+                if line == end {
+                    return Ok(lines);
+                }
+                lines.push(line);
+            }
+            match self.running.next().await {
+                Ok(Some(piece)) => {
+                    total += piece.len();
+                    if total > ANSWER_BYTES {
+                        return Err(self.database.failed("psql", None, "its answer is too long"));
+                    }
+                    self.unread.extend_from_slice(&piece);
+                }
+                Ok(None) => return Err(self.over().await),
+                Err(cause) => return Err(self.database.failed("psql", None, &cause)),
+            }
+        }
+    }
+
+    /// psql has ended, which it should not have.
+    async fn over(&mut self) -> BackupError {
+        let mut said = self.unread.clone();
+        while let Ok(Some(piece)) = self.running.next().await {
+            said.extend_from_slice(&piece);
+            said.truncate(ANSWER_BYTES);
+        }
+        let exit = self.running.exit().await.unwrap_or(None);
+        let mut text = self.running.stderr.text();
+        if text.is_empty() && matches!(exit, Some(126 | 127)) {
+            // The engine reports a program that is missing on standard output.
+            text = String::from_utf8_lossy(&said).trim().to_owned();
+        }
+        self.database.failed("psql", exit, &text)
+    }
+}

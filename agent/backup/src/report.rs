@@ -1,0 +1,125 @@
+//! What the child answers.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use wharf_proto::BackupId;
+
+/// A snapshot that was written, read back and checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupReport {
+    pub id: BackupId,
+    /// Files, symlinks included, folders not; dumps too.
+    pub files: u64,
+    pub size_bytes: u64,
+    /// What the repository grew by.
+    pub added_bytes: u64,
+    pub dumps: Vec<DumpReport>,
+    pub duration_ms: u64,
+}
+
+/// One database's dump.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpReport {
+    pub label: String,
+    /// Where it is in the snapshot.
+    pub path: String,
+    pub user: String,
+    pub database: String,
+    pub size_bytes: u64,
+    /// Of the dump, as hexadecimal digits.
+    pub sha256: String,
+    pub server_version: String,
+    /// The ID of the image that the container ran.
+    pub image: String,
+    /// Rows, counted in the snapshot of the database that was dumped.
+    pub tables: Vec<TableRows>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRows {
+    /// `schema.table`
+    pub table: String,
+    pub rows: u64,
+}
+
+/// What is going on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "update", rename_all = "snake_case")]
+pub enum Update {
+    Progress(Progress),
+    /// Something that a person should know and that does not stop the backup.
+    Note {
+        text: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub phase: Phase,
+    /// In this phase.
+    pub files: u64,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Databases are dumped into the repository.
+    Dump,
+    /// The dumps are read back.
+    CheckDumps,
+    /// Project files are read.
+    Files,
+    /// What was written is read back.
+    Check,
+    Restore,
+    Prune,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitReport {
+    /// `false`: the repository was there already.
+    pub created: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListReport {
+    /// Oldest first.
+    pub backups: Vec<BackupInfo>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupInfo {
+    pub id: BackupId,
+    pub time: Timestamp,
+    pub host: String,
+    pub tags: Vec<String>,
+    pub files: u64,
+    pub size_bytes: u64,
+    pub dumps: Vec<DumpReport>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreReport {
+    pub files: u64,
+    pub size_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpOutReport {
+    pub size_bytes: u64,
+    pub sha256: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    pub snapshots: u64,
+    /// Odd, but nothing is lost: what an interrupted backup left, say.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgetReport {
+    pub removed: u64,
+    pub freed_bytes: u64,
+}

@@ -1,0 +1,83 @@
+//! Opening the repository.
+//!
+//! A handle is opened for each piece of work and never kept: it does not see what others, or earlier handles, wrote.
+
+use crate::gate::Gate;
+use crate::key::read_key;
+use crate::lock::{RepositoryLock, sweep};
+use crate::{BackupError, ledger::Ledger};
+use rustic_core::repofile::SnapshotFile;
+use rustic_core::{
+    Credentials, HexId, IndexedFullStatus, OpenStatus, Repository, RepositoryBackends, RepositoryOptions,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wharf_proto::BackupId;
+
+/// A repository that can be read and searched.
+pub(crate) type Indexed = Repository<IndexedFullStatus>;
+
+/// A repository that this process holds the lock of.
+pub(crate) struct Store {
+    pub(crate) repo: PathBuf,
+    pub(crate) gate: Gate,
+    credentials: Credentials,
+    _lock: RepositoryLock,
+}
+
+impl Store {
+    /// Locks the repository and reads its key.
+    pub(crate) fn lock(repo: &Path, key_file: &Path) -> Result<Self, BackupError> {
+        if !repo.join("config").exists() {
+            return Err(BackupError::RepositoryMissing { repo: repo.to_owned() });
+        }
+        let lock = RepositoryLock::take(repo)?;
+        let credentials = Credentials::Masterkey(read_key(key_file)?);
+        sweep(repo, &lock);
+        Ok(Self { repo: repo.to_owned(), gate: Gate::new(repo)?, credentials, _lock: lock })
+    }
+
+    /// A fresh handle.
+    pub(crate) fn open(&self) -> Result<Repository<OpenStatus>, BackupError> {
+        open(self.gate.clone(), &self.credentials)
+    }
+
+    /// A fresh handle with the index loaded.
+    pub(crate) fn open_indexed(&self) -> Result<Indexed, BackupError> {
+        self.open()?.to_indexed().map_err(BackupError::rustic("read its index"))
+    }
+
+    /// The fault that a run should be blamed on: its own, else the gate's.
+    pub(crate) fn fault(&self, ledger: &Ledger) -> Option<BackupError> {
+        self.gate.fault().or_else(|| ledger.fault())
+    }
+}
+
+pub(crate) fn open(gate: Gate, credentials: &Credentials) -> Result<Repository<OpenStatus>, BackupError> {
+    handle(gate)?.open(credentials).map_err(BackupError::rustic("open with this key"))
+}
+
+pub(crate) fn handle(gate: Gate) -> Result<Repository<()>, BackupError> {
+    let backends = RepositoryBackends::new(Arc::new(gate), None);
+    // A cache in somebody's home would only be a second copy of files that are on this disk already.
+    let options = RepositoryOptions::default().no_cache(true);
+    Repository::new(&options, &backends).map_err(BackupError::rustic("open"))
+}
+
+/// One snapshot, by its whole id or the beginning of it.
+pub(crate) fn snapshot<S: rustic_core::Open>(
+    repository: &Repository<S>,
+    id: &BackupId,
+) -> Result<SnapshotFile, BackupError> {
+    let hexadecimal = !id.0.is_empty() && id.0.bytes().all(|b| b.is_ascii_hexdigit());
+    if !hexadecimal {
+        return Err(BackupError::NotFound { what: format!("a backup {id}") });
+    }
+    repository
+        .get_snapshot_from_str(&id.0, |_| true)
+        .map_err(|_| BackupError::NotFound { what: format!("a backup {id}") })
+}
+
+pub(crate) fn backup_id(id: HexId) -> BackupId {
+    BackupId(id.as_str().to_owned())
+}

@@ -1,0 +1,147 @@
+//! What the child can be asked for.
+
+use crate::report;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::path::PathBuf;
+use wharf_proto::BackupId;
+
+/// Something that the child can be asked for, and what it answers.
+pub trait Request: Into<AnyRequest> + Send {
+    type Report: DeserializeOwned + Send;
+}
+
+/// Make one snapshot of a project, its databases and cold copies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackupRequest {
+    pub repo: PathBuf,
+    pub key_file: PathBuf,
+    pub docker_socket: PathBuf,
+    pub project: Option<ProjectTree>,
+    pub dumps: Vec<DumpRequest>,
+    pub cold: Vec<ColdRequest>,
+    pub tags: Vec<String>,
+    /// The server's name, as the snapshot will carry it.
+    pub host: String,
+    pub time: Timestamp,
+}
+
+/// A project's files; in the snapshot below `/project`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProjectTree {
+    pub root: PathBuf,
+    /// Mounted data, as absolute paths: the folder itself is kept, empty; what is in it is not the project's.
+    pub exclude: Vec<PathBuf>,
+}
+
+/// A PostgreSQL database; in the snapshot `/dumps/<label>.pgdump` and `/dumps/<label>.globals.sql`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DumpRequest {
+    /// As in `db/fitness`: words of letters, digits, `.`, `_` and `-`, joined by slashes.
+    pub label: String,
+    /// The container that the database runs in, by name or id.
+    pub container: String,
+    /// `None`: the container's `POSTGRES_USER`, else `postgres`.
+    pub user: Option<String>,
+    /// `None`: the container's `POSTGRES_DB`, else the user's name.
+    pub database: Option<String>,
+}
+
+/// A folder that is copied as it lies on the disk; in the snapshot below `/cold/<label>`. Whoever writes to it must
+/// have been stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColdRequest {
+    pub label: String,
+    pub path: PathBuf,
+}
+
+/// Make the repository and its key, where there is none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InitRequest {
+    pub repo: PathBuf,
+    pub key_file: PathBuf,
+}
+
+/// What snapshots are there?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ListRequest {
+    pub repo: PathBuf,
+    pub key_file: PathBuf,
+}
+
+/// Write the files below a path of a snapshot to an empty folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RestoreRequest {
+    pub repo: PathBuf,
+    pub key_file: PathBuf,
+    pub snapshot: BackupId,
+    /// As in `/project`; `/` for all.
+    pub path: String,
+    pub to: PathBuf,
+}
+
+/// Write one file of a snapshot, a dump say, to a new file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DumpOutRequest {
+    pub repo: PathBuf,
+    pub key_file: PathBuf,
+    pub snapshot: BackupId,
+    /// As in `/dumps/db/fitness.pgdump`.
+    pub path: String,
+    pub to: PathBuf,
+}
+
+/// Is the repository whole?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckRequest {
+    pub repo: PathBuf,
+    pub key_file: PathBuf,
+    /// Read and hash every pack; without it only structure and sizes are looked at.
+    pub read_data: bool,
+}
+
+/// Drop snapshots, and then what only they needed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForgetRequest {
+    pub repo: PathBuf,
+    pub key_file: PathBuf,
+    pub ids: Vec<BackupId>,
+    /// Whether to free the space now.
+    pub prune: bool,
+}
+
+/// Any request, as it travels to the child.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum AnyRequest {
+    Init(InitRequest),
+    Backup(BackupRequest),
+    List(ListRequest),
+    Restore(RestoreRequest),
+    DumpOut(DumpOutRequest),
+    Check(CheckRequest),
+    Forget(ForgetRequest),
+}
+
+macro_rules! requests {
+    ($($variant:ident($request:ident) -> $report:ident),* $(,)?) => {$(
+        impl From<$request> for AnyRequest {
+            fn from(request: $request) -> Self {
+                Self::$variant(request)
+            }
+        }
+        impl Request for $request {
+            type Report = report::$report;
+        }
+    )*};
+}
+
+requests! {
+    Init(InitRequest) -> InitReport,
+    Backup(BackupRequest) -> BackupReport,
+    List(ListRequest) -> ListReport,
+    Restore(RestoreRequest) -> RestoreReport,
+    DumpOut(DumpOutRequest) -> DumpOutReport,
+    Check(CheckRequest) -> CheckReport,
+    Forget(ForgetRequest) -> ForgetReport,
+}

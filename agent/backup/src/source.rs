@@ -1,0 +1,185 @@
+//! What a snapshot is made of: entries in the order of the tree, each with a way to read it.
+//!
+//! **Invariant**: an entry that cannot be had is a fault of the [`Ledger`], never silently absent. rustic logs and
+//! ignores errors of its sources.
+
+use crate::BackupError;
+use crate::ledger::Ledger;
+use crate::reader::{BytesReader, FileReader, Source, StoredReader, StreamReader};
+use jiff::Timestamp;
+use rustic_core::repofile::{Metadata, Node, NodeType};
+use rustic_core::{ErrorKind, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One entry of a snapshot.
+pub(crate) struct Entry {
+    /// Its path in the snapshot: absolute.
+    pub(crate) path: PathBuf,
+    pub(crate) node: Node,
+    /// For files.
+    pub(crate) open: Option<Opener>,
+}
+
+impl Entry {
+    /// A file that is no file on the disk.
+    pub(crate) fn made(
+        path: &str,
+        size_bytes: u64,
+        time: Timestamp,
+        open: Opener,
+    ) -> Result<Self, BackupError> {
+        let path = PathBuf::from(path);
+        let name = path
+            .file_name()
+            .ok_or_else(|| BackupError::Invalid { what: format!("{} names no file", path.display()) })?;
+        let metadata = Metadata {
+            mode: Some(0o600),
+            mtime: Some(time),
+            ctime: Some(time),
+            size: size_bytes,
+            links: 1,
+            ..Metadata::default()
+        };
+        let node = Node::new_node(name, NodeType::File, metadata);
+        Ok(Self { path, node, open: Some(open) })
+    }
+}
+
+/// How a file's content is had. Nothing is opened or started before rustic asks.
+pub(crate) enum Opener {
+    File { path: PathBuf, size_bytes: u64, mtime: Option<Timestamp>, ledger: Arc<Ledger> },
+    Bytes(bytes::Bytes),
+    Stream { start: Box<dyn FnOnce() -> StreamReader + Send>, ledger: Arc<Ledger> },
+    Stored { open: Box<dyn FnOnce() -> Result<StoredReader, BackupError> + Send>, ledger: Arc<Ledger> },
+}
+
+impl ReadSourceOpen for Opener {
+    type Reader = Source;
+
+    fn open(self) -> RusticResult<Source> {
+        match self {
+            Self::File { path, size_bytes, mtime, ledger } => {
+                match FileReader::open(&path, size_bytes, mtime, Arc::clone(&ledger)) {
+                    Ok(Some(reader)) => {
+                        ledger.opened();
+                        Ok(Source::File(reader))
+                    }
+                    Ok(None) => {
+                        ledger.vanished();
+                        ledger.note(format!("{} went away while it was backed up", path.display()));
+                        Err(refused("the file went away"))
+                    }
+                    Err(fault) => {
+                        ledger.fail(fault);
+                        Err(refused("the file cannot be read"))
+                    }
+                }
+            }
+            Self::Bytes(content) => Ok(Source::Bytes(BytesReader::new(content))),
+            Self::Stream { start, ledger } => {
+                ledger.opened();
+                Ok(Source::Stream(start()))
+            }
+            Self::Stored { open, ledger } => open().map(Source::Stored).map_err(|fault| {
+                ledger.fail(fault);
+                refused("the dump cannot be read back")
+            }),
+        }
+    }
+}
+
+fn refused(text: &str) -> Box<RusticError> {
+    RusticError::new(ErrorKind::InputOutput, text)
+}
+
+type Entries = Box<dyn Iterator<Item = Entry> + Send>;
+
+/// Entries as rustic takes them; they can be taken once.
+pub(crate) struct SnapshotSource {
+    entries: Mutex<Option<Entries>>,
+    ledger: Arc<Ledger>,
+}
+
+impl SnapshotSource {
+    /// `entries` must come in the order of the tree: folders before what is in them, names rising byte by byte.
+    pub(crate) fn new(entries: impl Iterator<Item = Entry> + Send + 'static, ledger: Arc<Ledger>) -> Self {
+        Self { entries: Mutex::new(Some(Box::new(entries))), ledger }
+    }
+}
+
+impl ReadSource for SnapshotSource {
+    type Open = Opener;
+    type Iter = Box<dyn Iterator<Item = RusticResult<ReadSourceEntry<Opener>>> + Send>;
+
+    fn size(&self) -> RusticResult<Option<u64>> {
+        Ok(None)
+    }
+
+    fn entries(&self) -> Self::Iter {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ledger = Arc::clone(&self.ledger);
+        let entries = entries.into_iter().flatten();
+        Box::new(
+            // After a fault the rest would be read for nothing.
+            entries
+                .take_while({
+                    let ledger = Arc::clone(&ledger);
+                    move |_| ledger.fault().is_none()
+                })
+                .map(move |Entry { path, node, open }| {
+                    if !node.is_dir() {
+                        ledger.offered();
+                    }
+                    Ok(ReadSourceEntry { path, node, open })
+                }),
+        )
+    }
+}
+
+/// Checks a label, since it becomes a path in the snapshot.
+pub(crate) fn check_label(label: &str) -> Result<(), BackupError> {
+    let word = |word: &str| {
+        !word.is_empty()
+            && !word.starts_with('.')
+            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    if label.len() <= 200 && label.split('/').all(word) {
+        return Ok(());
+    }
+    Err(BackupError::Invalid {
+        what: format!("{label:?} is no label: words of letters, digits, '.', '_' and '-', joined by slashes"),
+    })
+}
+
+/// Sorts entries into the order of the tree.
+pub(crate) fn sort(entries: &mut [Entry]) {
+    entries.sort_by(|a, b| order(&a.path, &b.path));
+}
+
+/// Component by component: `a/b` before `a.b`, though `.` is less than `/`.
+fn order(a: &Path, b: &Path) -> std::cmp::Ordering {
+    a.components().cmp(b.components())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_stay_below_their_folder() {
+        for good in ["db", "db/fitness", "a.b-c_d/2"] {
+            check_label(good).unwrap();
+        }
+        for bad in ["", "/", "/db", "db/", "a//b", "..", "a/../b", ".hidden", "a b", "ä", &"a".repeat(201)] {
+            assert!(check_label(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_order_is_the_trees() {
+        let mut paths = ["/dumps/db.sql", "/dumps/db/x", "/dumps/db-a", "/dumps/db/a"].map(PathBuf::from);
+        paths.sort_by(|a, b| order(a, b));
+        assert_eq!(paths, ["/dumps/db/a", "/dumps/db/x", "/dumps/db-a", "/dumps/db.sql"].map(PathBuf::from));
+    }
+}
