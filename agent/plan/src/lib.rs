@@ -2,4 +2,21 @@
 //!
 //! **Invariant**: nothing here does I/O. Facts come in, plans and refusals go out, and every rule can be tested by table.
 
+pub mod bump;
+pub mod data;
+pub mod dockerfile;
+pub mod dockerignore;
 pub mod facts;
+pub mod inputs;
+pub mod keyed;
+pub mod model;
+pub mod overlay;
+pub mod refusal;
+pub mod rights;
+pub mod secrets;
+pub mod services;
+pub mod stack;
+
+pub use keyed::InputKey;
+pub use model::Model;
+pub use refusal::Refusal;
