@@ -59,7 +59,7 @@ impl PackError {
     /// What to do about it: an instruction.
     pub fn hint(&self) -> String {
         match self {
-            Self::Root { .. } => "run wharf in the project's folder, or name it with --project".into(),
+            Self::Root { .. } => "run wharf in the project's folder".into(),
             Self::Read { path, .. } => {
                 format!("make {path} readable for you, or leave it out with a line in .wharfignore")
             }

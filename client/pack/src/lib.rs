@@ -14,6 +14,8 @@ pub mod bump;
 mod error;
 #[cfg(test)]
 mod error_texts;
+mod found;
+mod fullest;
 mod hash;
 mod ignore_rules;
 mod include;
@@ -27,8 +29,9 @@ mod walk;
 
 pub use archive::archive;
 pub use error::PackError;
+pub use found::{Found, FoundKind, Walk, Warning};
 pub use hash::{Hashed, hash, hash_with};
 pub use include::PackRules;
 pub use pack::{Pack, packs};
 pub use secret::{LeftOut, Reason};
-pub use walk::{Found, FoundKind, Walk, Warning, walk};
+pub use walk::walk;

@@ -2,6 +2,7 @@
 //!
 //! **Invariant**: nothing here shows a file's content; only its path and the rule that took it leave this module.
 
+use memchr::memmem;
 use std::fmt;
 use wharf_proto::RelPath;
 
@@ -46,6 +47,7 @@ pub(crate) const SNIFF_HEAD_BYTES: usize = 16 * 1024;
 
 /// Names of env files that are meant to be shown.
 const ENV_EXAMPLES: [&str; 4] = [".example", ".sample", ".template", ".dist"];
+const PUTTY: &[u8] = b"PuTTY-User-Key-File-";
 const KEY_NAMES: [&str; 6] = ["id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk"];
 const KEY_ENDINGS: [&str; 8] = [".pem", ".key", ".p12", ".pfx", ".ppk", ".p8", ".jks", ".keystore"];
 
@@ -63,9 +65,13 @@ pub(crate) fn by_name(name: &[u8]) -> Option<Reason> {
 /// Whether the head of a small file begins a private key on a line of its own. Code that mentions such a line in a
 /// string or comment does not.
 pub(crate) fn holds_private_key(head: &[u8]) -> bool {
+    // Nearly every file ends here, and quickly.
+    if memmem::find(head, b"PRIVATE KEY").is_none() && memmem::find(head, PUTTY).is_none() {
+        return false;
+    }
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     head.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).any(|line| {
-        line.starts_with(b"PuTTY-User-Key-File-")
+        line.starts_with(PUTTY)
             || (line.starts_with(b"-----BEGIN ")
                 && (line.ends_with(b"PRIVATE KEY-----") || line.ends_with(b"PRIVATE KEY BLOCK-----")))
     })

@@ -3,87 +3,16 @@
 //! **Invariants**: symbolic links are never followed; `.git` and Wharf's own state are never entered; the result is
 //! sorted and does not depend on the order in which the file system lists names.
 
+use crate::fullest::fullest_folder;
 use crate::ignore_rules::IgnoreRules;
 use crate::include::Includes;
-use crate::{LeftOut, PackError, PackRules, Reason, link, parallel, secret, sys};
-use std::fmt;
+use crate::{
+    Found, FoundKind, LeftOut, PackError, PackRules, Reason, Walk, Warning, link, parallel, secret, sys,
+};
 use std::fs::{self, DirEntry, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use wharf_proto::{RelPath, limits, manifest::LinkTarget};
-
-/// What is shipped of a project, and what a person should know of the rest.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Walk {
-    /// Sorted by path.
-    pub entries: Vec<Found>,
-    /// Secrets that no ignore rule takes, which are not shipped all the same.
-    pub left_out: Vec<LeftOut>,
-    pub warnings: Vec<Warning>,
-}
-
-/// One path that is shipped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    pub path: RelPath,
-    pub kind: FoundKind,
-}
-
-/// What stands at a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FoundKind {
-    /// `size_bytes` is for progress: what counts is what is read later.
-    File {
-        mode: u32,
-        size_bytes: u64,
-    },
-    Symlink {
-        target: LinkTarget,
-    },
-    /// An empty folder.
-    Folder {
-        mode: u32,
-    },
-}
-
-/// Something that is shipped, or not, in a way that may surprise.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Warning {
-    /// The link is shipped as it is, but what it leads to is not in the project.
-    LinkLeadsOut { path: RelPath, target: String },
-    /// A socket, FIFO or device; not shipped.
-    NotAFile { path: RelPath, what: &'static str },
-    /// A pattern of [`PackRules::include`] named no file.
-    IncludesNothing { pattern: String },
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LinkLeadsOut { path, target } => {
-                write!(
-                    f,
-                    "the link {path} leads out of the project, to {target}: the server may have nothing there"
-                )
-            }
-            Self::NotAFile { path, what } => write!(f, "{path} is a {what} and is not shipped"),
-            Self::IncludesNothing { pattern } => {
-                write!(f, "{pattern:?} under `include` in wharf.toml names no file of this project")
-            }
-        }
-    }
-}
-
-impl Walk {
-    /// The sum of the files' sizes.
-    pub fn size_bytes(&self) -> u64 {
-        let size = |found: &Found| match found.kind {
-            FoundKind::File { size_bytes, .. } => size_bytes,
-            FoundKind::Symlink { .. } | FoundKind::Folder { .. } => 0,
-        };
-        self.entries.iter().map(size).sum()
-    }
-}
 
 /// Lists what is shipped of the project at `root`.
 ///
@@ -91,11 +20,12 @@ impl Walk {
 /// A folder, small file or rule file that cannot be read, a rule or include that cannot be understood, or more than
 /// [`limits`] allow.
 pub fn walk(root: &Path, rules: &PackRules) -> Result<Walk, PackError> {
+    let modes = sys::Modes::read(root)?;
     let root = fs::canonicalize(root)
         .and_then(|real| fs::read_dir(&real).map(|_| real))
         .map_err(|source| PackError::Root { path: root.to_owned(), source })?;
     let mut walker = Walker {
-        modes: sys::Modes::read(&root)?,
+        modes,
         includes: Includes::new(rules)?,
         found: Walk::default(),
         to_sniff: Vec::new(),
@@ -291,43 +221,9 @@ fn sniff(root: &Path, path: &RelPath, head: &mut Vec<u8>) -> Result<bool, PackEr
     Ok(secret::holds_private_key(head))
 }
 
-/// The deepest folder that still holds at least half of `paths`, and how many it holds.
-fn fullest_folder(paths: &[&RelPath]) -> (String, usize) {
-    let mut fullest = (String::from("the project's root"), paths.len());
-    let mut prefix: Vec<u8> = Vec::new();
-    loop {
-        let mut counts = std::collections::BTreeMap::<&[u8], usize>::new();
-        for path in paths {
-            if let Some(rest) = path.as_bytes().strip_prefix(prefix.as_slice())
-                && let Some(end) = rest.iter().position(|b| *b == b'/')
-            {
-                *counts.entry(rest.get(..end).unwrap_or_default()).or_default() += 1;
-            }
-        }
-        let Some((name, count)) = counts.into_iter().max_by_key(|(_, count)| *count) else { return fullest };
-        if count * 2 < paths.len() {
-            return fullest;
-        }
-        prefix.extend_from_slice(name);
-        fullest = (String::from_utf8_lossy(&prefix).into_owned(), count);
-        prefix.push(b'/');
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_fullest_folder_is_named() {
-        let paths: Vec<RelPath> =
-            ["a/1", "web/node_modules/x/1", "web/node_modules/y/1", "web/node_modules/z/1", "web/src/1"]
-                .iter()
-                .map(|p| p.parse().unwrap())
-                .collect();
-        assert_eq!(fullest_folder(&paths.iter().collect::<Vec<_>>()), ("web/node_modules".into(), 3));
-        assert_eq!(fullest_folder(&paths[..1].iter().collect::<Vec<_>>()), ("a".into(), 1));
-    }
 
     #[test]
     fn state_is_never_shipped_but_rules_are() {

@@ -78,4 +78,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(read(folder.path()).is_err());
     }
+
+    #[test]
+    fn the_real_git_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("bin")).unwrap();
+        std::fs::write(folder.path().join("bin/run me.sh"), "").unwrap();
+        std::fs::write(folder.path().join("a"), "").unwrap();
+        for args in [&["init", "-q"][..], &["add", "."], &["update-index", "--chmod=+x", "bin/run me.sh"]] {
+            let status = Command::new("git").args(args).current_dir(folder.path()).status().unwrap();
+            assert!(status.success());
+        }
+        let modes = read(folder.path()).unwrap();
+        assert_eq!(modes.get(&"bin/run me.sh".parse().unwrap()), Some(&0o755));
+        assert_eq!(modes.get(&"a".parse().unwrap()), Some(&0o644));
+        let below = read(&folder.path().join("bin")).unwrap();
+        assert_eq!(below.get(&"run me.sh".parse().unwrap()), Some(&0o755));
+    }
 }

@@ -21,10 +21,12 @@ pub(crate) struct Modes(HashMap<RelPath, u32>);
 
 impl Modes {
     pub(crate) fn read(root: &Path) -> Result<Self, PackError> {
+        let root =
+            std::path::absolute(root).map_err(|source| PackError::Root { path: root.to_owned(), source })?;
         if !root.ancestors().any(|folder| folder.join(".git").exists()) {
             return Ok(Self(HashMap::new()));
         }
-        git_index::read(root).map(Self).map_err(|source| PackError::Git { source })
+        git_index::read(&root).map(Self).map_err(|source| PackError::Git { source })
     }
 
     pub(crate) fn of(&self, path: &RelPath, meta: &Metadata) -> u32 {
