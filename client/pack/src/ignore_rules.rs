@@ -143,6 +143,8 @@ impl RuleFile {
             Ok(meta) if meta.is_file() => meta.len(),
             Ok(_) => return Ok(None),
             Err(error) if is_absent(&error) => return Ok(None),
+            // The folder itself cannot be searched; whoever looks into it next says so, and names it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
         if size_bytes > RULES_BYTES {

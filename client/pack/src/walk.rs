@@ -145,7 +145,7 @@ impl Walker {
         if meta.is_symlink() {
             let target = fs::read_link(path.below(&self.root))
                 .map_err(|source| PackError::Read { path: path.clone(), source })?;
-            let target = sys::name_bytes(target.as_os_str()).unwrap_or_default();
+            let target = sys::link_bytes(&target);
             if link::leads_out(&path, &target) {
                 let target = String::from_utf8_lossy(&target).into_owned();
                 self.found.warnings.push(Warning::LinkLeadsOut { path: path.clone(), target });

@@ -8,6 +8,6 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub(crate) use unix::{Modes, Stamp, keep_owner, kind_name, name_bytes, path_of, sync_folder};
+pub(crate) use unix::{Modes, Stamp, keep_owner, kind_name, link_bytes, name_bytes, path_of, sync_folder};
 #[cfg(windows)]
-pub(crate) use windows::{Modes, Stamp, keep_owner, kind_name, name_bytes, path_of, sync_folder};
+pub(crate) use windows::{Modes, Stamp, keep_owner, kind_name, link_bytes, name_bytes, path_of, sync_folder};

@@ -50,6 +50,11 @@ pub(crate) fn name_bytes(name: &OsStr) -> Option<Vec<u8>> {
     Some(name.as_bytes().to_vec())
 }
 
+/// Where a link leads, as it is written.
+pub(crate) fn link_bytes(target: &Path) -> Vec<u8> {
+    target.as_os_str().as_bytes().to_vec()
+}
+
 pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }

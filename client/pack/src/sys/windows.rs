@@ -60,6 +60,11 @@ pub(crate) fn name_bytes(name: &OsStr) -> Option<Vec<u8>> {
     name.to_str().map(|text| text.as_bytes().to_vec())
 }
 
+/// Where a link leads, as the server writes it.
+pub(crate) fn link_bytes(target: &Path) -> Vec<u8> {
+    target.to_string_lossy().replace('\\', "/").into_bytes()
+}
+
 pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }

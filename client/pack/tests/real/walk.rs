@@ -229,13 +229,44 @@ mod unix {
         let project = Project::new();
         project.file("a/secretive", "x").mode("a/secretive", 0o000);
         if fs::read(project.path("a/secretive")).is_ok() {
-            return; // Root reads everything.
+            return as_nobody("walk::unix::what_cannot_be_read_is_named");
         }
-        let error = walk(project.root(), &PackRules::default()).unwrap_err();
-        assert!(
-            matches!(&error, PackError::Read { path, .. } if path.to_string() == "a/secretive"),
-            "{error:?}"
-        );
+        let walked = || walk(project.root(), &PackRules::default());
+        let named = |error: PackError, expected: &str| {
+            assert!(
+                matches!(&error, PackError::Read { path, .. } if path.to_string() == expected),
+                "{error:?}"
+            );
+        };
+        named(walked().unwrap_err(), "a/secretive");
+        // A long one is not looked into before it is hashed.
+        project
+            .mode("a/secretive", 0o600)
+            .file("a/secretive", "x".repeat(100_000))
+            .mode("a/secretive", 0o000);
+        named(wharf_pack::hash(&walked().unwrap(), project.root()).unwrap_err(), "a/secretive");
+        // What is left out anyway need not be readable.
+        project.file(".gitignore", "/a/\n").file("server.pem", "x").mode("server.pem", 0o000);
+        assert_eq!(walked().unwrap().left_out.len(), 1);
+        project.folder("b").mode("b", 0o000);
+        named(walked().unwrap_err(), "b");
+        project.mode("b", 0o700).mode(".gitignore", 0o000);
+        assert!(matches!(walked().unwrap_err(), PackError::Rules { .. }));
+    }
+
+    /// Runs one test again as a user whom permission bits stop: root reads everything.
+    fn as_nobody(test: &str) {
+        use std::os::unix::process::CommandExt;
+        const NOBODY: u32 = 65_534;
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.args([test, "--exact"]).uid(NOBODY).gid(NOBODY).current_dir("/").env("TMPDIR", "/tmp");
+        match again.output() {
+            Ok(output) => {
+                let text = String::from_utf8_lossy(&output.stdout);
+                assert!(output.status.success() && text.contains("1 passed"), "{text}");
+            }
+            Err(error) => eprintln!("skipped: nobody may not run this test: {error}"),
+        }
     }
 }
 
