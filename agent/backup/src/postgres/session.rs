@@ -101,7 +101,7 @@ impl Session {
         };
         if !matches!(timeout(super::exec::SILENCE, written).await, Ok(Ok(()))) {
             // psql is gone; what it said is worth more than the broken pipe.
-            return Err(self.over().await);
+            return Err(self.over(&[]).await);
         }
         let mut lines = Vec::new();
         let mut total = 0;
@@ -122,15 +122,16 @@ impl Session {
                     }
                     self.unread.extend_from_slice(&piece);
                 }
-                Ok(None) => return Err(self.over().await),
+                Ok(None) => return Err(self.over(&lines).await),
                 Err(cause) => return Err(self.database.failed("psql", None, &cause)),
             }
         }
     }
 
     /// psql has ended, which it should not have.
-    async fn over(&mut self) -> BackupError {
-        let mut said = self.unread.clone();
+    async fn over(&mut self, lines: &[String]) -> BackupError {
+        let mut said = lines.join("\n").into_bytes();
+        said.append(&mut self.unread);
         while let Ok(Some(piece)) = self.running.next().await {
             said.extend_from_slice(&piece);
             said.truncate(ANSWER_BYTES);
