@@ -169,7 +169,9 @@ pub fn mounted_inputs(
                     hash.bytes(server_files(&path.absolute).as_ref().map_or(&[][..], |d| &d.0));
                 }
             }
-            None if path.is_content => hash.bytes(server_files(&path.absolute).as_ref().map_or(&[][..], |d| &d.0)),
+            None if path.is_content => {
+                hash.bytes(server_files(&path.absolute).as_ref().map_or(&[][..], |d| &d.0))
+            }
             None => {}
         }
     }
@@ -249,7 +251,8 @@ pub fn changed_paths(before: &[Entry], after: &[Entry]) -> Vec<RelPath> {
 
 /// The entries of a folder of the project, by their paths in it.
 pub fn folder_entries(manifest: &Manifest, folder: Option<&RelPath>) -> Vec<Entry> {
-    let inside = |entry: &Entry| Some(Entry { path: in_context(&entry.path, folder)?, kind: entry.kind.clone() });
+    let inside =
+        |entry: &Entry| Some(Entry { path: in_context(&entry.path, folder)?, kind: entry.kind.clone() });
     manifest.entries().iter().filter_map(inside).collect()
 }
 

@@ -65,7 +65,8 @@ const FOLDER_MODE: u32 = 0o755;
 
 /// What turns the disk into `next`, and leaves the server's own alone.
 pub fn overlay(facts: &OverlayFacts<'_>) -> Overlay {
-    let mut work = Work { facts, out: Overlay::default(), writable_drift: Vec::new(), removed: BTreeSet::new() };
+    let mut work =
+        Work { facts, out: Overlay::default(), writable_drift: Vec::new(), removed: BTreeSet::new() };
     let mut removals = work.remove_what_next_lacks();
     let mut writes = Vec::new();
     let mut folders = BTreeMap::new();

@@ -16,20 +16,33 @@ const ENGINE: [&str; 6] = [
     "/var/lib/containerd",
 ];
 /// Folders that decide what root runs; reading them is common and harmless enough.
-const SYSTEM: [&str; 12] =
-    ["/etc", "/root", "/boot", "/proc", "/sys", "/dev", "/usr", "/bin", "/sbin", "/lib", "/var/spool/cron", "/etc/wharf"];
-const CAPABILITIES: [&str; 8] = [
-    "ALL",
-    "SYS_ADMIN",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_PTRACE",
-    "SYS_BOOT",
-    "DAC_READ_SEARCH",
-    "BPF",
+const SYSTEM: [&str; 12] = [
+    "/etc",
+    "/root",
+    "/boot",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/var/spool/cron",
+    "/etc/wharf",
 ];
-const DEVICES: [&str; 9] =
-    ["/dev/mem", "/dev/kmem", "/dev/port", "/dev/sd", "/dev/vd", "/dev/xvd", "/dev/nvme", "/dev/dm-", "/dev/mapper"];
+const CAPABILITIES: [&str; 8] =
+    ["ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_RAWIO", "SYS_PTRACE", "SYS_BOOT", "DAC_READ_SEARCH", "BPF"];
+const DEVICES: [&str; 9] = [
+    "/dev/mem",
+    "/dev/kmem",
+    "/dev/port",
+    "/dev/sd",
+    "/dev/vd",
+    "/dev/xvd",
+    "/dev/nvme",
+    "/dev/dm-",
+    "/dev/mapper",
+];
 /// Mounted by everyone to have the server's time.
 const HARMLESS: [&str; 2] = ["/etc/localtime", "/etc/timezone"];
 
@@ -43,7 +56,8 @@ pub fn check_rights(app: &str, model: &Model, allowed: bool) -> Option<Refusal> 
 pub fn root_equivalents(model: &Model) -> Vec<String> {
     let mut reasons = Vec::new();
     for service in model.services() {
-        reasons.extend(of_service(model, service).into_iter().map(|what| format!("{} ({what})", service.name)));
+        reasons
+            .extend(of_service(model, service).into_iter().map(|what| format!("{} ({what})", service.name)));
     }
     for volume in model.volumes() {
         if let Some(device) = volume.device.as_deref().filter(|device| is_dangerous_bind(device, true)) {

@@ -24,8 +24,11 @@ pub fn check(
     running: &dyn Fn(&str) -> bool,
 ) -> SecretsVerdict {
     let mut verdict = SecretsVerdict::default();
-    let missing: BTreeSet<&String> =
-        spec.required.iter().filter(|key| env.get(*key).is_none_or(|value| value.trim().is_empty())).collect();
+    let missing: BTreeSet<&String> = spec
+        .required
+        .iter()
+        .filter(|key| env.get(*key).is_none_or(|value| value.trim().is_empty()))
+        .collect();
     if !missing.is_empty() {
         verdict.refusals.push(Refusal::MissingSecrets { keys: missing.into_iter().cloned().collect() });
     }
@@ -68,9 +71,16 @@ mod tests {
     #[test]
     fn passwords_are_of_plain_characters() {
         let spec = SecretsSpec { required: vec![], plain: vec!["TOKEN".into()] };
-        for (value, good) in
-            [("aZ09_-", true), ("p@ss", false), ("a#b", false), ("a:b", false), ("a/b", false), ("ä", false), ("a b", false), ("", true)]
-        {
+        for (value, good) in [
+            ("aZ09_-", true),
+            ("p@ss", false),
+            ("a#b", false),
+            ("a:b", false),
+            ("a/b", false),
+            ("ä", false),
+            ("a b", false),
+            ("", true),
+        ] {
             for key in ["DB_PASSWORD", "TOKEN"] {
                 let verdict = check(&env(&[(key, value)]), &spec, &|_| false);
                 assert_eq!(verdict.refusals.is_empty(), good, "{key}={value}");

@@ -164,7 +164,10 @@ fn runs_or_ended_well(model: &Model, service: &Service, container: &ContainerFac
     match container.state {
         ContainerState::Running | ContainerState::Restarting => true,
         ContainerState::Exited => model.is_one_shot(service) && container.exit_code == Some(0),
-        ContainerState::Created | ContainerState::Paused | ContainerState::Removing | ContainerState::Dead => false,
+        ContainerState::Created
+        | ContainerState::Paused
+        | ContainerState::Removing
+        | ContainerState::Dead => false,
     }
 }
 

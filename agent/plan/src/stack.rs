@@ -104,7 +104,8 @@ fn files_of(container: &ContainerFacts) -> Vec<String> {
 
 /// Started from one of this app's files; or from its folder under the very name that this app would take.
 fn fits(facts: &StackFacts<'_>, app_path: &str, container: &ContainerFacts) -> bool {
-    let from_ours = files_of(container).iter().any(|file| facts.files.iter().any(|ours| clean(ours) == *file));
+    let from_ours =
+        files_of(container).iter().any(|file| facts.files.iter().any(|ours| clean(ours) == *file));
     let name = facts.configured.unwrap_or(facts.default_project);
     from_ours || (container.project == name && is_from_here(app_path, container))
 }
@@ -199,8 +200,11 @@ mod tests {
         let relative = container("docker", "/srv/fit/docker", &["prod.yml"]);
         assert_eq!(Case::of(vec![relative]).find(), Ok(("docker".into(), true, 1)));
         // With an override file beside ours.
-        let with_override =
-            container("docker", "/srv/fit/docker", &["/srv/fit/docker/prod.yml", "/srv/fit/docker/extra.yml"]);
+        let with_override = container(
+            "docker",
+            "/srv/fit/docker",
+            &["/srv/fit/docker/prod.yml", "/srv/fit/docker/extra.yml"],
+        );
         assert_eq!(Case::of(vec![with_override]).find(), Ok(("docker".into(), true, 1)));
         let other = container("docker2", "/srv/else", &["/srv/else/prod.yml"]);
         assert_eq!(Case::of(vec![ours("docker"), other]).find(), Ok(("docker".into(), true, 1)));
@@ -220,7 +224,9 @@ mod tests {
         assert_eq!(case.find(), Ok(("fit".into(), false, 0)));
         let recorded = OtherApp { name: "b".into(), project: "docker".into(), path: "/srv/b".into() };
         let case = Case { others: vec![recorded], ..Case::of(vec![]) };
-        assert!(matches!(case.find(), Err(Refusal::TwoApps { other_path, .. }) if other_path == "/srv/b (b)"));
+        assert!(
+            matches!(case.find(), Err(Refusal::TwoApps { other_path, .. }) if other_path == "/srv/b (b)")
+        );
     }
 
     #[test]

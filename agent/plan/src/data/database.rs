@@ -38,7 +38,9 @@ fn check_one(
             "{} keeps {} in memory: its data is gone whenever its container stops",
             service.name, database.data_dir
         )),
-        Some((_, Backing::Anonymous)) | None => without_volume(facts, service, image, database, &mounts, plan),
+        Some((_, Backing::Anonymous)) | None => {
+            without_volume(facts, service, image, database, &mounts, plan)
+        }
     }
 }
 

@@ -46,7 +46,8 @@ fn mounts_now<'a>(facts: &'a DataFacts<'_>) -> BTreeMap<&'a str, Vec<MountFacts>
     for container in facts.now.iter().filter(|c| !c.one_off) {
         let of_service = found.entry(&container.service).or_default();
         for mount in container.mounts.iter().filter(|m| holds_data(facts, m)) {
-            let mount = MountFacts { target: clean(&mount.target), source: cleaned(&mount.source), ..mount.clone() };
+            let mount =
+                MountFacts { target: clean(&mount.target), source: cleaned(&mount.source), ..mount.clone() };
             if !of_service.contains(&mount) {
                 of_service.push(mount);
             }
@@ -109,7 +110,9 @@ fn compare(
 fn is_same(now: &MountSource, after: &Backing) -> bool {
     match (now, after) {
         (MountSource::AnonymousVolume(_), Backing::Anonymous) => true,
-        (MountSource::Volume(now) | MountSource::AnonymousVolume(now), Backing::Volume { name, .. }) => now == name,
+        (MountSource::Volume(now) | MountSource::AnonymousVolume(now), Backing::Volume { name, .. }) => {
+            now == name
+        }
         (MountSource::Bind(now), Backing::Bind(path)) => now == path,
         _ => false,
     }
@@ -170,7 +173,13 @@ fn is_mounted_somewhere(facts: &DataFacts<'_>, volume: &str) -> bool {
     facts.model.services().flat_map(|s| &s.mounts).any(|m| backing_name(&m.backing) == Some(volume))
 }
 
-fn accept_or_refuse(facts: &DataFacts<'_>, before: &str, service: &str, refusal: Refusal, plan: &mut DataPlan) {
+fn accept_or_refuse(
+    facts: &DataFacts<'_>,
+    before: &str,
+    service: &str,
+    refusal: Refusal,
+    plan: &mut DataPlan,
+) {
     if facts.accept_detach.iter().any(|name| name == before) {
         plan.warnings.push(format!("{service} loses sight of {before}, as accepted; {before} itself stays"));
     } else {
@@ -190,9 +199,8 @@ fn vanished(
         facts.now.iter().filter(|c| !c.one_off).map(|c| c.service.as_str()).collect();
     for mount in now {
         let Some(before) = source_name(&mount.source) else { continue };
-        let used_by = after
-            .iter()
-            .find(|(_, mounts)| mounts.iter().any(|m| backing_name(&m.backing) == Some(before)));
+        let used_by =
+            after.iter().find(|(_, mounts)| mounts.iter().any(|m| backing_name(&m.backing) == Some(before)));
         plan.mounts.push(DataMount {
             service: service.to_owned(),
             target: mount.target.clone(),
@@ -203,15 +211,16 @@ fn vanished(
             continue;
         }
         let named = !matches!(mount.source, MountSource::AnonymousVolume(_));
-        let successor = after.iter().filter(|(name, _)| !services_now.contains(*name)).find_map(|(name, mounts)| {
-            let there = mounts.iter().find(|m| m.target == mount.target)?;
-            let empty = match &there.backing {
-                Backing::Volume { name, .. } => !facts.exists(name),
-                Backing::Anonymous => named,
-                Backing::Bind(_) | Backing::Tmpfs | Backing::Other(_) => false,
-            };
-            empty.then(|| (*name, describe(&there.backing)))
-        });
+        let successor =
+            after.iter().filter(|(name, _)| !services_now.contains(*name)).find_map(|(name, mounts)| {
+                let there = mounts.iter().find(|m| m.target == mount.target)?;
+                let empty = match &there.backing {
+                    Backing::Volume { name, .. } => !facts.exists(name),
+                    Backing::Anonymous => named,
+                    Backing::Bind(_) | Backing::Tmpfs | Backing::Other(_) => false,
+                };
+                empty.then(|| (*name, describe(&there.backing)))
+            });
         match successor {
             Some((name, after)) => {
                 let refusal = Refusal::DataLeftBehind {
@@ -223,9 +232,10 @@ fn vanished(
                 };
                 accept_or_refuse(facts, before, name, refusal, plan);
             }
-            None => plan
-                .warnings
-                .push(format!("no service uses {before} any more ({service} had it at {}); it stays", mount.target)),
+            None => plan.warnings.push(format!(
+                "no service uses {before} any more ({service} had it at {}); it stays",
+                mount.target
+            )),
         }
     }
 }

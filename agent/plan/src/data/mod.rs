@@ -69,7 +69,9 @@ pub fn data_plan(facts: &DataFacts<'_>) -> DataPlan {
 /// What a source is called in plans and on the command line: a volume's name or a path.
 pub(crate) fn source_name(source: &MountSource) -> Option<&str> {
     match source {
-        MountSource::Volume(name) | MountSource::AnonymousVolume(name) | MountSource::Bind(name) => Some(name),
+        MountSource::Volume(name) | MountSource::AnonymousVolume(name) | MountSource::Bind(name) => {
+            Some(name)
+        }
         MountSource::Tmpfs => None,
     }
 }

@@ -11,7 +11,9 @@ pub(super) struct Instruction {
     pub escape: char,
 }
 
-pub(super) fn instructions(text: &str) -> Vec<Instruction> {
+/// # Errors
+/// The line of an instruction whose heredoc does not end: what follows it cannot be told.
+pub(super) fn instructions(text: &str) -> Result<Vec<Instruction>, usize> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let escape = escape_directive(text);
     let mut found = Vec::new();
@@ -35,12 +37,17 @@ pub(super) fn instructions(text: &str) -> Vec<Instruction> {
             }
         }
         let (keyword, rest) = whole.trim().split_once(char::is_whitespace).unwrap_or((whole.trim(), ""));
-        for end in heredocs(keyword, rest) {
-            lines.by_ref().find(|(_, line)| end.ends_at(line));
+        for end in heredocs(keyword, rest, escape) {
+            lines.by_ref().find(|(_, line)| end.ends_at(line)).ok_or(index + 1)?;
         }
-        found.push(Instruction { line: index + 1, keyword: keyword.to_ascii_uppercase(), rest: rest.trim().into(), escape });
+        found.push(Instruction {
+            line: index + 1,
+            keyword: keyword.to_ascii_uppercase(),
+            rest: rest.trim().into(),
+            escape,
+        });
     }
-    found
+    Ok(found)
 }
 
 fn is_comment_or_empty(line: &str) -> bool {
@@ -51,7 +58,9 @@ fn is_comment_or_empty(line: &str) -> bool {
 /// `# escape=` counts among the directives at the very top only.
 fn escape_directive(text: &str) -> char {
     for line in text.lines() {
-        let Some((name, value)) = line.trim().strip_prefix('#').and_then(|l| l.split_once('=')) else { break };
+        let Some((name, value)) = line.trim().strip_prefix('#').and_then(|l| l.split_once('=')) else {
+            break;
+        };
         let name = name.trim();
         if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
             break;
@@ -78,13 +87,16 @@ impl HeredocEnd {
 }
 
 /// The heredocs that an instruction opens: words like `<<EOF`, `<<-"EOF"`, `3<<EOF`.
-fn heredocs(keyword: &str, rest: &str) -> Vec<HeredocEnd> {
+fn heredocs(keyword: &str, rest: &str, escape: char) -> Vec<HeredocEnd> {
     let inner = match keyword.to_ascii_uppercase().as_str() {
         "RUN" | "COPY" | "ADD" => rest,
         "ONBUILD" => rest.split_once(char::is_whitespace).map_or("", |(_, rest)| rest),
         _ => return Vec::new(),
     };
-    inner.split_whitespace().filter_map(heredoc).collect()
+    match super::words::split(inner, escape) {
+        Some(words) => words.iter().filter_map(|word| heredoc(word)).collect(),
+        None => inner.split_whitespace().filter_map(heredoc).collect(),
+    }
 }
 
 fn heredoc(word: &str) -> Option<HeredocEnd> {

@@ -15,6 +15,8 @@ pub enum DockerfileError {
     Unknown { line: usize, text: String },
     #[error("line {line}: FROM names no image")]
     EmptyFrom { line: usize },
+    #[error("line {line}: its heredoc does not end")]
+    OpenHeredoc { line: usize },
     #[error("there is no stage {0:?}")]
     NoStage(String),
     #[error("there is no FROM")]
@@ -43,9 +45,8 @@ pub fn from_images(
 ) -> Result<Vec<String>, DockerfileError> {
     let stages = read_stages(text, args)?;
     let start = match target.filter(|t| !t.is_empty()) {
-        Some(target) => {
-            find_stage(&stages, target, stages.len()).ok_or_else(|| DockerfileError::NoStage(target.to_owned()))?
-        }
+        Some(target) => find_stage(&stages, target, stages.len())
+            .ok_or_else(|| DockerfileError::NoStage(target.to_owned()))?,
         None => stages.len().checked_sub(1).ok_or(DockerfileError::NoFrom)?,
     };
     let mut needed = BTreeSet::from([start]);
@@ -96,7 +97,7 @@ fn find_stage(stages: &[Stage], name: &str, end: usize) -> Option<usize> {
 }
 
 fn read_stages(text: &str, args: &BTreeMap<String, Option<String>>) -> Result<Vec<Stage>, DockerfileError> {
-    let instructions = lines::instructions(text);
+    let instructions = lines::instructions(text).map_err(|line| DockerfileError::OpenHeredoc { line })?;
     let mut globals: BTreeMap<String, String> = BTreeMap::new();
     let mut stages: Vec<Stage> = Vec::new();
     for instruction in &instructions {
@@ -110,7 +111,8 @@ fn read_stages(text: &str, args: &BTreeMap<String, Option<String>>) -> Result<Ve
             }
             ("ARG", None) => {
                 for word in words::split(rest, instruction.escape).ok_or_else(|| unknown(rest))? {
-                    let (name, default) = word.split_once('=').map_or((word.as_str(), None), |(n, d)| (n, Some(d)));
+                    let (name, default) =
+                        word.split_once('=').map_or((word.as_str(), None), |(n, d)| (n, Some(d)));
                     let default = default
                         .map(|d| expand(d, &globals, instruction.escape).ok_or_else(|| unknown(d)))
                         .transpose()?;

@@ -7,7 +7,7 @@
 
 mod pattern;
 
-pub use pattern::{IgnoreError, Ignore};
+pub use pattern::{Ignore, IgnoreError};
 
 use wharf_proto::{Entry, Manifest, RelPath};
 

@@ -83,7 +83,11 @@ fn patterns_match_as_in_moby() {
         ("a(b)c/def", "a(b)c/def", true),
         ("a(b)c/def", "a(b)c/xyz", false),
         ("a.|)$(}+{bc", "a.|)$(}+{bc", true),
-        ("dist/proxy.py-2.4.0rc3.dev36+g08acad9-py3-none-any.whl", "dist/proxy.py-2.4.0rc3.dev36+g08acad9-py3-none-any.whl", true),
+        (
+            "dist/proxy.py-2.4.0rc3.dev36+g08acad9-py3-none-any.whl",
+            "dist/proxy.py-2.4.0rc3.dev36+g08acad9-py3-none-any.whl",
+            true,
+        ),
         ("dist/*.whl", "dist/proxy.py-2.4.0rc3.dev36+g08acad9-py3-none-any.whl", true),
         ("[a-z]x", "bx", true),
         (".", "a", false),
@@ -137,11 +141,21 @@ fn names_that_are_not_utf8_are_filtered_too() {
 
 #[test]
 fn the_context_is_a_folder_of_the_project() {
-    let manifest = manifest(&["backend/.dockerignore", "backend/Dockerfile", "backend/app.py", "backend/a.pyc", "web/a.pyc"]);
+    let manifest = manifest(&[
+        "backend/.dockerignore",
+        "backend/Dockerfile",
+        "backend/app.py",
+        "backend/a.pyc",
+        "web/a.pyc",
+    ]);
     let (context, dockerfile) = ("backend".parse().unwrap(), "backend/Dockerfile".parse().unwrap());
-    let found =
-        filter_context(&manifest, Some(&context), Some(&dockerfile), Some("*.pyc\nDockerfile\n.dockerignore"))
-            .unwrap();
+    let found = filter_context(
+        &manifest,
+        Some(&context),
+        Some(&dockerfile),
+        Some("*.pyc\nDockerfile\n.dockerignore"),
+    )
+    .unwrap();
     let paths = |entries: &[Entry]| entries.iter().map(|e| e.path.to_string()).collect::<Vec<_>>();
     assert_eq!(paths(&found.entries), ["app.py"]);
     assert_eq!(paths(&found.needed), [".dockerignore", "Dockerfile"]);
@@ -151,7 +165,8 @@ fn the_context_is_a_folder_of_the_project() {
 
 #[test]
 fn the_dockerfiles_own_ignore_file_wins() {
-    let manifest = manifest(&[".dockerignore", "docker/app.Dockerfile", "docker/app.Dockerfile.dockerignore"]);
+    let manifest =
+        manifest(&[".dockerignore", "docker/app.Dockerfile", "docker/app.Dockerfile.dockerignore"]);
     let of = |dockerfile: &str| {
         ignore_file(&manifest, None, Some(&dockerfile.parse().unwrap())).map(|e| e.path.to_string())
     };

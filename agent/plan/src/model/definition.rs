@@ -29,14 +29,15 @@ impl Model {
             hash.text(&name);
             hash.json(self.value.get(kind).and_then(|all| all.get(&name)).unwrap_or(&Value::Null));
         }
-        let contents = |refs: &[super::Reference], all: &BTreeMap<String, Content>, hash: &mut KeyedHasher| {
-            for reference in refs {
-                if let Some(Content::Environment(variable)) = all.get(&reference.source) {
-                    hash.text(variable);
-                    hash.text(environment.get(variable).map_or("", String::as_str));
+        let contents =
+            |refs: &[super::Reference], all: &BTreeMap<String, Content>, hash: &mut KeyedHasher| {
+                for reference in refs {
+                    if let Some(Content::Environment(variable)) = all.get(&reference.source) {
+                        hash.text(variable);
+                        hash.text(environment.get(variable).map_or("", String::as_str));
+                    }
                 }
-            }
-        };
+            };
         contents(&service.configs, &self.configs, &mut hash);
         contents(&service.secrets, &self.secrets, &mut hash);
         hash.finish()
@@ -52,7 +53,9 @@ impl Model {
                 used.push(("volumes", key.clone()));
             }
         }
-        used.extend(super::read::fields_at(&service.value, "networks").map(|(key, _)| ("networks", key.clone())));
+        used.extend(
+            super::read::fields_at(&service.value, "networks").map(|(key, _)| ("networks", key.clone())),
+        );
         used
     }
 }

@@ -158,7 +158,8 @@ impl Model {
                 mounts.push(Mount { writable: mount.writable && writable, ..mount.clone() });
             }
         }
-        for (from, mode) in service.volumes_from.iter().map(|text| text.split_once(':').unwrap_or((text, ""))) {
+        for (from, mode) in service.volumes_from.iter().map(|text| text.split_once(':').unwrap_or((text, "")))
+        {
             if let Some(other) = self.services.get(from) {
                 self.collect_mounts(other, writable && mode != "ro", seen, mounts);
             }

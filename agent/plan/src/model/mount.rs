@@ -18,7 +18,12 @@ pub struct Mount {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Backing {
     /// A volume, by its name on the engine. `subpath`: only that folder of it.
-    Volume { key: String, name: String, external: bool, subpath: Option<String> },
+    Volume {
+        key: String,
+        name: String,
+        external: bool,
+        subpath: Option<String>,
+    },
     /// A volume that Docker names, new with a new container unless Compose carries the old one's over.
     Anonymous,
     /// An absolute path on the server.

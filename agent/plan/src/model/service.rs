@@ -209,10 +209,7 @@ impl Device {
             let target = parts.next().unwrap_or_else(|| source.clone());
             return Some(Self { source, target });
         }
-        Some(Self {
-            source: text_at(value, "source")?,
-            target: text_at(value, "target").unwrap_or_default(),
-        })
+        Some(Self { source: text_at(value, "source")?, target: text_at(value, "target").unwrap_or_default() })
     }
 }
 

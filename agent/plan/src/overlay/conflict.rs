@@ -41,7 +41,8 @@ impl Work<'_> {
     }
 
     pub(super) fn refuse_file_in_the_way(&mut self, path: &RelPath) {
-        let what = if self.disk(path) == Some(DiskEntry::Special) { InTheWay::Special } else { InTheWay::File };
+        let what =
+            if self.disk(path) == Some(DiskEntry::Special) { InTheWay::Special } else { InTheWay::File };
         self.out.refusals.push(Refusal::PathInTheWay { path: path.clone(), what });
     }
 

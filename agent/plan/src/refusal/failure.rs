@@ -43,9 +43,9 @@ impl Refusal {
                     if *after_exists { "is another volume" } else { "does not exist yet and would be empty" };
                 let failure = failure.cause(format!("{after} {state}; the data is in {before}"));
                 let failure = match project_before {
-                    Some(project) => failure
-                        .cause(format!("the Compose project was called {project}"))
-                        .hint(format!("keep the project's name: [compose] project = \"{project}\" in wharf.toml")),
+                    Some(project) => failure.cause(format!("the Compose project was called {project}")).hint(
+                        format!("keep the project's name: [compose] project = \"{project}\" in wharf.toml"),
+                    ),
                     None => failure,
                 };
                 let failure = failure.hint(format!(
@@ -60,7 +60,9 @@ impl Refusal {
             }
             Self::TargetMoved { service, before, from, to } => {
                 let failure = failure
-                    .cause(format!("what {service} wrote at {from} is in {before}, which is mounted at {to} now"))
+                    .cause(format!(
+                        "what {service} wrote at {from} is in {before}, which is mounted at {to} now"
+                    ))
                     .hint(format!("mount {before} at {from} again"));
                 accept(failure, before)
             }
@@ -195,12 +197,17 @@ impl Refusal {
                     InTheWay::Folder => "a folder with files that Wharf did not ship is where a file must be",
                     InTheWay::Special => "it is a device, socket or pipe",
                 };
-                failure.cause(why).hint(format!("move {path} out of the way on the server, or rename what is shipped"))
+                failure
+                    .cause(why)
+                    .hint(format!("move {path} out of the way on the server, or rename what is shipped"))
             }
             Self::VersionNotRaised { file, live, shipped } => {
                 let failure = match shipped {
-                    Some(shipped) => failure.cause(format!("it ships {shipped}; {live} was started on this server")),
-                    None => failure.cause(format!("no version was sent for it; {live} was started on this server")),
+                    Some(shipped) => {
+                        failure.cause(format!("it ships {shipped}; {live} was started on this server"))
+                    }
+                    None => failure
+                        .cause(format!("no version was sent for it; {live} was started on this server")),
                 };
                 failure
                     .cause("clients that know the version would go on showing the old front end")

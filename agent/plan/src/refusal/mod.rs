@@ -35,7 +35,13 @@ pub enum Refusal {
     #[error("{service} takes the place of {old_service}, but would start with an empty {target}")]
     DataLeftBehind { old_service: String, service: String, target: String, before: String, after: String },
     #[error("{service} would start PostgreSQL {image_major} on data of PostgreSQL {volume_major}")]
-    PostgresMajor { service: String, image: String, image_major: String, volume: String, volume_major: String },
+    PostgresMajor {
+        service: String,
+        image: String,
+        image_major: String,
+        volume: String,
+        volume_major: String,
+    },
     #[error("{service} is a database whose data would be kept in no volume")]
     DatabaseWithoutVolume {
         service: String,

@@ -55,7 +55,10 @@ pub(super) fn of(service: &Service, reference: &str, image: Option<&ImageFacts>)
         return None;
     }
     let variable = |name: &str| {
-        service.variable(name).or_else(|| image.and_then(|i| i.env.get(name)).map(String::as_str)).filter(|v| !v.is_empty())
+        service
+            .variable(name)
+            .or_else(|| image.and_then(|i| i.env.get(name)).map(String::as_str))
+            .filter(|v| !v.is_empty())
     };
     let major = (kind == Kind::Postgres)
         .then(|| {
@@ -63,7 +66,8 @@ pub(super) fn of(service: &Service, reference: &str, image: Option<&ImageFacts>)
             in_image.cloned().or_else(|| major_in_tag(tag?))
         })
         .flatten();
-    let from_image = || image.and_then(|i| i.volumes.iter().find(|v| v.starts_with(kind.home()))).map(|v| clean(v));
+    let from_image =
+        || image.and_then(|i| i.volumes.iter().find(|v| v.starts_with(kind.home()))).map(|v| clean(v));
     let bitnami = repository.split('/').any(|part| part.starts_with("bitnami"));
     let (data_dir, data_dir_known) = match kind {
         _ if bitnami => (format!("/bitnami/{}", repository.rsplit('/').next().unwrap_or_default()), false),
@@ -92,8 +96,8 @@ fn split_reference(reference: &str) -> (&str, Option<&str>) {
 
 fn kind_by_name(repository: &str) -> Option<Kind> {
     match repository.rsplit('/').next().unwrap_or(repository) {
-        "postgres" | "postgresql" | "postgis" | "timescaledb" | "timescaledb-ha" | "pgvector" | "pgvecto-rs"
-        | "cnpg-postgres" => Some(Kind::Postgres),
+        "postgres" | "postgresql" | "postgis" | "timescaledb" | "timescaledb-ha" | "pgvector"
+        | "pgvecto-rs" | "cnpg-postgres" => Some(Kind::Postgres),
         "mysql" | "mariadb" | "percona" | "percona-server" | "mysql-server" => Some(Kind::MySql),
         "mongo" | "mongodb" | "mongodb-community-server" | "percona-server-mongodb" => Some(Kind::Mongo),
         "redis" | "valkey" | "redis-stack-server" | "redis-stack" => Some(Kind::Redis),
@@ -106,7 +110,9 @@ fn kind_by_environment(image: &ImageFacts) -> Option<Kind> {
     let keeps = |home: &str| image.volumes.iter().any(|v| v.starts_with(home));
     if has("PG_MAJOR") && keeps(Kind::Postgres.home()) {
         Some(Kind::Postgres)
-    } else if (has("MYSQL_MAJOR") || has("MARIADB_VERSION") || has("MYSQL_VERSION")) && keeps(Kind::MySql.home()) {
+    } else if (has("MYSQL_MAJOR") || has("MARIADB_VERSION") || has("MYSQL_VERSION"))
+        && keeps(Kind::MySql.home())
+    {
         Some(Kind::MySql)
     } else if (has("MONGO_MAJOR") || has("MONGO_VERSION")) && keeps(Kind::Mongo.home()) {
         Some(Kind::Mongo)
