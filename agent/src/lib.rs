@@ -1,1 +1,15 @@
-//! placeholder
+//! The agent: jobs, their journal, and the answers to clients.
+//!
+//! [`daemon::run`] is the composition root. A conversation comes in through [`conversation`], a deploy becomes a job in
+//! [`jobs`], and everything that a job changes has its undo written down first ([`jobs::undo`]).
+
+pub mod agent;
+pub mod answers;
+pub mod config;
+pub mod conversation;
+pub mod crash;
+pub mod daemon;
+pub mod failures;
+pub mod jobs;
+pub mod layout;
+pub mod receive;

@@ -76,6 +76,21 @@ impl State {
         .await
     }
 
+    /// The number that [`State::next_release`] would give, not used up: for plans that nothing comes of.
+    pub async fn peek_release(&self, app: &AppName) -> Result<ReleaseId, StateError> {
+        let app = app.clone();
+        self.transaction("look at the next release's number", move |db| {
+            let number = db.query_row(
+                "SELECT 1 + max(coalesce((SELECT max(number) FROM releases WHERE app = ?1), 0),
+                                coalesce((SELECT last FROM release_numbers WHERE app = ?1), 0))",
+                [app.as_str()],
+                |row| row.get(0),
+            )?;
+            Ok(ReleaseId(number))
+        })
+        .await
+    }
+
     /// Records a stack that its owner started: the app, what runs as release, and that it is live, in one piece.
     pub async fn adopt(&self, app: AppRecord, release: ReleaseRecord) -> Result<(), StateError> {
         self.transaction("record an adopted stack", move |db| {

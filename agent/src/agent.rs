@@ -1,0 +1,22 @@
+//! What every part of the agent shares.
+
+use crate::{config::Config, jobs::queue::Queue, layout::Layout};
+use std::path::PathBuf;
+use std::sync::Arc;
+use wharf_engine::{ComposeCli, Engine};
+use wharf_state::{BlobStore, EventLogs, State};
+
+/// One agent: its state, its engine, its running jobs. Cheap to clone.
+#[derive(Clone)]
+pub struct Agent {
+    pub config: Arc<Config>,
+    pub layout: Layout,
+    pub state: State,
+    pub events: EventLogs,
+    pub blobs: BlobStore,
+    pub engine: Engine,
+    pub compose: ComposeCli,
+    /// This program's own file, which it starts its children through.
+    pub program: Arc<PathBuf>,
+    pub queue: Arc<Queue>,
+}

@@ -1,0 +1,81 @@
+//! An app's containers, as they are now.
+
+use super::known_app;
+use crate::agent::Agent;
+use crate::failures;
+use wharf_plan::facts::{ContainerFacts, ContainerState};
+use wharf_proto::message::Reply;
+use wharf_proto::release::{AppStatus, ContainerStatus};
+use wharf_proto::{AppName, Failure};
+use wharf_state::AppRecord;
+
+/// The status of one app, or of all.
+///
+/// # Errors
+/// An app that is not known; an engine that does not answer.
+pub async fn status(agent: &Agent, app: Option<&AppName>) -> Result<Reply, Failure> {
+    let known = match app {
+        Some(app) => vec![known_app(agent, app).await?],
+        None => agent.state.apps().await.map_err(|e| failures::of_state(&e))?,
+    };
+    let mut apps = Vec::new();
+    for record in known {
+        apps.push(of_app(agent, record).await?);
+    }
+    Ok(Reply::Status { apps })
+}
+
+async fn of_app(agent: &Agent, record: AppRecord) -> Result<AppStatus, Failure> {
+    let containers =
+        agent.engine.project_containers(&record.project).await.map_err(|e| failures::of_engine(&e))?;
+    let releases = agent.state.release_infos(&record.app).await.map_err(|e| failures::of_state(&e))?;
+    let backup = agent.state.last_backup(&record.app).await.map_err(|e| failures::of_state(&e))?;
+    let serving: Vec<_> = containers.into_iter().filter(|c| !c.one_off).collect();
+    Ok(AppStatus {
+        live: releases.into_iter().find(|release| release.live),
+        warnings: serving.iter().filter_map(warning).collect(),
+        containers: serving.into_iter().map(of_container).collect(),
+        last_backup: backup.map(|backup| backup.at),
+        job: agent.queue.running(&record.app),
+        app: record.app,
+        path: record.path,
+        project: record.project,
+    })
+}
+
+fn warning(container: &ContainerFacts) -> Option<String> {
+    let service = &container.service;
+    if container.oom_killed {
+        return Some(format!("{service} ran out of memory and was killed"));
+    }
+    let lasts =
+        container.state == ContainerState::Running && matches!(container.restart_policy.as_str(), "" | "no");
+    lasts.then(|| {
+        format!("{service} has no restart policy: it stays down after a reboot; set restart: unless-stopped")
+    })
+}
+
+fn of_container(container: ContainerFacts) -> ContainerStatus {
+    let state = match container.state {
+        ContainerState::Created => "created",
+        ContainerState::Running => "running",
+        ContainerState::Paused => "paused",
+        ContainerState::Restarting => "restarting",
+        ContainerState::Removing => "removing",
+        ContainerState::Exited => "exited",
+        ContainerState::Dead => "dead",
+    };
+    let state = match (container.state, container.exit_code) {
+        (ContainerState::Exited, Some(code)) => format!("{state} ({code})"),
+        _ => state.to_owned(),
+    };
+    ContainerStatus {
+        service: container.service,
+        name: container.name,
+        state,
+        health: container.health,
+        restarts: container.restarts,
+        image: container.image,
+        started: container.started_at,
+    }
+}

@@ -1,0 +1,83 @@
+//! The server's own configuration, `/etc/wharf/wharfd.toml`: what a ship cannot change.
+
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Everything the agent is told from outside. Every key has a default, so that an empty or missing file is a good one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// State, content store, backups, host key. Mode 0700.
+    pub state: PathBuf,
+    /// Address and port of the agent's SSH server.
+    pub listen: String,
+    /// Public keys that may connect.
+    pub authorized_keys: PathBuf,
+    /// Docker's socket.
+    pub docker: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            state: "/var/lib/wharf".into(),
+            listen: "0.0.0.0:2222".into(),
+            authorized_keys: "/etc/wharf/authorized_keys".into(),
+            docker: "/var/run/docker.sock".into(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{} is not a configuration of wharfd; correct it and start again", path.display())]
+    Parse { path: PathBuf, source: Box<toml::de::Error> },
+}
+
+impl Config {
+    /// Reads `path`; a file that does not exist means the defaults.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or has a key that the agent does not know.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => toml::from_str(&text)
+                .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Read { path: path.into(), source }),
+        }
+    }
+
+    /// What the command line says goes before the file.
+    #[must_use]
+    pub fn overridden(
+        mut self,
+        state: Option<PathBuf>,
+        listen: Option<String>,
+        authorized_keys: Option<PathBuf>,
+        docker: Option<PathBuf>,
+    ) -> Self {
+        self.state = state.unwrap_or(self.state);
+        self.listen = listen.unwrap_or(self.listen);
+        self.authorized_keys = authorized_keys.unwrap_or(self.authorized_keys);
+        self.docker = docker.unwrap_or(self.docker);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_file_means_the_defaults_and_an_unknown_key_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wharfd.toml");
+        assert_eq!(Config::load(&path).unwrap().listen, "0.0.0.0:2222");
+        std::fs::write(&path, "lisen = \"127.0.0.1:1\"\n").unwrap();
+        let error = Config::load(&path).unwrap_err();
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("lisen"));
+    }
+}

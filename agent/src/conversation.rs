@@ -1,0 +1,153 @@
+//! One conversation with one client: hello, request, answer.
+
+use crate::{agent::Agent, answers, failures, jobs, receive};
+use std::sync::Arc;
+use wharf_agent_ssh::{Conversation, FrameSender, Handler, Peer};
+use wharf_proto::frame::Frame;
+use wharf_proto::message::{ClientMessage, Reply, Request, ServerMessage};
+use wharf_proto::version::{self, Hello};
+use wharf_proto::{Failure, FailureKind, JobId};
+
+/// Takes conversations from whichever way they came in.
+pub struct Doorman {
+    pub agent: Agent,
+}
+
+#[async_trait::async_trait]
+impl Handler for Doorman {
+    async fn conversation(&self, peer: Peer, conversation: Conversation) {
+        let mut talk = Talk { conversation, who: Arc::new(Who::unknown(&peer)) };
+        let answer = converse(&self.agent, &peer, &mut talk).await;
+        let last = match answer {
+            Ok(Some(reply)) => ServerMessage::Reply { reply },
+            Ok(None) => ServerMessage::End,
+            Err(Stop::Failed(failure)) => ServerMessage::Failed { failure: *failure },
+            Err(Stop::Gone) => return,
+        };
+        let _ = talk.say(&last).await;
+    }
+}
+
+/// Who asks, for the audit and the job's record.
+#[derive(Debug, Clone)]
+pub struct Who {
+    /// The key's comment and fingerprint, and who the client says sits there.
+    pub by: String,
+    pub from: String,
+}
+
+impl Who {
+    fn unknown(peer: &Peer) -> Self {
+        Self { by: format!("{} {}", peer.key_comment, peer.key_fingerprint), from: peer.from.to_string() }
+    }
+
+    fn introduced(peer: &Peer, person: &str) -> Self {
+        let person: String = person.chars().filter(|c| !c.is_control()).take(128).collect();
+        let key = if peer.key_comment.is_empty() { &peer.key_fingerprint } else { &peer.key_comment };
+        Self { by: format!("{person} (key {key})"), from: peer.from.to_string() }
+    }
+}
+
+/// Why a conversation ends early.
+pub enum Stop {
+    /// The client is to be told.
+    Failed(Box<Failure>),
+    /// There is nobody left to tell.
+    Gone,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(Box::new(failure))
+    }
+}
+
+/// A conversation and the one it is held with.
+pub struct Talk {
+    conversation: Conversation,
+    pub who: Arc<Who>,
+}
+
+impl Talk {
+    /// # Errors
+    /// [`Stop::Gone`] where the client left.
+    pub async fn say(&mut self, message: &ServerMessage) -> Result<(), Stop> {
+        say(&self.conversation.sender(), message).await
+    }
+
+    /// The next frame.
+    ///
+    /// # Errors
+    /// [`Stop::Gone`] where the client left, a failure where it does not speak the protocol.
+    pub async fn hear(&mut self) -> Result<Frame, Stop> {
+        match self.conversation.recv().await {
+            Ok(Some(frame)) => Ok(frame),
+            Ok(None) => Err(Stop::Gone),
+            Err(error) => Err(Failure::from_error(FailureKind::Unsupported, &error).into()),
+        }
+    }
+
+    /// The next message.
+    ///
+    /// # Errors
+    /// As [`Talk::hear`], and where bulk data comes instead.
+    pub async fn hear_message(&mut self) -> Result<ClientMessage, Stop> {
+        let frame = self.hear().await?;
+        frame.message().map_err(|e| Failure::from_error(FailureKind::Unsupported, &e).into())
+    }
+}
+
+async fn say(sender: &FrameSender, message: &ServerMessage) -> Result<(), Stop> {
+    let frame = Frame::control(message).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
+    sender.send(frame).await.map_err(|_| Stop::Gone)
+}
+
+async fn converse(agent: &Agent, peer: &Peer, talk: &mut Talk) -> Result<Option<Reply>, Stop> {
+    let ClientMessage::Open { hello, person, request } = talk.hear_message().await? else {
+        return Err(Failure::new(
+            FailureKind::Unsupported,
+            "a conversation that does not begin with a hello",
+        )
+        .into());
+    };
+    let ours = Hello::ours(concat!("wharfd ", env!("CARGO_PKG_VERSION")));
+    talk.say(&ServerMessage::Hello { hello: ours.clone() }).await?;
+    version::negotiate(&ours, &hello)
+        .map_err(|e| Failure::from_error(FailureKind::Unsupported, &e).hint(e.remedy()))?;
+    talk.who = Arc::new(Who::introduced(peer, &person));
+    dispatch(agent, talk, request).await
+}
+
+async fn dispatch(agent: &Agent, talk: &mut Talk, request: Request) -> Result<Option<Reply>, Stop> {
+    let reply = match request {
+        Request::Deploy(deploy) => return receive::deploy(agent, talk, *deploy).await,
+        Request::Rollback(rollback) => return jobs::rollback::requested(agent, talk, rollback).await,
+        Request::Attach { job, from_index } => {
+            return watch(agent, talk, job, from_index).await.map(|()| None);
+        }
+        Request::Logs(logs) => return answers::logs::stream(agent, talk, logs).await.map(|()| None),
+        Request::FrontEnds { app, rules } => answers::front_ends(agent, &app, &rules).await,
+        Request::Releases { app } => answers::releases(agent, &app).await,
+        Request::Jobs { app, limit } => answers::jobs(agent, app.as_ref(), limit).await,
+        Request::Status { app } => answers::status::status(agent, app.as_ref()).await,
+        Request::Audit { app, limit } => answers::audit(agent, app.as_ref(), limit).await,
+        Request::Unknown => {
+            return Err(Failure::new(FailureKind::Unsupported, "this agent does not know that request")
+                .hint("upgrade wharfd on the server")
+                .into());
+        }
+    };
+    Ok(Some(reply?))
+}
+
+/// Sends a job's events from `from_index` to its last one.
+///
+/// # Errors
+/// A job that does not exist, or a client that left: the job goes on.
+pub async fn watch(agent: &Agent, talk: &mut Talk, job: JobId, from_index: u64) -> Result<(), Stop> {
+    let mut events = agent.events.follow(job, from_index).await.map_err(|e| failures::of_events(&e, job))?;
+    while let Some(event) = events.next().await.map_err(|e| failures::of_events(&e, job))? {
+        talk.say(&ServerMessage::Event { event }).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! Errors of the domains, as people are told them: the one place where blame is assigned.
+
+use wharf_proto::{Failure, FailureKind, JobId};
+
+/// Runs what touches the disk off the runtime's threads.
+///
+/// # Errors
+/// What `work` failed with, or that it panicked.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(panic) => Err(Failure::from_error(FailureKind::Internal, &panic)),
+    }
+}
+
+pub fn of_state(error: &wharf_state::StateError) -> Failure {
+    Failure::from_error(FailureKind::Environment, error)
+        .hint("look at the agent's log and the disk of its state folder")
+}
+
+pub fn of_blobs(error: &wharf_state::BlobError) -> Failure {
+    Failure::from_error(FailureKind::Environment, error)
+        .hint("deploy again; if it comes back, look at the disk of the agent's state folder")
+}
+
+pub fn of_events(error: &wharf_state::EventError, job: JobId) -> Failure {
+    match error {
+        wharf_state::EventError::NoSuchLog { .. } => {
+            Failure::new(FailureKind::NotFound, format!("there is no job {job}"))
+                .hint("list them: wharf jobs")
+        }
+        _ => Failure::from_error(FailureKind::Environment, error),
+    }
+}
+
+pub fn of_engine(error: &wharf_engine::EngineError) -> Failure {
+    Failure::from_error(FailureKind::Environment, error)
+        .hint("see whether Docker runs on the server: docker info")
+}

@@ -1,0 +1,73 @@
+//! The release becomes what the app directory holds and what Compose's image names mean.
+
+use super::run::{Job, Ready};
+use super::undo::Undo;
+use super::{Work, compose, files};
+use crate::failures;
+use std::collections::BTreeMap;
+use wharf_plan::model::same_model;
+use wharf_proto::{Failure, FailureKind};
+use wharf_state::{AppRecord, ReleaseImage};
+
+/// Changes the app directory, checks that Compose reads there what was planned, and retags the images.
+///
+/// # Errors
+/// Files that cannot be written, or a model that differs from the planned one. What was done is in the journal.
+pub async fn apply(job: &Job, _work: &Work, ready: &Ready) -> Result<(), Failure> {
+    let planned = &ready.planned;
+    if planned.known.is_none() && !planned.adopts {
+        let record = AppRecord {
+            app: job.app().clone(),
+            path: job.spec.path.clone(),
+            project: planned.project.clone(),
+            live: None,
+            spec: job.spec.clone(),
+        };
+        job.agent.state.upsert_app(record).await.map_err(|e| failures::of_state(&e))?;
+    }
+    let before = Undo::Before {
+        project: planned.project.clone(),
+        live: planned.live.as_ref().map(|live| live.release),
+        containers: planned.before.clone(),
+    };
+    journal(job, vec![before]).await?;
+
+    let (ops, beside, blobs) = (planned.ops.clone(), job.beside.clone(), job.agent.blobs.clone());
+    let prepared = failures::blocking(move || {
+        files::prepare(ops, &beside, &blobs).map_err(|e| Failure::from_error(FailureKind::Environment, &e))
+    })
+    .await?;
+    journal(job, prepared.undo.iter().cloned().map(Undo::File).collect()).await?;
+    failures::blocking(move || {
+        prepared.perform().map_err(|e| Failure::from_error(FailureKind::Environment, &e))
+    })
+    .await?;
+
+    let in_place = compose::in_place(job, &planned.project).model().await?;
+    let differences = same_model(&planned.model, &in_place);
+    if !differences.is_empty() {
+        return Err(Failure::new(FailureKind::Start, "Compose reads something else in place than was planned")
+            .cause(format!("it differs in: {}", differences.join(", ")))
+            .hint("a file on the server that was not shipped takes part in the Compose model; ship it, or remove it"));
+    }
+    retag(job, &ready.images.by_service).await
+}
+
+async fn journal(job: &Job, entries: Vec<Undo>) -> Result<(), Failure> {
+    job.agent.state.record_undo(job.id, entries).await.map_err(|e| failures::of_state(&e))
+}
+
+/// Lets the names that Compose knows mean the release's images.
+pub async fn retag(job: &Job, images: &BTreeMap<String, ReleaseImage>) -> Result<(), Failure> {
+    for image in images.values() {
+        let now = job.agent.engine.image(&image.reference).await.map_err(|e| failures::of_engine(&e))?;
+        let before = now.map(|facts| facts.id);
+        if before.as_ref() == Some(&image.id) {
+            continue;
+        }
+        let entry = Undo::Tag { reference: image.reference.clone(), before, after: image.id.clone() };
+        journal(job, vec![entry]).await?;
+        job.agent.engine.tag(&image.id, &image.reference).await.map_err(|e| failures::of_engine(&e))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! The images of a release, and the tags that keep them.
+//!
+//! **Invariant**: nothing here changes what Compose's image names mean, but for `--pull`, whose undo is written down first;
+//! each image of the release gets a tag of its own, `<app>-<service>:vN`, so that nothing prunes it.
+
+use super::images::{Staged, Way};
+use super::plan::{ImageDecision, Planned};
+use super::run::Job;
+use super::undo::Undo;
+use super::{Work, compose, put_back};
+use crate::failures;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use wharf_engine::{BuildError, EngineError};
+use wharf_plan::model::Service;
+use wharf_proto::{AppName, Digest, Failure, FailureKind, ReleaseId, Step};
+use wharf_state::ReleaseImage;
+
+/// The most that a build by Compose may take.
+const BUILD_LIMIT: Duration = Duration::from_secs(3600);
+
+/// What a release runs, by service.
+pub struct Images {
+    pub by_service: BTreeMap<String, ReleaseImage>,
+    /// What each built image was made from, now that every base image is here.
+    pub inputs: BTreeMap<String, Digest>,
+}
+
+/// The tag that keeps a release's image.
+pub fn pin(app: &AppName, service: &str, release: ReleaseId) -> String {
+    format!("{app}-{}:{release}", service.to_lowercase())
+}
+
+/// Gets every image of the release: kept, pulled or built with no cache.
+///
+/// # Errors
+/// [`FailureKind::Build`] with the instruction that failed and its last lines.
+pub async fn build(job: &Job, work: &Work, planned: &Planned) -> Result<Images, Failure> {
+    let mut images = Images { by_service: BTreeMap::new(), inputs: BTreeMap::new() };
+    // Services that share a build get the one image.
+    let mut built: Vec<(String, String)> = Vec::new();
+    for service in planned.model.start_order() {
+        let Some(decision) = planned.images.get(&service.name) else { continue };
+        let id = match decision {
+            ImageDecision::Keep { id } => id.clone(),
+            ImageDecision::Pull { optional } => pull(job, planned, service, *optional).await?,
+            ImageDecision::Build => {
+                let twin =
+                    built.iter().find(|(other, _)| planned.builds_alike(other, &service.name)).cloned();
+                let id = match twin {
+                    Some((other, id)) => {
+                        job.record.note(format!("{} is built as {other} is", service.name)).await;
+                        id
+                    }
+                    None => build_one(job, work, planned, service, &mut images).await?,
+                };
+                built.push((service.name.clone(), id.clone()));
+                id
+            }
+        };
+        let image = pinned(job, planned, service, id).await?;
+        images.by_service.insert(service.name.clone(), image);
+    }
+    Ok(images)
+}
+
+/// The images of an earlier release, which are here.
+///
+/// # Errors
+/// One of them is not.
+pub async fn reuse(job: &Job, images: &BTreeMap<String, ReleaseImage>) -> Result<Images, Failure> {
+    for (service, image) in images {
+        if job.agent.engine.image(&image.id).await.map_err(|e| failures::of_engine(&e))?.is_none() {
+            let text = format!("the image of {service} in {} is no longer on the server", job.release);
+            return Err(Failure::new(FailureKind::NotFound, text)
+                .cause(format!("{} was removed by something other than Wharf", image.id))
+                .hint("deploy that state of the project again: git checkout, then wharf deploy"));
+        }
+    }
+    Ok(Images { by_service: images.clone(), inputs: BTreeMap::new() })
+}
+
+/// Takes away what a job that failed has built and pulled: its tags, and images that nothing else names.
+pub async fn discard(job: &Job) {
+    let entries = job.agent.state.undo_entries::<Undo>(job.id).await.unwrap_or_default();
+    let entries: Vec<Undo> = entries.into_iter().map(|entry| entry.undo).collect();
+    if let Err(failure) = put_back::tags(job, &entries).await {
+        job.record.warn(format!("an image could not be given its old name back: {failure}")).await;
+    }
+    // A rollback's images belong to an earlier release, which keeps them.
+    let earlier = job.agent.state.release(job.app(), job.release).await;
+    if matches!(earlier, Ok(None)) {
+        unpin(&job.agent, job.app(), job.release, entries).await;
+    }
+}
+
+/// Takes the release's own tags away; an image without another name and without a container goes with its tag.
+async fn unpin(agent: &crate::agent::Agent, app: &AppName, release: ReleaseId, entries: Vec<Undo>) {
+    for entry in entries {
+        if let Undo::Pin { tag } = entry
+            && let Err(error) = agent.engine.untag(&tag).await
+        {
+            tracing::warn!(%app, %release, tag, %error, "cannot remove a tag");
+        }
+    }
+}
+
+async fn pinned(
+    job: &Job,
+    planned: &Planned,
+    service: &Service,
+    id: String,
+) -> Result<ReleaseImage, Failure> {
+    let tag = pin(job.app(), &service.name, job.release);
+    journal(job, Undo::Pin { tag: tag.clone() }).await?;
+    job.agent.engine.tag(&id, &tag).await.map_err(|e| failures::of_engine(&e))?;
+    let reference = planned.model.image_reference(service);
+    Ok(ReleaseImage { reference, id, built: service.build.is_some(), pinned: Some(tag) })
+}
+
+async fn journal(job: &Job, entry: Undo) -> Result<(), Failure> {
+    job.agent.state.record_undo(job.id, vec![entry]).await.map_err(|e| failures::of_state(&e))
+}
+
+/// Fetches a service's image. Where that is `optional` and fails, the one that is here serves on.
+async fn pull(job: &Job, planned: &Planned, service: &Service, optional: bool) -> Result<String, Failure> {
+    let reference = planned.model.image_reference(service);
+    let engine = &job.agent.engine;
+    let before = engine.image(&reference).await.map_err(|e| failures::of_engine(&e))?.map(|image| image.id);
+    let entry = Undo::Tag { reference: reference.clone(), before: before.clone(), after: String::new() };
+    journal(job, entry).await?;
+    let result = fetch(job, Some(&service.name), &reference).await;
+    match (result, before) {
+        (Ok(id), _) => Ok(id),
+        (Err(error), Some(id)) if optional => {
+            job.record
+                .warn(format!("{reference} cannot be refreshed, the one on the server is used: {error}"))
+                .await;
+            Ok(id)
+        }
+        (Err(error), _) => Err(Failure::from_error(FailureKind::Build, &error)
+            .hint(format!("see whether the server can fetch it: docker pull {reference}"))),
+    }
+}
+
+async fn fetch(job: &Job, service: Option<&str>, reference: &str) -> Result<String, EngineError> {
+    job.record
+        .with_output(Step::Build, service, |lines| async move {
+            job.agent.engine.pull(reference, |line| lines.push(line)).await
+        })
+        .await
+        .map(|image| image.id)
+}
+
+async fn build_one(
+    job: &Job,
+    work: &Work,
+    planned: &Planned,
+    service: &Service,
+    images: &mut Images,
+) -> Result<String, Failure> {
+    let Some(build) = &service.build else {
+        return Err(Failure::new(FailureKind::Internal, format!("{} has nothing to build", service.name)));
+    };
+    let staged = Staged {
+        engine: &job.agent.engine,
+        model: &planned.model,
+        manifest: &work.manifest,
+        beside: &job.beside,
+        env: &planned.env,
+        key: &planned.key,
+    };
+    let id = match staged.way(service, build)? {
+        Way::Engine(recipe) => {
+            refresh_bases(job, planned.pull, &recipe.from).await;
+            if let Some(digest) = staged.digest(&recipe).await? {
+                images.inputs.insert(service.name.clone(), digest);
+            }
+            let cancel = CancellationToken::new();
+            let built = job
+                .record
+                .with_output(Step::Build, Some(&service.name), |lines| async move {
+                    job.agent.engine.build(recipe.spec, &cancel, |line| lines.push(line.text)).await
+                })
+                .await;
+            built.map_err(|e| build_failed(service, &e))?
+        }
+        Way::Compose { why } => {
+            job.record.note(format!("{} is built by docker compose: {why}", service.name)).await;
+            by_compose(job, planned, service).await?
+        }
+    };
+    kept_if_equal(job, planned, service, id).await
+}
+
+/// Fetches base images that are missing, or all with `--pull`. A registry that does not answer is only told of: the build
+/// finds out whether it can do without.
+async fn refresh_bases(job: &Job, all: bool, from: &[String]) {
+    for reference in from {
+        let here = matches!(job.agent.engine.image(reference).await, Ok(Some(_)));
+        if here && !all {
+            continue;
+        }
+        if let Err(error) = fetch(job, None, reference).await {
+            let instead = if here { ", the one on the server is used" } else { "" };
+            job.record.warn(format!("the base image {reference} cannot be fetched{instead}: {error}")).await;
+        }
+    }
+}
+
+async fn by_compose(job: &Job, planned: &Planned, service: &Service) -> Result<String, Failure> {
+    let reference = planned.model.image_reference(service);
+    let engine = &job.agent.engine;
+    let before = engine.image(&reference).await.map_err(|e| failures::of_engine(&e))?.map(|image| image.id);
+    // Compose tags what it builds with the name that production runs by; that is undone if the deploy fails.
+    journal(job, Undo::Tag { reference: reference.clone(), before, after: String::new() }).await?;
+    let stack = compose::staged(&job.agent, &job.spec, &job.beside, Some(planned.project.clone()), &job.seat);
+    let built = job
+        .record
+        .with_output(Step::Build, Some(&service.name), |lines| async move {
+            stack
+                .project()
+                .build_fallback(&service.name, true, planned.pull, BUILD_LIMIT, |_, line| lines.push(line))
+                .await
+        })
+        .await;
+    built.map_err(|e| Failure::from_error(FailureKind::Build, &e))?;
+    let image = engine.image(&reference).await.map_err(|e| failures::of_engine(&e))?;
+    image.map(|image| image.id).ok_or_else(|| {
+        Failure::new(FailureKind::Build, format!("docker compose built no image for {}", service.name))
+    })
+}
+
+/// The old image where the new one has the same content: then its container need not be made anew.
+async fn kept_if_equal(
+    job: &Job,
+    planned: &Planned,
+    service: &Service,
+    id: String,
+) -> Result<String, Failure> {
+    let engine = &job.agent.engine;
+    let Some(old) = planned.image_before(service) else { return Ok(id) };
+    let facts = |id: String| async move { engine.image(&id).await.map_err(|e| failures::of_engine(&e)) };
+    let (Some(before), Some(now)) = (facts(old.clone()).await?, facts(id.clone()).await?) else {
+        return Ok(id);
+    };
+    if before.content != now.content {
+        return Ok(id);
+    }
+    job.record
+        .note(format!("{} was built anew and is the same as before: its container stays", service.name))
+        .await;
+    if old != id {
+        engine.remove_image(&id).await.map_err(|e| failures::of_engine(&e))?;
+    }
+    Ok(old)
+}
+
+fn build_failed(service: &Service, error: &BuildError) -> Failure {
+    let cause = Failure::from_error(FailureKind::Build, error);
+    let mut failure =
+        Failure::new(FailureKind::Build, format!("the image of {} could not be built", service.name))
+            .cause(cause.message);
+    for cause in cause.causes {
+        failure = failure.cause(cause);
+    }
+    failure.hint(format!("correct the build of {}; production was not touched", service.name))
+}

@@ -1,0 +1,47 @@
+//! The release is live, in one transaction.
+
+use super::Work;
+use super::run::{Job, Ready};
+use crate::failures;
+use jiff::Timestamp;
+use wharf_proto::{AppName, Failure};
+use wharf_state::ReleaseRecord;
+
+/// Records the release as live. After this nothing is put back any more.
+///
+/// # Errors
+/// The state cannot be written.
+pub async fn commit(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure> {
+    let state = &job.agent.state;
+    let record = match state.release(job.app(), job.release).await.map_err(|e| failures::of_state(&e))? {
+        // A rollback: the release is what it was, and live again.
+        Some(earlier) => ReleaseRecord { previous: ready.planned.live.map(|live| live.release), ..earlier },
+        None => new_release(job.app().clone(), job, work, ready),
+    };
+    state.commit_live(job.id, record).await.map_err(|e| failures::of_state(&e))
+}
+
+fn new_release(app: AppName, job: &Job, work: &Work, ready: Ready) -> ReleaseRecord {
+    let mut inputs = ready.planned.inputs;
+    for (service, image) in ready.images.inputs {
+        if let Some(inputs) = inputs.get_mut(&service) {
+            inputs.image = image;
+        }
+    }
+    ReleaseRecord {
+        app,
+        release: job.release,
+        adopted: false,
+        created: Timestamp::now(),
+        created_by: work.by.clone(),
+        spec: work.spec.clone(),
+        manifest: work.manifest.clone(),
+        images: ready.images.by_service,
+        inputs,
+        versions: work.versions.clone(),
+        message: work.options.message.clone(),
+        git_commit: work.git_commit.clone(),
+        backup: ready.backup,
+        previous: ready.planned.live.map(|live| live.release),
+    }
+}

@@ -1,0 +1,140 @@
+//! Compose, asked about the stage or the app directory. Its answers hold secrets: they are read and dropped, never stored.
+
+use super::queue::Seat;
+use super::run::Job;
+use crate::agent::Agent;
+use crate::failures;
+use crate::layout::Beside;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wharf_engine::{ComposeProject, Engine};
+use wharf_plan::Model;
+use wharf_plan::facts::ContainerFacts;
+use wharf_proto::{AppSpec, Failure, FailureKind};
+
+/// The label of what a job runs for itself, so that recovery finds it.
+pub const JOB_LABEL: &str = "dev.wharf.job";
+
+/// One Compose project, as its files stand in one folder.
+pub struct Stack {
+    project: ComposeProject,
+    /// Where the files are.
+    root: PathBuf,
+    /// Where they will be.
+    app_dir: PathBuf,
+    name: Option<String>,
+}
+
+/// The project in the app directory, by the job's own configuration.
+pub fn in_place(job: &Job, project: &str) -> Stack {
+    of(&job.agent, &job.spec, project, &job.seat)
+}
+
+/// The project in the app directory, by `spec`.
+pub fn of(agent: &Agent, spec: &AppSpec, project: &str, seat: &Seat) -> Stack {
+    let app_dir = PathBuf::from(&spec.path);
+    Stack::new(agent, spec, &app_dir, Some(project.to_owned()), seat)
+}
+
+/// The project in the stage. Without a name, Compose chooses one as it would in the app directory.
+pub fn staged(agent: &Agent, spec: &AppSpec, beside: &Beside, project: Option<String>, seat: &Seat) -> Stack {
+    Stack::new(agent, spec, &beside.stage(), project, seat)
+}
+
+impl Stack {
+    fn new(agent: &Agent, spec: &AppSpec, root: &Path, name: Option<String>, seat: &Seat) -> Self {
+        let app_dir = PathBuf::from(&spec.path);
+        // Compose's own default, said aloud: the folder of the first file.
+        let first = spec.compose.files.first().map(|file| file.below(root));
+        let directory = first.as_deref().and_then(Path::parent).unwrap_or(root).to_owned();
+        let project = ComposeProject {
+            cli: agent.compose.clone(),
+            project_directory: directory,
+            files: spec.compose.files.iter().map(|file| file.below(root)).collect(),
+            // It lives on the server, wherever the rest is staged.
+            env_file: spec.compose.env_file.as_ref().map(|file| file.below(&app_dir)),
+            profiles: spec.compose.profiles.clone(),
+            project: name.clone().or_else(|| spec.compose.project.clone()),
+            docker_socket: Some(agent.config.docker.clone()),
+            supervisor: Some(Arc::clone(&seat.supervisor)),
+        };
+        Self { project, root: root.to_owned(), app_dir, name }
+    }
+
+    pub fn project(&self) -> &ComposeProject {
+        &self.project
+    }
+
+    /// The resolved model, with all paths where they will be.
+    ///
+    /// # Errors
+    /// [`FailureKind::Config`] with what Compose says of the files.
+    pub async fn model(&self) -> Result<Model, Failure> {
+        let json = self.project.config().await.map_err(|e| {
+            Failure::from_error(FailureKind::Config, &e)
+                .hint("correct the Compose file or the env file; `docker compose config` shows the same on the laptop")
+        })?;
+        let (root, app_dir) = (self.root.to_string_lossy(), self.app_dir.to_string_lossy());
+        Model::parse(&json, &root, &app_dir).map_err(|e| Failure::from_error(FailureKind::Config, &e))
+    }
+
+    /// Compose's own hash of each service's definition, as it labels containers with.
+    ///
+    /// # Errors
+    /// As [`Stack::model`].
+    pub async fn config_hashes(&self) -> Result<BTreeMap<String, String>, Failure> {
+        self.project.config_hashes().await.map_err(|e| Failure::from_error(FailureKind::Start, &e))
+    }
+
+    /// The containers of the project's services, running or not.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn containers(&self, engine: &Engine) -> Result<Vec<ContainerFacts>, Failure> {
+        let name = self.name.as_deref().unwrap_or_default();
+        let containers = engine.project_containers(name).await.map_err(|e| failures::of_engine(&e))?;
+        Ok(containers.into_iter().filter(|c| !c.one_off).collect())
+    }
+}
+
+/// The variables of the env file, as Compose reads them: its own parser is asked, by a model that is nothing but the file.
+///
+/// # Errors
+/// A file that is missing, or that Compose cannot read.
+pub async fn env_values(
+    agent: &Agent,
+    spec: &AppSpec,
+    beside: &Beside,
+    seat: &Seat,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let Some(env_file) = &spec.compose.env_file else { return Ok(BTreeMap::new()) };
+    let path = env_file.below(Path::new(&spec.path));
+    if !path.is_file() {
+        return Err(Failure::new(
+            FailureKind::Refused,
+            format!("the env file {} is not on the server", path.display()),
+        )
+        .cause("it holds the app's secrets, so it is never shipped")
+        .hint(format!(
+            "make it on the server, readable by its owner only: install -m 600 /dev/null {}",
+            path.display()
+        ))
+        .hint("or remove env_file under [compose] in wharf.toml"));
+    }
+    let only_env = beside.job_folder().join("env.yml");
+    let model =
+        serde_json::json!({ "name": "env", "services": { "env": { "image": "env", "env_file": [path] } } });
+    std::fs::write(&only_env, model.to_string()).map_err(|e| {
+        Failure::from_error(FailureKind::Environment, &e).hint("look at the free space on the server")
+    })?;
+    let mut stack = Stack::new(agent, spec, beside.job_folder(), Some("env".into()), seat);
+    stack.project.project_directory = beside.job_folder().to_owned();
+    stack.project.files = vec![only_env];
+    stack.project.env_file = None;
+    stack.project.profiles = Vec::new();
+    let model = stack.model().await?;
+    let Some(service) = model.service("env") else { return Ok(BTreeMap::new()) };
+    let value = |name: &str| Some((name.to_owned(), service.variable(name)?.to_owned()));
+    Ok(service.variable_names().filter_map(value).collect())
+}

@@ -1,0 +1,66 @@
+//! Migrations: commands in the new image, after the backup and before the release serves.
+
+use super::Work;
+use super::compose::{self, JOB_LABEL};
+use super::run::{Job, Ready};
+use std::time::Duration;
+use wharf_engine::OneOff;
+use wharf_proto::spec::MigrateSpec;
+use wharf_proto::{Failure, FailureKind, Step};
+
+/// How many of a failed migration's last lines the failure repeats.
+const LAST_LINES: usize = 10;
+
+/// Runs every migration once, in order. One that fails ends the deploy.
+///
+/// # Errors
+/// [`FailureKind::Migration`] with its last lines; what it did to the data stays, which the text says.
+pub async fn migrate(job: &Job, work: &Work, ready: &Ready) -> Result<(), Failure> {
+    for (number, migration) in work.spec.migrate.iter().enumerate() {
+        run(job, ready, number, migration).await?;
+    }
+    Ok(())
+}
+
+async fn run(job: &Job, ready: &Ready, number: usize, migration: &MigrateSpec) -> Result<(), Failure> {
+    let stack = compose::in_place(job, &ready.planned.project);
+    let one_off = OneOff {
+        service: migration.service.clone(),
+        command: migration.command.clone(),
+        container_name: format!("{}-job{}-migrate{number}", ready.planned.project, job.id),
+        labels: vec![(JOB_LABEL.to_owned(), job.id.to_string())],
+        limit: Duration::from_secs(migration.timeout_seconds.into()),
+    };
+    let last = std::sync::Mutex::new(std::collections::VecDeque::new());
+    let tail = &last;
+    let result = job
+        .record
+        .with_output(Step::Migrate, Some(&migration.service), |lines| async move {
+            stack
+                .project()
+                .run_one_off(&job.agent.engine, &one_off, |_, line| {
+                    let mut tail = tail.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    if tail.len() == LAST_LINES {
+                        tail.pop_front();
+                    }
+                    tail.push_back(line.to_owned());
+                    lines.push(line);
+                })
+                .await
+        })
+        .await;
+    let name = format!("the migration `{}` in {}", migration.command.join(" "), migration.service);
+    let mut failure = match result {
+        Ok(0) => return Ok(()),
+        Ok(code) => Failure::new(FailureKind::Migration, format!("{name} ended with exit code {code}")),
+        Err(error) => {
+            Failure::from_error(FailureKind::Migration, &error).cause(format!("while running {name}"))
+        }
+    };
+    for line in last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        failure.causes.push(line);
+    }
+    Err(failure
+        .cause("what it had changed in the database by then is still changed: data is never rolled back on its own")
+        .hint("correct the migration and deploy again"))
+}

@@ -1,0 +1,202 @@
+//! Jobs: deploys and rollbacks, from the request to the one last event.
+//!
+//! **Invariants**
+//! - A job belongs to the agent: whoever watches may leave.
+//! - Until [`wharf_state::Phase::Changing`] production is untouched. From there on every act has its undo written down, and
+//!   the job ends committed or put back, also across a crash ([`recover`]).
+//! - Every job ends in exactly one `finished` event, whatever happens to it.
+
+pub mod adopt;
+pub mod apply;
+pub mod backup;
+pub mod build;
+pub mod commit;
+pub mod compose;
+pub mod disk;
+pub mod files;
+pub mod images;
+pub mod migrate;
+pub mod paths;
+pub mod plan;
+pub mod probe;
+pub mod prune;
+pub mod put_back;
+pub mod queue;
+pub mod record;
+pub mod recover;
+pub mod rollback;
+pub mod run;
+pub mod stage;
+pub mod start;
+pub mod survey;
+pub mod undo;
+pub mod verify;
+
+use crate::agent::Agent;
+use crate::conversation::Who;
+use crate::failures;
+use crate::layout::Beside;
+use jiff::Timestamp;
+use queue::Seat;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use wharf_proto::event::JobKind;
+use wharf_proto::message::{DeployRequest, JobOptions};
+use wharf_proto::plan::DeployPlan;
+use wharf_proto::release::AuditEntry;
+use wharf_proto::{AppSpec, Failure, FailureKind, JobId, Manifest, ReleaseId};
+use wharf_state::{NewJob, ReleaseImage};
+
+/// What is to become live.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Work {
+    pub release: ReleaseId,
+    pub source: Source,
+    pub spec: AppSpec,
+    pub manifest: Manifest,
+    pub options: JobOptions,
+    /// The versions of the front ends, by the file that holds them.
+    pub versions: BTreeMap<String, String>,
+    pub git_commit: Option<String>,
+    pub by: String,
+}
+
+/// Where a release comes from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "source", rename_all = "snake_case")]
+pub enum Source {
+    /// From a laptop: its images are built.
+    Shipped { rebuild: bool, pull: bool },
+    /// An earlier release of this server: its images are here.
+    Earlier { from: ReleaseId, adopted: bool, images: BTreeMap<String, ReleaseImage> },
+}
+
+impl Work {
+    /// The work of a deploy. A dry run takes the number that would be next without using it up.
+    ///
+    /// # Errors
+    /// The state cannot be read or written.
+    pub async fn deploy(
+        agent: &Agent,
+        request: DeployRequest,
+        manifest: Manifest,
+        who: &Arc<Who>,
+    ) -> Result<Self, Failure> {
+        let app = &request.spec.app;
+        let release = if request.options.dry_run {
+            agent.state.peek_release(app).await
+        } else {
+            agent.state.next_release(app).await
+        };
+        Ok(Self {
+            release: release.map_err(|e| failures::of_state(&e))?,
+            source: Source::Shipped { rebuild: request.rebuild, pull: request.pull },
+            spec: request.spec,
+            manifest,
+            options: request.options,
+            versions: request
+                .versions
+                .into_iter()
+                .map(|(file, version)| (file.to_string(), version))
+                .collect(),
+            git_commit: request.source.git_commit,
+            by: who.by.clone(),
+        })
+    }
+
+    fn kind(&self) -> JobKind {
+        match &self.source {
+            Source::Shipped { .. } => JobKind::Deploy { release: self.release },
+            Source::Earlier { from, .. } => JobKind::Rollback { from: *from, to: self.release },
+        }
+    }
+}
+
+/// What the audit calls a job.
+fn action(kind: &JobKind) -> String {
+    match kind {
+        JobKind::Deploy { release } => format!("deploy {release}"),
+        JobKind::Rollback { from, to } => format!("rollback from {from} to {to}"),
+    }
+}
+
+/// Plans without changing anything.
+///
+/// # Errors
+/// Whatever would keep the job from starting: refusals above all.
+pub async fn dry_run(agent: &Agent, work: Work, seat: Seat) -> Result<DeployPlan, Failure> {
+    // A dry run has no job, and job 0 does not exist.
+    let beside = beside(&work.spec, JobId(0))?;
+    let prepared = plan::prepare(agent, &work, &beside, &seat).await;
+    stage::clear(&beside).await?;
+    prepared.map(|prepared| prepared.plan)
+}
+
+/// Begins a job, which goes on by itself.
+///
+/// # Errors
+/// It cannot be recorded; nothing has begun then.
+pub async fn start(
+    agent: &Agent,
+    work: Work,
+    seat: Seat,
+    who: Arc<Who>,
+    lease: Option<wharf_state::BlobLease>,
+) -> Result<JobId, Failure> {
+    let request = serde_json::to_value(Request::of(&work))
+        .map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
+    let new = NewJob {
+        app: work.spec.app.clone(),
+        kind: work.kind(),
+        by: who.by.clone(),
+        from: who.from.clone(),
+        request,
+    };
+    let record = agent.state.create_job(new).await.map_err(|e| failures::of_state(&e))?;
+    let job = record.job;
+    seat.runs(job);
+    let log = agent.events.create(job).await.map_err(|e| failures::of_events(&e, job))?;
+    let entry = AuditEntry {
+        at: Timestamp::now(),
+        app: Some(work.spec.app.clone()),
+        by: who.by.clone(),
+        from: who.from.clone(),
+        action: action(&work.kind()),
+        outcome: format!("job {job} started"),
+    };
+    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))?;
+    let beside = beside(&work.spec, job)?;
+    let running = run::Job {
+        agent: agent.clone(),
+        id: job,
+        kind: work.kind(),
+        release: work.release,
+        spec: work.spec.clone(),
+        beside,
+        seat,
+        record: record::Record::new(log),
+        who,
+    };
+    tokio::spawn(run::to_the_end(running, work, lease));
+    Ok(job)
+}
+
+/// The part of the work that recovery needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Request {
+    pub release: ReleaseId,
+    pub spec: AppSpec,
+}
+
+impl Request {
+    fn of(work: &Work) -> Self {
+        Self { release: work.release, spec: work.spec.clone() }
+    }
+}
+
+fn beside(spec: &AppSpec, job: JobId) -> Result<Beside, Failure> {
+    Beside::new(Path::new(&spec.path), &spec.app, job)
+        .ok_or_else(|| Failure::new(FailureKind::Config, format!("{} cannot be an app directory", spec.path)))
+}

@@ -1,0 +1,112 @@
+//! Where an app may live on the server.
+
+use crate::agent::Agent;
+use std::path::{Component, Path};
+use wharf_proto::{AppSpec, Failure, FailureKind};
+
+/// Folders of the system: an app directory may not be one of these. A folder below one that ends in `/**` neither.
+const RESERVED: &[&str] = &[
+    "/",
+    "/bin/**",
+    "/boot/**",
+    "/dev/**",
+    "/etc/**",
+    "/home",
+    "/lib/**",
+    "/lib32/**",
+    "/lib64/**",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/proc/**",
+    "/root",
+    "/run/**",
+    "/sbin/**",
+    "/srv",
+    "/sys/**",
+    "/tmp",
+    "/usr/**",
+    "/var",
+    "/var/lib",
+    "/var/lib/docker/**",
+    "/var/lib/containerd/**",
+    "/var/run/**",
+    "/var/log/**",
+    "/var/spool/**",
+];
+
+/// Checks what a deploy says of itself before anything of it is used.
+///
+/// # Errors
+/// An app directory that is not an absolute, normal path, or is the system's or the agent's own.
+pub fn check_spec(spec: &AppSpec, agent: &Agent) -> Result<(), Failure> {
+    check_app_dir(&spec.path, agent.layout.state())?;
+    if spec.compose.files.is_empty() {
+        return Err(Failure::new(FailureKind::Config, "no Compose file is named")
+            .hint("set files under [compose] in wharf.toml"));
+    }
+    Ok(())
+}
+
+fn check_app_dir(path: &str, state: &Path) -> Result<(), Failure> {
+    let wrong = |why: String| {
+        Err(Failure::new(FailureKind::Config, format!("{path:?} cannot be an app directory"))
+            .cause(why)
+            .hint("set path under [server] in wharf.toml to a folder of the app's own, such as /home/deploy/fitnessapp"))
+    };
+    let folder = Path::new(path);
+    let normal = folder.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    if !folder.is_absolute() || !normal || path.contains('\0') || path.contains("//") {
+        return wrong("it must be absolute, without '.' or '..'".into());
+    }
+    // Compose and Docker cut lists of paths at these.
+    if path.contains([':', ',', '\n']) {
+        return wrong("it has a colon, a comma or a line break, which Docker cuts paths at".into());
+    }
+    let reserved = RESERVED.iter().any(|rule| match rule.strip_suffix("/**") {
+        Some(prefix) => folder.starts_with(prefix),
+        None => folder == Path::new(rule),
+    });
+    if reserved {
+        return wrong("that folder belongs to the system".into());
+    }
+    if folder.starts_with(state) || state.starts_with(folder) {
+        return wrong("the agent keeps its state and the backups there".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_the_system_and_of_the_agent_are_refused() {
+        let state = Path::new("/var/lib/wharf");
+        for good in
+            ["/home/deploy/fitnessapp", "/srv/app", "/opt/app", "/root/app", "/tmp/x/app", "/var/www/app"]
+        {
+            assert!(check_app_dir(good, state).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "app",
+            "/",
+            "/etc",
+            "/etc/app",
+            "/home",
+            "/usr/share/app",
+            "/srv/../etc",
+            "/srv/./app",
+            "/srv//app",
+            "/var/lib/wharf",
+            "/var/lib/wharf/apps",
+            "/var/lib",
+            "/var/lib/docker/volumes",
+            "/srv/a:b",
+            "/srv/a,b",
+        ] {
+            assert!(check_app_dir(bad, state).is_err(), "{bad}");
+        }
+    }
+}

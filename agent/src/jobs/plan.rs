@@ -1,0 +1,451 @@
+//! The plan of a job: decided here, before anything is touched, and refused here where it could lose data.
+
+use super::backup::{self, Database};
+use super::images::{Staged, Way};
+use super::queue::Seat;
+use super::survey::{self, Survey};
+use super::{Source, Work};
+use crate::agent::Agent;
+use crate::failures;
+use crate::layout::Beside;
+use std::collections::{BTreeMap, BTreeSet};
+use wharf_plan::bump::{self, BumpFacts};
+use wharf_plan::data::{DataFacts, DataPlan, data_plan};
+use wharf_plan::facts::ContainerFacts;
+use wharf_plan::inputs::{changed_paths, mounted_inputs, writable_mounts};
+use wharf_plan::model::Service;
+use wharf_plan::overlay::{FileOp, Overlay, OverlayFacts, overlay};
+use wharf_plan::services::{self, ImageFactsOf, ServiceDigests, ServiceFacts, image_decision, service_plans};
+use wharf_plan::{InputKey, Model, Refusal, secrets};
+use wharf_proto::plan::{ContainerAction, DeployPlan, ImageAction, VersionChange};
+use wharf_proto::{Digest, Failure, FailureKind, RelPath};
+use wharf_state::{AppRecord, ReleaseRecord, ServiceInputs};
+
+/// A plan, and what carrying it out needs to know.
+pub struct Planned {
+    /// As people read it.
+    pub plan: DeployPlan,
+    pub model: Model,
+    pub project: String,
+    /// The stack's containers before the job.
+    pub before: Vec<ContainerFacts>,
+    /// The model that was in place before the job.
+    pub model_before: Option<Model>,
+    pub databases: Vec<Database>,
+    pub known: Option<AppRecord>,
+    pub live: Option<ReleaseRecord>,
+    pub adopts: bool,
+    pub ops: Vec<FileOp>,
+    pub images: BTreeMap<String, ImageDecision>,
+    pub inputs: BTreeMap<String, ServiceInputs>,
+    pub env: BTreeMap<String, String>,
+    pub key: InputKey,
+    /// Whether base images are to be refreshed.
+    pub pull: bool,
+    /// The volumes that the model uses, by their names on the engine.
+    pub volumes: Vec<String>,
+    /// The versions that will have been started.
+    pub highest: BTreeMap<String, String>,
+    /// Services whose containers must be made anew though Compose sees no difference: a mounted file changed.
+    pub forced: BTreeSet<String>,
+}
+
+/// Where a service's image comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageDecision {
+    Keep {
+        id: String,
+    },
+    /// `optional`: there is one already, which serves where the registry does not answer.
+    Pull {
+        optional: bool,
+    },
+    Build,
+}
+
+impl Planned {
+    /// The image that the service runs now.
+    pub fn image_before(&self, service: &Service) -> Option<String> {
+        let recorded =
+            self.live.as_ref().and_then(|live| live.images.get(&service.name)).map(|image| image.id.clone());
+        let running = || self.before.iter().find(|c| c.service == service.name).map(|c| c.image_id.clone());
+        recorded.or_else(running)
+    }
+
+    /// Whether two services are built from the very same inputs.
+    pub fn builds_alike(&self, a: &str, b: &str) -> bool {
+        match (self.inputs.get(a), self.inputs.get(b)) {
+            (Some(a), Some(b)) => a.image == b.image,
+            _ => false,
+        }
+    }
+}
+
+/// Plans the work.
+///
+/// # Errors
+/// Every refusal at once; a model or server that cannot be read. Nothing was changed then.
+pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -> Result<Planned, Failure> {
+    let survey = survey::survey(agent, work, beside, seat).await?;
+    let mut refusals = Vec::new();
+    let mut warnings = Vec::new();
+
+    let data = data(work, &survey);
+    refusals.extend(data.refusals);
+    warnings.extend(data.warnings);
+    let verdict = secrets::check(&survey.env, &work.spec.secrets, &|_| survey.env_is_running);
+    refusals.extend(verdict.refusals);
+    warnings.extend(verdict.warnings);
+    let (versions, not_raised) = versions(agent, work, &survey).await?;
+    refusals.extend(not_raised);
+    let writable = writable_mounts(&survey.model);
+    let overlay = overlay(&OverlayFacts {
+        live: survey::shipped(survey.live.as_ref()),
+        next: &work.manifest,
+        next_is_adopted: survey::is_adopted(work),
+        disk: &survey.disk,
+        writable_mounts: &writable,
+    });
+    refusals.extend(overlay.refusals.iter().cloned());
+    for path in &overlay.left {
+        warnings.push(format!("{path} is no longer shipped, but containers have written to it: it stays"));
+    }
+    if let Some(failure) = refuse(&refusals) {
+        return Err(failure);
+    }
+
+    let decided = decide(agent, work, beside, &survey).await?;
+    let plan = assemble(work, &survey, &overlay, &decided, data.mounts, versions, warnings);
+    let forced = plan_services(&survey, &overlay, &BTreeMap::new(), &decided.inputs)
+        .into_iter()
+        .filter(|service| service.container == ContainerAction::Recreate)
+        .map(|service| service.service)
+        .collect();
+    Ok(planned(work, survey, overlay, decided, plan, forced))
+}
+
+fn planned(
+    work: &Work,
+    survey: Survey,
+    overlay: Overlay,
+    decided: Decided,
+    plan: DeployPlan,
+    forced: BTreeSet<String>,
+) -> Planned {
+    let databases = backup::databases(work, &survey);
+    let volumes = survey.model.volumes().map(|volume| volume.name.clone()).collect();
+    Planned {
+        plan,
+        project: survey.stack.project,
+        databases,
+        model_before: survey.model_before,
+        before: survey.stack.containers.into_iter().filter(|c| !c.one_off).collect(),
+        adopts: survey.stack.adopts,
+        model: survey.model,
+        known: survey.known,
+        live: survey.live,
+        ops: overlay.ops,
+        images: decided.images,
+        inputs: decided.inputs,
+        env: survey.env,
+        key: survey.key,
+        pull: matches!(work.source, Source::Shipped { pull: true, .. }),
+        volumes,
+        highest: highest(&decided.highest, &work.versions),
+        forced,
+    }
+}
+
+/// The higher of what was started before and what is about to be.
+fn highest(before: &BTreeMap<String, String>, next: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut highest = before.clone();
+    for (file, version) in next {
+        let is_higher = |known: &String| bump::compare(version, known).is_gt();
+        if highest.get(file).is_none_or(is_higher) {
+            highest.insert(file.clone(), version.clone());
+        }
+    }
+    highest
+}
+
+/// All refusals as one failure; `None` where there are none.
+fn refuse(refusals: &[Refusal]) -> Option<Failure> {
+    let mut failures = refusals.iter().map(Refusal::to_failure);
+    let first = failures.next()?;
+    let rest: Vec<Failure> = failures.collect();
+    if rest.is_empty() {
+        return Some(first);
+    }
+    let mut all = Failure::new(
+        FailureKind::Refused,
+        format!("there are {} reasons not to deploy this", rest.len() + 1),
+    );
+    for failure in std::iter::once(first).chain(rest) {
+        all.causes.push(failure.message);
+        all.causes.extend(failure.causes);
+        all.hints.extend(failure.hints);
+    }
+    Some(all)
+}
+
+fn data(work: &Work, survey: &Survey) -> DataPlan {
+    let shipped = |path: &str| match survey.model.project_path(path) {
+        Some(Some(place)) => work.manifest.entries().iter().any(|entry| entry.path.is_within(&place)),
+        _ => false,
+    };
+    data_plan(&DataFacts {
+        now: &survey.stack.containers,
+        model: &survey.model,
+        images: &|reference| survey.images.get(reference).cloned(),
+        volumes: &survey.volumes,
+        owned: &survey.owned,
+        postgres: &survey.postgres,
+        shipped: &shipped,
+        accept_detach: &work.options.accept_detach,
+        accept_volume: &work.options.accept_volume,
+    })
+}
+
+async fn versions(
+    agent: &Agent,
+    work: &Work,
+    survey: &Survey,
+) -> Result<(Vec<VersionChange>, Vec<Refusal>), Failure> {
+    if matches!(work.source, Source::Earlier { .. }) {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let by_path = |versions: &BTreeMap<String, String>| -> BTreeMap<RelPath, String> {
+        versions.iter().filter_map(|(file, version)| Some((file.parse().ok()?, version.clone()))).collect()
+    };
+    let highest = agent.state.highest_versions(&work.spec.app).await.map_err(|e| failures::of_state(&e))?;
+    let live_versions = survey.live.as_ref().map(|live| by_path(&live.versions)).unwrap_or_default();
+    bump::bump_check(&BumpFacts {
+        rules: &work.spec.bump,
+        live: survey::shipped(survey.live.as_ref()),
+        next: &work.manifest,
+        live_versions: &live_versions,
+        highest: &by_path(&highest),
+        shipped: &by_path(&work.versions),
+    })
+    .map_err(|e| Failure::from_error(FailureKind::Config, &e))
+}
+
+/// What was decided about images.
+struct Decided {
+    images: BTreeMap<String, ImageDecision>,
+    why: BTreeMap<String, services::ImageDecision>,
+    inputs: BTreeMap<String, ServiceInputs>,
+    highest: BTreeMap<String, String>,
+}
+
+async fn decide(agent: &Agent, work: &Work, beside: &Beside, survey: &Survey) -> Result<Decided, Failure> {
+    let staged = Staged {
+        engine: &agent.engine,
+        model: &survey.model,
+        manifest: &work.manifest,
+        beside,
+        env: &survey.env,
+        key: &survey.key,
+    };
+    let highest = agent.state.highest_versions(&work.spec.app).await.map_err(|e| failures::of_state(&e))?;
+    let mut decided =
+        Decided { images: BTreeMap::new(), why: BTreeMap::new(), inputs: BTreeMap::new(), highest };
+    for service in survey.model.services() {
+        let image = match &work.source {
+            Source::Shipped { rebuild, pull } => {
+                decide_shipped(&staged, work, survey, service, *rebuild, *pull, &mut decided).await?
+            }
+            Source::Earlier { images, .. } => {
+                decide_earlier(
+                    survey,
+                    service,
+                    images.get(&service.name).map(|image| image.id.as_str()),
+                    &mut decided,
+                );
+                Digest::of(b"")
+            }
+        };
+        let server_file = |path: &str| Some(survey.key.digest(&std::fs::read(path).ok()?));
+        let inputs = ServiceInputs {
+            image,
+            mounted: mounted_inputs(&survey.model, service, &work.manifest, &server_file, &survey.key),
+            definition: survey.model.service_digest(service, &survey.env, &survey.key),
+        };
+        decided.inputs.insert(service.name.clone(), inputs);
+    }
+    Ok(decided)
+}
+
+/// Decides one service's image; the digest of what it is built from.
+async fn decide_shipped(
+    staged: &Staged<'_>,
+    work: &Work,
+    survey: &Survey,
+    service: &Service,
+    rebuild: bool,
+    pull: bool,
+    decided: &mut Decided,
+) -> Result<Digest, Failure> {
+    let live = survey.live.as_ref();
+    let reference = survey.model.image_reference(service);
+    let running = || {
+        survey
+            .stack
+            .containers
+            .iter()
+            .find(|c| c.service == service.name && !c.one_off)
+            .map(|c| c.image_id.clone())
+    };
+    let serving = match &service.build {
+        // What was built for the live release, whatever Compose's name for it means by now.
+        Some(_) => live
+            .and_then(|live| live.images.get(&service.name))
+            .map(|image| image.id.clone())
+            .or_else(running),
+        None => survey.images.get(&reference).map(|image| image.id.clone()),
+    };
+    let present = match &serving {
+        Some(id) => staged.engine.image(id).await.map_err(|e| failures::of_engine(&e))?.is_some(),
+        None => false,
+    };
+    let (now, changed) = match &service.build {
+        Some(build) => match staged.way(service, build)? {
+            Way::Engine(recipe) => {
+                let digest = staged.digest(&recipe).await?;
+                let changed = changed_context(survey, &recipe, service);
+                (digest, changed)
+            }
+            Way::Compose { .. } => (None, Vec::new()),
+        },
+        None => (None, Vec::new()),
+    };
+    let before = live.and_then(|live| live.inputs.get(&service.name)).map(|inputs| inputs.image);
+    let why = image_decision(&ImageFactsOf {
+        service,
+        before,
+        now: now.map(Ok),
+        changed: &changed,
+        present,
+        rebuild,
+        pull,
+    });
+    let decision = match (why.action, serving) {
+        (ImageAction::Build, _) => ImageDecision::Build,
+        (ImageAction::Pull, _) => ImageDecision::Pull { optional: present },
+        (ImageAction::Keep | ImageAction::Reuse, Some(id)) => ImageDecision::Keep { id },
+        (ImageAction::Keep | ImageAction::Reuse, None) => ImageDecision::Pull { optional: false },
+    };
+    decided.images.insert(service.name.clone(), decision);
+    decided.why.insert(service.name.clone(), why);
+    // Never equal to another release's: what is not known is built anew the next time, too.
+    Ok(now.unwrap_or_else(|| {
+        Digest::of(format!("{} {} {}", work.spec.app, work.release, service.name).as_bytes())
+    }))
+}
+
+fn changed_context(survey: &Survey, recipe: &super::images::Recipe, service: &Service) -> Vec<RelPath> {
+    let Some(live) = survey::shipped(survey.live.as_ref()) else { return Vec::new() };
+    let Some(wharf_plan::model::Context::Project(folder)) =
+        service.build.as_ref().map(|build| &build.context)
+    else {
+        return Vec::new();
+    };
+    let taken: BTreeSet<&RelPath> = recipe.context().iter().map(|entry| &entry.path).collect();
+    let before = wharf_plan::inputs::folder_entries(live, folder.as_ref());
+    changed_paths(&before, recipe.context())
+        .into_iter()
+        .filter(|path| taken.contains(path) || before.iter().any(|e| e.path == *path))
+        .collect()
+}
+
+fn decide_earlier(survey: &Survey, service: &Service, id: Option<&str>, decided: &mut Decided) {
+    let serves_now =
+        survey.stack.containers.iter().any(|c| c.service == service.name && Some(c.image_id.as_str()) == id);
+    let action = if serves_now { ImageAction::Keep } else { ImageAction::Reuse };
+    let why = if serves_now { Vec::new() } else { vec!["the image of the earlier release".to_owned()] };
+    if let Some(id) = id {
+        decided.images.insert(service.name.clone(), ImageDecision::Keep { id: id.to_owned() });
+    }
+    decided.why.insert(service.name.clone(), services::ImageDecision { action, why });
+}
+
+fn plan_services(
+    survey: &Survey,
+    overlay: &Overlay,
+    why: &BTreeMap<String, services::ImageDecision>,
+    inputs: &BTreeMap<String, ServiceInputs>,
+) -> Vec<wharf_proto::plan::ServicePlan> {
+    let digests =
+        |inputs: &ServiceInputs| ServiceDigests { definition: inputs.definition, mounted: inputs.mounted };
+    let before: BTreeMap<String, ServiceDigests> = match (&survey.live, &survey.model_before) {
+        (Some(live), _) if !live.inputs.is_empty() => {
+            live.inputs.iter().map(|(service, inputs)| (service.clone(), digests(inputs))).collect()
+        }
+        // An adopted stack: its definitions can be compared, its files are by what the overlay touches.
+        (_, Some(model)) => adopted_digests(survey, model, inputs),
+        (_, None) => BTreeMap::new(),
+    };
+    let next: BTreeMap<String, ServiceDigests> =
+        inputs.iter().map(|(service, inputs)| (service.clone(), digests(inputs))).collect();
+    let touched: Vec<RelPath> = overlay.ops.iter().filter_map(touched).collect();
+    service_plans(&ServiceFacts {
+        model: &survey.model,
+        now: &survey.stack.containers,
+        images: why,
+        before: &before,
+        next: &next,
+        config_hashes: &BTreeMap::new(),
+        touched: &touched,
+    })
+}
+
+fn adopted_digests(
+    survey: &Survey,
+    model: &Model,
+    inputs: &BTreeMap<String, ServiceInputs>,
+) -> BTreeMap<String, ServiceDigests> {
+    let of = |service: &Service| {
+        let definition = model.service_digest(service, &survey.env, &survey.key);
+        let mounted = inputs.get(&service.name).map_or_else(|| Digest::of(b""), |inputs| inputs.mounted);
+        (service.name.clone(), ServiceDigests { definition, mounted })
+    };
+    model.services().map(of).collect()
+}
+
+fn touched(op: &FileOp) -> Option<RelPath> {
+    match op {
+        FileOp::Write { entry, .. } => Some(entry.path.clone()),
+        FileOp::Remove { path, .. } => Some(path.clone()),
+        FileOp::RemoveFolder { .. } | FileOp::MakeFolder { .. } => None,
+    }
+}
+
+fn assemble(
+    work: &Work,
+    survey: &Survey,
+    overlay: &Overlay,
+    decided: &Decided,
+    data: Vec<wharf_proto::plan::DataMount>,
+    versions: Vec<VersionChange>,
+    warnings: Vec<String>,
+) -> DeployPlan {
+    let migrations = match work.source {
+        Source::Shipped { .. } => {
+            work.spec.migrate.iter().map(|m| format!("{}: {}", m.service, m.command.join(" "))).collect()
+        }
+        Source::Earlier { .. } => Vec::new(),
+    };
+    DeployPlan {
+        release: work.release,
+        live: survey.live.as_ref().map(|live| live.release),
+        project: survey.stack.project.clone(),
+        adopts: survey.stack.adopts,
+        versions,
+        files: overlay.changes.clone(),
+        services: plan_services(survey, overlay, &decided.why, &decided.inputs),
+        data,
+        dumps: backup::databases(work, survey).iter().map(ToString::to_string).collect(),
+        migrations,
+        warnings,
+    }
+}

@@ -1,0 +1,71 @@
+//! Back to an earlier release: its files and images, without a build. Data stays as it is.
+
+use super::{Source, Work, paths, queue, start};
+use crate::agent::Agent;
+use crate::answers::known_app;
+use crate::conversation::{Stop, Talk, watch};
+use crate::failures;
+use wharf_proto::message::{Reply, RollbackRequest, ServerMessage};
+use wharf_proto::{Failure, FailureKind, ReleaseId};
+use wharf_state::ReleaseRecord;
+
+/// Begins a rollback and watches it.
+///
+/// # Errors
+/// No such release, nothing to go back to, another job running.
+pub async fn requested(
+    agent: &Agent,
+    talk: &mut Talk,
+    request: RollbackRequest,
+) -> Result<Option<Reply>, Stop> {
+    let known = known_app(agent, &request.app).await?;
+    let seat = queue::take(agent, &request.app, request.options.lock_wait_seconds).await?;
+    let live = known.live.ok_or_else(|| {
+        Failure::new(FailureKind::NotFound, format!("no release of {} is live", request.app))
+            .hint("deploy: wharf deploy")
+    })?;
+    let target = target(agent, &request, live).await?;
+    paths::check_spec(&target.spec, agent)?;
+    let dry_run = request.options.dry_run;
+    let lease = agent.blobs.lease(target.manifest.chunks().map(|chunk| chunk.digest));
+    let work = Work {
+        release: target.release,
+        source: Source::Earlier { from: live, adopted: target.adopted, images: target.images },
+        spec: target.spec,
+        manifest: target.manifest,
+        options: request.options,
+        versions: target.versions,
+        git_commit: target.git_commit,
+        by: talk.who.by.clone(),
+    };
+    if dry_run {
+        let plan = super::dry_run(agent, work, seat).await?;
+        return Ok(Some(Reply::Plan { plan: Box::new(plan) }));
+    }
+    let job = start(agent, work, seat, talk.who.clone(), Some(lease)).await?;
+    talk.say(&ServerMessage::Accepted { job }).await?;
+    watch(agent, talk, job, 0).await?;
+    Ok(None)
+}
+
+async fn target(agent: &Agent, request: &RollbackRequest, live: ReleaseId) -> Result<ReleaseRecord, Failure> {
+    let of = |release| async move {
+        agent.state.release(&request.app, release).await.map_err(|e| failures::of_state(&e))
+    };
+    let wanted = match request.to {
+        Some(wanted) => wanted,
+        None => of(live).await?.and_then(|release| release.previous).ok_or_else(|| {
+            Failure::new(FailureKind::NotFound, format!("nothing was live before {live}"))
+                .hint("see what there is: wharf releases")
+        })?,
+    };
+    if wanted == live {
+        return Err(Failure::new(FailureKind::Config, format!("{wanted} is live already"))
+            .hint("see what there is: wharf releases"));
+    }
+    of(wanted).await?.ok_or_else(|| {
+        Failure::new(FailureKind::NotFound, format!("{} has no release {wanted}", request.app))
+            .cause("it never went live, or is no longer listed")
+            .hint("see what there is: wharf releases")
+    })
+}

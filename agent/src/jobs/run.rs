@@ -1,0 +1,166 @@
+//! The way of a job, step by step.
+
+use super::queue::Seat;
+use super::record::Record;
+use super::{
+    Source, Work, apply, backup, build, commit, migrate, plan, prune, put_back, stage, start, verify,
+};
+use crate::agent::Agent;
+use crate::conversation::Who;
+use crate::failures;
+use crate::layout::Beside;
+use jiff::Timestamp;
+use std::sync::Arc;
+use wharf_proto::event::EventBody;
+use wharf_proto::event::JobKind;
+use wharf_proto::release::AuditEntry;
+use wharf_proto::{AppName, AppSpec, Failure, FailureKind, JobId, Outcome, ReleaseId, Step};
+use wharf_state::{BlobLease, PhaseEvent};
+
+/// A job that runs.
+pub struct Job {
+    pub agent: Agent,
+    pub id: JobId,
+    pub kind: JobKind,
+    /// The release that is to be live.
+    pub release: ReleaseId,
+    pub spec: AppSpec,
+    pub beside: Beside,
+    pub seat: Seat,
+    pub record: Record,
+    pub who: Arc<Who>,
+}
+
+impl Job {
+    pub fn app(&self) -> &AppName {
+        &self.spec.app
+    }
+}
+
+/// Runs a job to its one last event, whatever happens. The lease keeps its chunks from being pruned until then.
+pub async fn to_the_end(job: Job, work: Work, lease: Option<BlobLease>) {
+    let steps = steps(&work);
+    let announced = EventBody::Announced { job_kind: job.kind.clone(), app: job.app().clone(), steps };
+    job.record.say(announced).await;
+    let job = Arc::new(job);
+    let body = Arc::clone(&job);
+    // A task of its own, so that a bug in a step ends that step and not the job's promise to end.
+    let outcome = match tokio::spawn(async move { run(&body, &work).await }).await {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            tracing::error!(job = %job.id, %panic, "a job panicked");
+            let failure = Failure::from_error(FailureKind::Internal, &panic)
+                .hint("please report this, with the agent's log");
+            put_back::after_failure(&job, failure).await
+        }
+    };
+    drop(lease);
+    match Arc::try_unwrap(job) {
+        Ok(job) => finish(job, outcome).await,
+        Err(job) => tracing::error!(job = %job.id, "a step of a job goes on after its end"),
+    }
+}
+
+/// Ends a job: nothing of it is left beside the app directory, its outcome is recorded, its seat is free, and then whoever
+/// watches is told: who deploys again at once finds the seat free.
+pub async fn finish(job: Job, outcome: Outcome) {
+    // What could not be put back is kept: the originals are in there.
+    if !matches!(outcome, Outcome::NotPutBack { .. })
+        && let Err(failure) = stage::clear(&job.beside).await
+    {
+        job.record.warn(format!("{}; remove it by hand", failure.message)).await;
+    }
+    let entry = AuditEntry {
+        at: Timestamp::now(),
+        app: Some(job.app().clone()),
+        by: job.who.by.clone(),
+        from: job.who.from.clone(),
+        action: super::action(&job.kind),
+        outcome: described(&outcome),
+    };
+    if let Err(error) = job.agent.state.audit(entry).await {
+        tracing::error!(job = %job.id, %error, "cannot write the audit");
+    }
+    if let Err(error) = job.agent.state.finish_job(job.id, outcome.clone()).await {
+        tracing::error!(job = %job.id, %error, "cannot record the outcome");
+    }
+    drop(job.seat);
+    job.record.say(EventBody::Finished { outcome }).await;
+}
+
+fn described(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Released { release } => format!("{release} is live"),
+        Outcome::Failed { failure } => format!("failed, nothing was changed: {failure}"),
+        Outcome::PutBack { failure, .. } => format!("failed and put back: {failure}"),
+        Outcome::NotPutBack { failure, put_back } => format!("failed: {failure}; NOT put back: {put_back}"),
+    }
+}
+
+fn steps(work: &Work) -> Vec<Step> {
+    let mut steps = vec![Step::Plan, Step::Backup, Step::Build, Step::Apply, Step::Migrate, Step::Start];
+    steps.extend([Step::Verify, Step::Commit, Step::Prune]);
+    let left_out = |step: &Step| match (step, &work.source) {
+        (Step::Migrate, Source::Shipped { .. }) => work.spec.migrate.is_empty(),
+        (Step::Build | Step::Migrate, Source::Earlier { .. }) => true,
+        _ => false,
+    };
+    steps.retain(|step| !left_out(step));
+    steps
+}
+
+async fn run(job: &Job, work: &Work) -> Outcome {
+    let ready = match prepare(job, work).await {
+        Ok(ready) => ready,
+        Err(failure) => {
+            build::discard(job).await;
+            return Outcome::Failed { failure };
+        }
+    };
+    if let Err(failure) = job.agent.state.set_phase(job.id, PhaseEvent::Change).await {
+        return Outcome::Failed { failure: failures::of_state(&failure) };
+    }
+    match change(job, work, ready).await {
+        Ok(()) => {
+            // The release is live: what fails here is a nuisance, not a failure of the deploy.
+            let pruned = job.record.step(Step::Prune, prune::prune(&job.agent, job.app(), &job.record)).await;
+            if let Err(failure) = pruned {
+                tracing::warn!(job = %job.id, %failure, "cannot prune");
+            }
+            Outcome::Released { release: job.release }
+        }
+        Err(failure) => put_back::after_failure(job, failure).await,
+    }
+}
+
+/// Everything that leaves production untouched.
+async fn prepare(job: &Job, work: &Work) -> Result<Ready, Failure> {
+    let record = &job.record;
+    let planned = record.step(Step::Plan, plan::prepare(&job.agent, work, &job.beside, &job.seat)).await?;
+    record.say(EventBody::Planned { plan: Box::new(planned.plan.clone()) }).await;
+    let backup = record.step(Step::Backup, backup::back_up(job, work, &planned)).await?;
+    let images = match &work.source {
+        Source::Shipped { .. } => record.step(Step::Build, build::build(job, work, &planned)).await?,
+        Source::Earlier { images, .. } => build::reuse(job, images).await?,
+    };
+    Ok(Ready { planned, backup, images })
+}
+
+/// What a job has when it begins to change things.
+pub struct Ready {
+    pub planned: plan::Planned,
+    pub backup: Option<wharf_proto::BackupId>,
+    pub images: build::Images,
+}
+
+/// Everything that has an undo, up to the release being live.
+async fn change(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure> {
+    let record = &job.record;
+    record.step(Step::Apply, apply::apply(job, work, &ready)).await?;
+    if !job.spec.migrate.is_empty() && matches!(work.source, Source::Shipped { .. }) {
+        record.step(Step::Migrate, migrate::migrate(job, work, &ready)).await?;
+    }
+    record.step(Step::Start, start::start(job, work, &ready)).await?;
+    record.step(Step::Verify, verify::release(job, &ready)).await?;
+    record.step(Step::Commit, commit::commit(job, work, ready)).await
+}

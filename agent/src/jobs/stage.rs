@@ -1,0 +1,92 @@
+//! The next tree, whole, beside the app directory: what Compose resolves and images are built from.
+
+use super::files::Owner;
+use crate::failures;
+use crate::layout::Beside;
+use std::fs;
+use std::io;
+use std::path::Path;
+use wharf_proto::{Failure, FailureKind, Manifest};
+use wharf_state::BlobStore;
+
+/// Writes the stage out of the content store. Env files that only the server has are linked into it, since Compose looks
+/// for a service's `env_file` beside the Compose file.
+///
+/// # Errors
+/// No space, no rights, content that is missing.
+pub async fn make(blobs: &BlobStore, manifest: &Manifest, beside: &Beside) -> Result<(), Failure> {
+    clear(beside).await?;
+    let (blobs, manifest, beside) = (blobs.clone(), manifest.clone(), beside.clone());
+    failures::blocking(move || {
+        check_app_dir(&beside.app_dir)?;
+        let stage = beside.stage();
+        fs::create_dir_all(&stage).map_err(|e| cannot("make", &stage, &e))?;
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(beside.job_folder(), private)
+            .map_err(|e| cannot("protect", beside.job_folder(), &e))?;
+        blobs.materialise(&manifest, &stage, None).map_err(|e| failures::of_blobs(&e))?;
+        link_env_files(&stage, &beside.app_dir).map_err(|e| cannot("link the env files into", &stage, &e))
+    })
+    .await
+}
+
+/// Removes everything that a job has beside the app directory.
+///
+/// # Errors
+/// Something in there cannot be removed.
+pub async fn clear(beside: &Beside) -> Result<(), Failure> {
+    let folder = beside.job_folder().to_owned();
+    failures::blocking(move || match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot("remove", &folder, &error)),
+        _ => Ok(()),
+    })
+    .await
+}
+
+fn check_app_dir(app_dir: &Path) -> Result<(), Failure> {
+    let parent = app_dir.parent().unwrap_or(app_dir);
+    if !parent.is_dir() {
+        let text = format!("the folder {} does not exist on the server", parent.display());
+        return Err(Failure::new(FailureKind::Config, text)
+            .hint(format!("make it: mkdir -p {}", parent.display()))
+            .hint("or set another path under [server] in wharf.toml"));
+    }
+    if fs::symlink_metadata(app_dir).is_ok_and(|found| !found.is_dir()) {
+        let text = format!("{} is not a folder on the server", app_dir.display());
+        return Err(Failure::new(FailureKind::Config, text)
+            .hint("set path under [server] in wharf.toml to the app directory itself, not to a link"));
+    }
+    Owner::of(app_dir).map(|_| ()).map_err(|e| Failure::from_error(FailureKind::Environment, &e))
+}
+
+fn link_env_files(stage: &Path, app_dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(stage)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            link_env_files(&entry.path(), &app_dir.join(entry.file_name()))?;
+        }
+    }
+    let Ok(there) = fs::read_dir(app_dir) else { return Ok(()) };
+    for entry in there {
+        let entry = entry?;
+        let name = entry.file_name();
+        let staged = stage.join(&name);
+        if is_env_file(&name.to_string_lossy())
+            && entry.path().is_file()
+            && fs::symlink_metadata(&staged).is_err()
+        {
+            std::os::unix::fs::symlink(entry.path(), staged)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_env_file(name: &str) -> bool {
+    name == ".env" || name.starts_with(".env.") || name.ends_with(".env")
+}
+
+fn cannot(verb: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::new(FailureKind::Environment, format!("cannot {verb} {}", path.display()))
+        .cause(error.to_string())
+        .hint("look at the free space and the rights of that folder on the server")
+}

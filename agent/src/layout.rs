@@ -1,0 +1,102 @@
+//! Where things lie: below the state folder, and beside the app directory while a job runs.
+
+use std::path::{Path, PathBuf};
+use wharf_proto::{AppName, JobId};
+
+/// The folders of one agent.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    state: PathBuf,
+}
+
+impl Layout {
+    pub fn new(state: &Path) -> Self {
+        Self { state: state.to_owned() }
+    }
+
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    pub fn host_key(&self) -> PathBuf {
+        self.state.join("host_key")
+    }
+
+    /// The address that the SSH server listens on, for those who started it with port 0.
+    pub fn address_file(&self) -> PathBuf {
+        self.state.join("address")
+    }
+
+    /// Held by the one agent that owns this state.
+    pub fn agent_lock(&self) -> PathBuf {
+        self.state.join("agent.lock")
+    }
+
+    pub fn blobs(&self) -> PathBuf {
+        self.state.join("blobs")
+    }
+
+    pub fn jobs(&self) -> PathBuf {
+        self.state.join("jobs")
+    }
+
+    /// What belongs to one app: its lock, its backup repository.
+    pub fn app(&self, app: &AppName) -> PathBuf {
+        self.state.join("apps").join(app.as_str())
+    }
+
+    pub fn app_lock(&self, app: &AppName) -> PathBuf {
+        self.app(app).join("lock")
+    }
+
+    pub fn repository(&self, app: &AppName) -> PathBuf {
+        self.app(app).join("backups")
+    }
+
+    pub fn repository_key(&self, app: &AppName) -> PathBuf {
+        self.app(app).join("backups.key")
+    }
+}
+
+/// The folders that a job makes beside the app directory: on the same file system, so that renaming is atomic, and gone
+/// when the job is over.
+#[derive(Debug, Clone)]
+pub struct Beside {
+    /// The app directory.
+    pub app_dir: PathBuf,
+    job_folder: PathBuf,
+    base_name: std::ffi::OsString,
+}
+
+impl Beside {
+    /// `None` where the app directory is the root of a file system.
+    pub fn new(app_dir: &Path, app: &AppName, job: JobId) -> Option<Self> {
+        let parent = app_dir.parent()?;
+        let base_name = app_dir.file_name()?.to_owned();
+        Some(Self {
+            app_dir: app_dir.to_owned(),
+            job_folder: parent.join(format!(".wharf-{app}-job{job}")),
+            base_name,
+        })
+    }
+
+    /// Everything of the job's.
+    pub fn job_folder(&self) -> &Path {
+        &self.job_folder
+    }
+
+    /// The next tree. It bears the app directory's own name, since Compose names a project after its folder.
+    pub fn stage(&self) -> PathBuf {
+        self.job_folder.join("stage").join(&self.base_name)
+    }
+
+    /// The originals of what the job replaces or removes.
+    pub fn undo(&self) -> PathBuf {
+        self.job_folder.join("undo")
+    }
+
+    /// Where files are written before they are renamed into place.
+    pub fn incoming(&self) -> PathBuf {
+        self.job_folder.join("incoming")
+    }
+}

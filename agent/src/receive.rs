@@ -1,0 +1,132 @@
+//! A deploy arrives: manifest, what is missing, packs, and then it is a job.
+//!
+//! **Invariant**: nothing but the content store changes before the job exists, so a client that dies here loses nothing
+//! and sends only what is missing the next time.
+
+use crate::agent::Agent;
+use crate::conversation::{Stop, Talk, watch};
+use crate::failures;
+use crate::jobs::{self, Work, paths};
+use std::collections::HashSet;
+use std::sync::Arc;
+use wharf_proto::frame::Kind;
+use wharf_proto::limits;
+use wharf_proto::message::{ClientMessage, DeployRequest, PackEncoding, Reply, ServerMessage};
+use wharf_proto::{Digest, Failure, FailureKind, Manifest};
+use wharf_state::{BlobError, BlobStore};
+
+/// Receives a deploy and watches its job.
+///
+/// # Errors
+/// What is wrong with the request or its content; a client that left.
+pub async fn deploy(agent: &Agent, talk: &mut Talk, request: DeployRequest) -> Result<Option<Reply>, Stop> {
+    paths::check_spec(&request.spec, agent)?;
+    let seat = jobs::queue::take(agent, &request.spec.app, request.options.lock_wait_seconds).await?;
+    let manifest = receive_manifest(talk).await?;
+    let lease = agent.blobs.lease(manifest.chunks().map(|chunk| chunk.digest));
+    receive_content(agent, talk, &manifest).await?;
+
+    let dry_run = request.options.dry_run;
+    let work = Work::deploy(agent, request, manifest, &talk.who).await?;
+    if dry_run {
+        let plan = jobs::dry_run(agent, work, seat).await?;
+        return Ok(Some(Reply::Plan { plan: Box::new(plan) }));
+    }
+    let job = jobs::start(agent, work, seat, talk.who.clone(), Some(lease)).await?;
+    talk.say(&ServerMessage::Accepted { job }).await?;
+    watch(agent, talk, job, 0).await?;
+    Ok(None)
+}
+
+async fn receive_manifest(talk: &mut Talk) -> Result<Manifest, Stop> {
+    let mut all = Vec::new();
+    loop {
+        let ClientMessage::Manifest { entries, last } = talk.hear_message().await? else {
+            return Err(out_of_turn("a page of the manifest").into());
+        };
+        all.extend(entries);
+        if all.len() > limits::MANIFEST_ENTRIES {
+            let text = format!("the project has more than {} files", limits::MANIFEST_ENTRIES);
+            return Err(Failure::new(FailureKind::Config, text)
+                .hint("leave out what the server does not need, in .gitignore or .wharfignore")
+                .into());
+        }
+        if last {
+            break;
+        }
+    }
+    let checked = Manifest::new(all).map_err(|e| Failure::from_error(FailureKind::Unsupported, &e))?;
+    Ok(checked)
+}
+
+async fn receive_content(agent: &Agent, talk: &mut Talk, manifest: &Manifest) -> Result<(), Stop> {
+    let digests: Vec<Digest> = manifest.chunks().map(|chunk| chunk.digest).collect();
+    let missing = on_disk(agent, move |blobs| blobs.missing(digests)).await?;
+    tell_missing(talk, &missing).await?;
+    let mut wanted: Arc<HashSet<Digest>> = Arc::new(missing.into_iter().collect());
+    loop {
+        match talk.hear_message().await? {
+            ClientMessage::Pack { encoding: PackEncoding::Zip, size_bytes } => {
+                let bytes = receive_pack(talk, size_bytes).await?;
+                let expected = Arc::clone(&wanted);
+                let stored = on_disk(agent, move |blobs| blobs.put_pack_zip(&bytes, &expected)).await?;
+                for (digest, _) in &stored {
+                    Arc::make_mut(&mut wanted).remove(digest);
+                }
+                talk.say(&ServerMessage::Stored { chunks: stored.len() as u64 }).await?;
+            }
+            ClientMessage::Sent if wanted.is_empty() => return Ok(()),
+            ClientMessage::Sent => {
+                let text = format!(
+                    "the client says it has sent everything, but {} chunks are missing",
+                    wanted.len()
+                );
+                return Err(Failure::new(FailureKind::Internal, text).hint("deploy again").into());
+            }
+            _ => return Err(out_of_turn("a pack").into()),
+        }
+    }
+}
+
+async fn on_disk<T: Send + 'static>(
+    agent: &Agent,
+    work: impl FnOnce(&BlobStore) -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, Failure> {
+    let blobs = agent.blobs.clone();
+    failures::blocking(move || work(&blobs).map_err(|e| failures::of_blobs(&e))).await
+}
+
+async fn tell_missing(talk: &mut Talk, missing: &[Digest]) -> Result<(), Stop> {
+    let mut pages = missing.chunks(limits::MISSING_PAGE_DIGESTS).peekable();
+    if pages.peek().is_none() {
+        return talk.say(&ServerMessage::Missing { digests: Vec::new(), last: true }).await;
+    }
+    while let Some(page) = pages.next() {
+        let last = pages.peek().is_none();
+        talk.say(&ServerMessage::Missing { digests: page.to_vec(), last }).await?;
+    }
+    Ok(())
+}
+
+async fn receive_pack(talk: &mut Talk, size_bytes: u64) -> Result<Vec<u8>, Stop> {
+    if size_bytes > limits::PACK_BYTES {
+        return Err(out_of_turn("a pack within the limit").into());
+    }
+    let mut pack = Vec::with_capacity(usize::try_from(size_bytes).unwrap_or_default());
+    while (pack.len() as u64) < size_bytes {
+        let frame = talk.hear().await?;
+        if frame.kind != Kind::Bulk || frame.payload.is_empty() {
+            return Err(out_of_turn("the rest of a pack").into());
+        }
+        pack.extend_from_slice(&frame.payload);
+    }
+    if pack.len() as u64 != size_bytes {
+        return Err(out_of_turn("a pack of the length that was announced").into());
+    }
+    Ok(pack)
+}
+
+fn out_of_turn(due: &str) -> Failure {
+    Failure::new(FailureKind::Unsupported, format!("the client sent something else where {due} was due"))
+        .hint("use a wharf and a wharfd of the same version")
+}

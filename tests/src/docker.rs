@@ -1,0 +1,95 @@
+//! What the engine says, asked with its own command line.
+
+use std::process::Command;
+
+/// Standard output of `docker ARGS…`, trimmed.
+///
+/// # Panics
+/// Where the command fails.
+pub fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().expect("docker is on the path");
+    assert!(
+        output.status.success(),
+        "docker {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).filter(|line| !line.is_empty()).collect()
+}
+
+/// IDs of a Compose project's containers, running or not.
+pub fn containers(project: &str) -> Vec<String> {
+    let mut found = lines(&docker(&[
+        "ps",
+        "-aq",
+        "--no-trunc",
+        "--filter",
+        &format!("label=com.docker.compose.project={project}"),
+    ]));
+    found.sort();
+    found
+}
+
+/// The ID of a service's one container.
+///
+/// # Panics
+/// Where it has none, or several.
+pub fn container(project: &str, service: &str) -> String {
+    let found = lines(&docker(&[
+        "ps",
+        "-aq",
+        "--no-trunc",
+        "--filter",
+        &format!("label=com.docker.compose.project={project}"),
+        "--filter",
+        &format!("label=com.docker.compose.service={service}"),
+    ]));
+    assert_eq!(found.len(), 1, "containers of {service}: {found:?}");
+    found[0].clone()
+}
+
+/// Names of a project's volumes.
+pub fn volumes(project: &str) -> Vec<String> {
+    let mut found = lines(&docker(&[
+        "volume",
+        "ls",
+        "-q",
+        "--filter",
+        &format!("label=com.docker.compose.project={project}"),
+    ]));
+    found.sort();
+    found
+}
+
+/// Tags of the images whose repository begins with `prefix`.
+pub fn image_tags(prefix: &str) -> Vec<String> {
+    let all = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
+    let mut found: Vec<String> = lines(&all).into_iter().filter(|tag| tag.starts_with(prefix)).collect();
+    found.sort();
+    found
+}
+
+/// Removes what a test made. Volumes are the test's own too, and Wharf never touches them, so the test does.
+pub fn remove_project(project: &str, image_prefix: &str) {
+    let quiet = |arguments: &[&str]| {
+        let _ = Command::new("docker").args(arguments).output();
+    };
+    for id in containers(project) {
+        quiet(&["rm", "-f", "-v", &id]);
+    }
+    let label = format!("label=com.docker.compose.project={project}");
+    for kind in ["network", "volume"] {
+        for name in lines(&docker(&[kind, "ls", "-q", "--filter", &label])) {
+            quiet(&[kind, "rm", &name]);
+        }
+    }
+    for prefix in [image_prefix, &format!("{project}-")] {
+        for tag in image_tags(prefix) {
+            quiet(&["image", "rm", &tag]);
+        }
+    }
+}

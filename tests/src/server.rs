@@ -1,0 +1,109 @@
+//! A real `wharfd` on loopback, which a test may kill and start again.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+/// The agent and its folders.
+pub struct Server {
+    /// Holds `state/`, `authorized_keys` and the app directories.
+    pub folder: PathBuf,
+    pub address: String,
+    environment: Vec<(String, String)>,
+    agent: Option<Child>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Starts an agent that lets `public_key` in.
+    pub fn start(folder: &Path, public_key: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::create_dir_all(folder).expect("a folder of the test's");
+        let keys = folder.join("authorized_keys");
+        std::fs::write(&keys, public_key).expect("a file of the test's");
+        std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600))
+            .expect("a file of the test's");
+        let mut server = Self {
+            folder: folder.to_owned(),
+            address: "127.0.0.1:0".into(),
+            environment: Vec::new(),
+            agent: None,
+            log: Arc::default(),
+        };
+        server.run();
+        server
+    }
+
+    /// Starts the agent and waits until it says where it listens, that is, until recovery is over.
+    fn run(&mut self) {
+        let state = self.folder.join("state");
+        let mut child = Command::new(crate::program("WHARFD_BIN", "wharfd"))
+            .arg("serve")
+            .arg("--config")
+            .arg(self.folder.join("wharfd.toml"))
+            .arg("--state")
+            .arg(&state)
+            .args(["--listen", &self.address])
+            .arg("--authorized-keys")
+            .arg(self.folder.join("authorized_keys"))
+            .envs(self.environment.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("wharfd starts");
+        let log = Arc::clone(&self.log);
+        let errors = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        std::thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                log.lock().expect("no test panics while it holds the log").push(line);
+            }
+        });
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        out.read_line(&mut line).expect("wharfd says where it listens");
+        self.agent = Some(child);
+        let address = line.trim().strip_prefix("listening on ");
+        let Some(address) = address else {
+            panic!("wharfd did not start: {line:?}\n{}", self.log());
+        };
+        self.address = address.to_owned();
+    }
+
+    /// What the agent wrote to stderr.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("no test panics while it holds the log").join("\n")
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            let _ = agent.kill();
+            let _ = agent.wait();
+        }
+    }
+
+    /// Waits until the agent has died by itself, at a crash point.
+    pub fn wait_for_death(&mut self) {
+        if let Some(mut agent) = self.agent.take() {
+            agent.wait().expect("a child of the test's");
+        }
+    }
+
+    /// Kills the agent and starts it again with this environment, at the same address.
+    pub fn restart(&mut self, environment: &[(&str, &str)]) {
+        self.kill();
+        self.environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        self.run();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("---- wharfd wrote:\n{}", self.log());
+        }
+    }
+}

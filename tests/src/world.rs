@@ -1,0 +1,167 @@
+//! One app on one server with one laptop.
+
+use crate::{Laptop, Server, docker, http, tree, unique};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A test's own world. See the crate's documentation.
+pub struct World {
+    pub server: Server,
+    pub laptop: Laptop,
+    /// Also Compose's project name.
+    pub app: String,
+    /// The app directory on the server.
+    pub app_dir: PathBuf,
+    /// Where the app's front door listens on loopback.
+    pub web_port: u16,
+    _folder: TempDir,
+}
+
+impl World {
+    /// The example project (Flask, PostgreSQL, nginx, Expo), not deployed yet.
+    pub fn fitnessapp() -> Self {
+        Self::with_project("fitnessapp")
+    }
+
+    /// A project of `tests/projects`, with an env file on the server and a `wharf.toml` that leads there.
+    pub fn with_project(name: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("wharf-test-").tempdir().expect("a temporary folder");
+        let laptop = Laptop::new(&folder.path().join("laptop"));
+        let server = Server::start(&folder.path().join("server"), &laptop.public_key());
+        let app = format!("t{}", unique());
+        let app_dir = server.folder.join("apps").join(&app);
+        std::fs::create_dir_all(&app_dir).expect("a folder of the test's");
+        let projects = Path::new(env!("CARGO_MANIFEST_DIR")).join("projects");
+        tree::copy(&projects.join(name), &laptop.project);
+        let world = Self { server, laptop, app, app_dir, web_port: http::free_port(), _folder: folder };
+        world.write_env(&world.env());
+        world.write_config("");
+        world
+    }
+
+    /// What the env file holds unless a test says otherwise.
+    pub fn env(&self) -> String {
+        format!(
+            "DB_USER=fitness\nDB_NAME=fitness\nDB_PASSWORD=planted-secret-{app}\nSECRET_KEY=another-{app}\nWEB_PORT={port}\n\
+             POSTGRES_IMAGE=wharf-base/postgres:17\nPYTHON_IMAGE=wharf-base/python:3\nNGINX_IMAGE=wharf-base/nginx:1\n",
+            app = self.app,
+            port = self.web_port
+        )
+    }
+
+    pub fn write_env(&self, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.app_dir.join(".env.prod");
+        std::fs::write(&path, text).expect("a file of the test's");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("a file of the test's");
+    }
+
+    /// Writes `wharf.toml`: the example's, with this world's server, and `more` at its end.
+    pub fn write_config(&self, more: &str) {
+        let text = format!(
+            r#"app = "{app}"
+
+[server]
+host = "tester@{address}"
+identity = "{key}"
+path = "{path}"
+
+[compose]
+files = ["docker/docker-compose.prod.yml"]
+env_file = ".env.prod"
+project = "{app}"
+
+[[bump]]
+file = "mobile/app.json"
+when_changed = ["mobile/**"]
+
+[[postgres]]
+service = "db"
+
+[[health]]
+url = "http://127.0.0.1:{port}/health"
+within_seconds = 10
+
+[verify]
+start_timeout_seconds = 60
+stable_seconds = 1
+
+[secrets]
+required = ["DB_PASSWORD", "SECRET_KEY"]
+
+{more}
+"#,
+            app = self.app,
+            address = self.server.address,
+            key = self.laptop.key().display(),
+            path = self.app_dir.display(),
+            port = self.web_port,
+        );
+        self.laptop.write("wharf.toml", text);
+    }
+
+    /// `wharf deploy --yes` and more arguments.
+    pub fn deploy(&self, more: &[&str]) -> crate::Ran {
+        let mut arguments = vec!["deploy", "--yes", "--accept-new-host-key"];
+        arguments.extend_from_slice(more);
+        self.laptop.wharf(&arguments)
+    }
+
+    /// Adds a row through the app.
+    #[track_caller]
+    pub fn add_workout(&self, name: &str) {
+        let answer =
+            http::post(self.web_port, "/api/workouts", &format!(r#"{{"name":"{name}","minutes":30}}"#));
+        assert_eq!(answer.expect("the app answers").status, 201);
+    }
+
+    /// The names of the rows, through the app.
+    #[track_caller]
+    pub fn workouts(&self) -> Vec<String> {
+        let answer = http::get(self.web_port, "/api/workouts").expect("the app answers");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let rows: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        let name = |row: &serde_json::Value| row["name"].as_str().expect("a name").to_owned();
+        rows.as_array().expect("a list").iter().map(name).collect()
+    }
+
+    /// The back end's version, through the app.
+    #[track_caller]
+    pub fn backend_version(&self) -> String {
+        let answer = http::get(self.web_port, "/api/version").expect("the app answers");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let version: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        version["version"].as_str().expect("a version").to_owned()
+    }
+
+    /// The front end's version, as nginx serves it.
+    #[track_caller]
+    pub fn frontend_version(&self) -> String {
+        let answer = http::get(self.web_port, "/version.json").expect("the app answers");
+        let version: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        version["version"].as_str().expect("a version").to_owned()
+    }
+
+    pub fn container(&self, service: &str) -> String {
+        docker::container(&self.app, service)
+    }
+
+    /// What a test compares to see that nothing was touched: container IDs, volumes, and every file on the server.
+    pub fn fingerprint(&self) -> (Vec<String>, Vec<String>, tree::Tree) {
+        (docker::containers(&self.app), docker::volumes(&self.app), tree::read(&self.app_dir))
+    }
+
+    /// What jobs leave beside the app directory: nothing, once they are over.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        let beside = self.app_dir.parent().expect("the app directory lies in a folder");
+        let entries = std::fs::read_dir(beside).expect("a folder of the test's").flatten();
+        entries.map(|entry| entry.path()).filter(|path| *path != self.app_dir).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.server.kill();
+        docker::remove_project(&self.app, &format!("{}-", self.app));
+    }
+}
