@@ -142,41 +142,38 @@ impl Work<'_> {
         if let EntryKind::Folder { mode } = entry.kind {
             return self.place_folder(entry, mode, removals, folders);
         }
-        let identity = entry.identity();
-        match self.disk(&entry.path) {
-            Some(DiskEntry::File(there) | DiskEntry::Link(there)) if there == identity => {
-                self.out.changes.unchanged += 1;
-                return;
-            }
+        let is_free = match self.disk(&entry.path) {
             Some(DiskEntry::File(there) | DiskEntry::Link(there)) => {
-                if self.facts.next_is_adopted && self.live(&entry.path).is_none() {
-                    self.out.changes.unchanged += 1;
-                    return;
-                }
-                let drifted = !self.is_ours(&entry.path, there);
-                if drifted && self.is_writable(&entry.path) {
-                    self.writable_drift.push(entry.path.clone());
-                    return;
-                }
-                if drifted {
-                    self.out.changes.drifted.push(entry.path.clone());
-                }
-                self.out.changes.changed += 1;
-                writes.push(FileOp::Write { entry: entry.clone(), save_aside: drifted });
+                writes.extend(self.overwrite(entry, there));
                 return;
             }
-            Some(DiskEntry::Folder) => {
-                if !self.clear_folder(&entry.path) {
-                    return;
-                }
-            }
-            Some(DiskEntry::Special) => return self.refuse_special(&entry.path),
-            None => {}
-        }
-        if self.make_parents(&entry.path, folders) {
+            Some(DiskEntry::Folder) => self.clear_folder(&entry.path),
+            Some(DiskEntry::Special) => self.refuse_special(&entry.path),
+            None => true,
+        };
+        if is_free && self.make_parents(&entry.path, folders) {
             self.out.changes.added += 1;
             writes.push(FileOp::Write { entry: entry.clone(), save_aside: false });
         }
+    }
+
+    /// A file or link is there already.
+    fn overwrite(&mut self, entry: &Entry, there: Digest) -> Option<FileOp> {
+        let left_alone = self.facts.next_is_adopted && self.live(&entry.path).is_none();
+        if there == entry.identity() || left_alone {
+            self.out.changes.unchanged += 1;
+            return None;
+        }
+        let drifted = !self.is_ours(&entry.path, there);
+        if drifted && self.is_writable(&entry.path) {
+            self.writable_drift.push(entry.path.clone());
+            return None;
+        }
+        if drifted {
+            self.out.changes.drifted.push(entry.path.clone());
+        }
+        self.out.changes.changed += 1;
+        Some(FileOp::Write { entry: entry.clone(), save_aside: drifted })
     }
 
     fn place_folder(
@@ -186,29 +183,28 @@ impl Work<'_> {
         removals: &mut Vec<FileOp>,
         folders: &mut BTreeMap<RelPath, u32>,
     ) {
-        match self.disk(&entry.path) {
-            Some(DiskEntry::Folder) => {
-                // Another mode on the disk is the server's business, unless the release itself changes it.
-                match self.live(&entry.path).map(|live| &live.kind) {
-                    Some(EntryKind::Folder { mode: live }) if *live != mode => {
-                        self.out.changes.changed += 1;
-                        folders.insert(entry.path.clone(), mode);
-                    }
-                    _ => self.out.changes.unchanged += 1,
-                }
-                return;
-            }
+        let is_free = match self.disk(&entry.path) {
+            Some(DiskEntry::Folder) => return self.keep_folder(entry, mode, folders),
             Some(DiskEntry::File(there) | DiskEntry::Link(there)) => {
-                if !self.clear_file(&entry.path, there, removals) {
-                    return;
-                }
+                self.clear_file(&entry.path, there, removals)
             }
-            Some(DiskEntry::Special) => return self.refuse_special(&entry.path),
-            None => {}
-        }
-        if self.make_parents(&entry.path, folders) {
+            Some(DiskEntry::Special) => self.refuse_special(&entry.path),
+            None => true,
+        };
+        if is_free && self.make_parents(&entry.path, folders) {
             self.out.changes.added += 1;
             folders.insert(entry.path.clone(), mode);
+        }
+    }
+
+    /// Another mode on the disk is the server's business, unless the release itself changes it.
+    fn keep_folder(&mut self, entry: &Entry, mode: u32, folders: &mut BTreeMap<RelPath, u32>) {
+        match self.live(&entry.path).map(|live| &live.kind) {
+            Some(EntryKind::Folder { mode: live }) if *live != mode => {
+                self.out.changes.changed += 1;
+                folders.insert(entry.path.clone(), mode);
+            }
+            _ => self.out.changes.unchanged += 1,
         }
     }
 

@@ -48,7 +48,7 @@ pub struct Stack {
 ///
 /// # Errors
 /// A refusal where two apps would share a name, or where it cannot be told which stack is meant.
-pub fn find_stack(facts: &StackFacts<'_>) -> Result<Stack, Refusal> {
+pub fn find_stack(facts: &StackFacts<'_>) -> Result<Stack, Box<Refusal>> {
     let app_path = clean(facts.app_path);
     let found = match facts.known {
         Some(known) => Some(known.to_owned()),
@@ -57,7 +57,8 @@ pub fn find_stack(facts: &StackFacts<'_>) -> Result<Stack, Refusal> {
     let adopts = facts.known.is_none() && found.is_some();
     let project = match (found, facts.configured) {
         (Some(found), Some(configured)) if found != configured => {
-            return Err(Refusal::ProjectRenamed { from: found, to: configured.to_owned() });
+            let to = configured.to_owned();
+            return Err(Box::new(Refusal::ProjectRenamed { from: found, to }));
         }
         (Some(found), _) => found,
         (None, configured) => configured.unwrap_or(facts.default_project).to_owned(),
@@ -68,7 +69,7 @@ pub fn find_stack(facts: &StackFacts<'_>) -> Result<Stack, Refusal> {
 }
 
 /// The project whose containers were started from this app's files: from exactly these, else from one of them.
-fn candidate(facts: &StackFacts<'_>, app_path: &str) -> Result<Option<String>, Refusal> {
+fn candidate(facts: &StackFacts<'_>, app_path: &str) -> Result<Option<String>, Box<Refusal>> {
     let exact = projects(facts, |c| files_of(c) == facts.files.iter().map(|f| clean(f)).collect::<Vec<_>>());
     let fitting = if exact.is_empty() { projects(facts, |c| fits(facts, app_path, c)) } else { exact };
     let chosen = match facts.configured {
@@ -85,8 +86,9 @@ fn candidate(facts: &StackFacts<'_>, app_path: &str) -> Result<Option<String>, R
     }
 }
 
-fn ambiguous(projects: BTreeSet<String>, app_path: &str) -> Refusal {
-    Refusal::AmbiguousStacks { projects: projects.into_iter().collect(), path: app_path.to_owned() }
+fn ambiguous(projects: BTreeSet<String>, app_path: &str) -> Box<Refusal> {
+    let projects = projects.into_iter().collect();
+    Box::new(Refusal::AmbiguousStacks { projects, path: app_path.to_owned() })
 }
 
 fn projects(facts: &StackFacts<'_>, select: impl Fn(&ContainerFacts) -> bool) -> BTreeSet<String> {
@@ -115,11 +117,10 @@ fn is_from_here(app_path: &str, container: &ContainerFacts) -> bool {
         || files_of(container).iter().any(|file| is_within(file, app_path))
 }
 
-fn refuse_two_apps(facts: &StackFacts<'_>, app_path: &str, project: &str) -> Result<(), Refusal> {
-    let two = |other_path: String| Refusal::TwoApps {
-        project: project.to_owned(),
-        path: app_path.to_owned(),
-        other_path,
+fn refuse_two_apps(facts: &StackFacts<'_>, app_path: &str, project: &str) -> Result<(), Box<Refusal>> {
+    let two = |other_path: String| {
+        let (project, path) = (project.to_owned(), app_path.to_owned());
+        Box::new(Refusal::TwoApps { project, path, other_path })
     };
     let other = facts.others.iter().find(|other| other.project == project || clean(&other.path) == app_path);
     if let Some(other) = other {
@@ -169,6 +170,7 @@ mod tests {
             Self { containers, configured: None, known: None, others: vec![] }
         }
 
+        #[expect(clippy::result_large_err, reason = "tests compare refusals by value")]
         fn find(&self) -> Result<(String, bool, usize), Refusal> {
             find_stack(&StackFacts {
                 app_path: "/srv/fit/",
@@ -180,6 +182,7 @@ mod tests {
                 others: &self.others,
             })
             .map(|s| (s.project, s.adopts, s.containers.len()))
+            .map_err(|refusal| *refusal)
         }
     }
 

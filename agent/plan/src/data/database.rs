@@ -55,7 +55,7 @@ fn without_volume(
     let elsewhere = mounts.iter().find_map(|m| {
         let name = backing_name(&m.backing)?;
         let is_its = is_within(&m.target, database.kind.home()) || facts.postgres.contains_key(name);
-        is_its.then(|| (m, name))
+        is_its.then_some((m, name))
     });
     let anonymous = anonymous_now(facts, service, &database.data_dir);
     let refusal = if let Some((mount, name)) = elsewhere {

@@ -46,7 +46,9 @@ impl Work<'_> {
         self.out.refusals.push(Refusal::PathInTheWay { path: path.clone(), what });
     }
 
-    pub(super) fn refuse_special(&mut self, path: &RelPath) {
+    /// Never free: what it is for is not known.
+    pub(super) fn refuse_special(&mut self, path: &RelPath) -> bool {
         self.out.refusals.push(Refusal::PathInTheWay { path: path.clone(), what: InTheWay::Special });
+        false
     }
 }

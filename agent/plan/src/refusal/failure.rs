@@ -119,7 +119,7 @@ impl Refusal {
             Self::DataDirectoryMoved { service, image, data_dir, backing, found_at } => failure
                 .cause(format!("{image} looks at {data_dir}; the data of {backing} is at {found_at}"))
                 .cause("the database would start empty")
-                .hint(format!("keep the data directory of {service} as it was: the same image major, or PGDATA={found_at}")),
+                .hint(format!("keep the data directory of {service} at {found_at}: stay with the image's major version, or set PGDATA")),
             Self::VolumeNotOwned { volume, project, other_project } => {
                 let failure = match other_project {
                     Some(other) if other != project => {
@@ -166,7 +166,7 @@ impl Refusal {
         match self {
             Self::TwoApps { project, path, other_path } => failure
                 .cause(format!("{other_path} has containers or a record under that name; this app is at {path}"))
-                .cause(format!("Compose would take the containers of the one for the other's ({project})"))
+                .cause(format!("under {project}, Compose takes the containers of the one for the other's"))
                 .hint("choose another name for this app: [compose] project in wharf.toml"),
             Self::AmbiguousStacks { projects, path } => failure
                 .cause(format!("containers of the Compose projects {} were started from {path}", List(projects)))

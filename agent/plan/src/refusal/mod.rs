@@ -72,7 +72,7 @@ pub enum Refusal {
     PathInTheWay { path: RelPath, what: InTheWay },
     #[error("{file} still has a version that was used before, but the front end changed")]
     VersionNotRaised { file: RelPath, live: String, shipped: Option<String> },
-    #[error("{} asks for the rights of root on the server", List(reasons))]
+    #[error("the Compose files ask for the rights of root on the server: {}", List(reasons))]
     RootEquivalent { app: String, reasons: Vec<String> },
     #[error("Wharf deletes no volume: {what}")]
     VolumeDeletion { what: String },
