@@ -197,3 +197,6 @@ fn check_request(request: &BackupRequest) -> Result<(), BackupError> {
 fn nested(a: &str, b: &str) -> bool {
     Path::new(a).starts_with(b) || Path::new(b).starts_with(a)
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,3 +150,65 @@ impl BackupError {
         move |error| Self::Repository { action, cause: error.display_log() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_error() -> Vec<BackupError> {
+        use BackupError as E;
+        let (repo, key_file) = (PathBuf::from("/srv/repo"), PathBuf::from("/srv/key"));
+        let cause = || "the cause".to_owned();
+        vec![
+            E::RepositoryLocked { repo: repo.clone() },
+            E::RepositoryMissing { repo: repo.clone() },
+            E::KeyMissing { key_file: key_file.clone(), cause: cause() },
+            E::KeyExposed { key_file, mode: 0o644 },
+            E::Engine { action: "answer".into(), cause: cause() },
+            E::DumpFailed {
+                label: "db/fitness".into(),
+                command: "pg_dump".into(),
+                exit: Some(137),
+                stderr: cause(),
+            },
+            E::DumpFailed {
+                label: "db/fitness".into(),
+                command: "psql".into(),
+                exit: None,
+                stderr: String::new(),
+            },
+            E::DumpUnchecked { label: "db/fitness".into(), cause: cause() },
+            E::Unreadable { path: "/srv/app/sealed".into(), cause: cause() },
+            E::DiskFull { repo: repo.clone() },
+            E::Damaged { repo: repo.clone(), findings: vec!["one".into(), "two".into()] },
+            E::Incomplete { expected: 10, missing: 2 },
+            E::Repository { action: "read its index".into(), cause: cause() },
+            E::NotFound { what: "a backup 1234abcd".into() },
+            E::Invalid { what: "there is nothing to back up".into() },
+            E::TargetNotEmpty { to: repo.clone() },
+            E::Target { path: repo.clone(), cause: cause() },
+            E::ChildNotStarted { program: repo, cause: cause() },
+            E::ChildDied { status: "signal: 9 (SIGKILL)".into(), stderr: cause() },
+        ]
+    }
+
+    #[test]
+    fn every_error_says_what_why_and_what_next() {
+        let mut rendered = String::new();
+        for error in every_error() {
+            let failure = error.failure();
+            rendered += &format!("{:?}: {}\n", failure.kind, failure.message);
+            rendered.extend(failure.causes.iter().map(|cause| format!("  because {cause}\n")));
+            rendered.extend(failure.hints.iter().map(|hint| format!("  hint: {hint}\n")));
+        }
+        insta::assert_snapshot!(rendered);
+    }
+
+    #[test]
+    fn errors_survive_the_way_to_the_agent() {
+        for error in every_error() {
+            let json = serde_json::to_string(&error).unwrap();
+            assert_eq!(serde_json::from_str::<BackupError>(&json).unwrap(), error);
+        }
+    }
+}

@@ -128,19 +128,19 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_full_disk_is_no_backup() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(folder.path().join("disk"), "16m") else {
+    let Some(disk) = SmallDisk::mount(folder.path().join("disk"), "8m") else {
         eprintln!("mounting is not allowed: a full disk is not tested");
         return;
     };
     let repo = disk.0.join("repo");
     let scene = Scene::with_repo(folder, repo.clone());
     let db = Container::postgres();
-    db.fill_randomly(30_000);
+    db.fill_randomly(20_000);
     let result = scene.make_backup(vec![db.dump("db/fitness")]).await;
     assert_eq!(result, Err(BackupError::DiskFull { repo: repo.clone() }));
     scene.assert_nothing_but_sound().await;
     // Files alone are no other case for the gate, but another one for rustic.
-    scene.random_file("large", 30_000_000, 1);
+    scene.random_file("large", 12_000_000, 1);
     assert_eq!(scene.make_backup(vec![]).await, Err(BackupError::DiskFull { repo }));
     scene.assert_nothing_but_sound().await;
     drop(disk);

@@ -1,0 +1,112 @@
+use super::*;
+use crate::postgres::Piece;
+use crate::reader::StreamReader;
+use bytes::Bytes;
+use rustic_core::{FileType, ReadBackend};
+
+struct Scene {
+    folder: tempfile::TempDir,
+    store: Store,
+    ledger: Arc<Ledger>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (repo, key) = (folder.path().join("repo"), folder.path().join("key"));
+        crate::init_repo(&repo, &key).unwrap();
+        let store = Store::lock(&repo, &key).unwrap();
+        let outbox = Arc::new(Outbox::new(std::io::sink()));
+        Self { folder, store, ledger: Arc::new(Ledger::new(outbox, Phase::Files)) }
+    }
+
+    fn entry(&self, path: &str, open: Opener) -> Entry {
+        Entry::made(path, 4, "2026-01-02T03:04:05Z".parse().unwrap(), open).unwrap()
+    }
+
+    fn file(&self, path: &str, on_disk: &str) -> Entry {
+        let path_on_disk = self.folder.path().join(on_disk);
+        let ledger = Arc::clone(&self.ledger);
+        self.entry(path, Opener::File { path: path_on_disk, size_bytes: 4, mtime: None, ledger })
+    }
+
+    fn archive(&self, entries: Vec<Entry>) -> Result<SnapshotFile, BackupError> {
+        let repository = self.store.open().unwrap().to_indexed_ids().unwrap();
+        let source = SnapshotSource::new(entries.into_iter(), Arc::clone(&self.ledger));
+        archive(&self.store, &repository, source, &self.ledger, None, SnapshotFile::default())
+    }
+
+    fn snapshots(&self) -> usize {
+        self.store.gate.list(FileType::Snapshot).unwrap().len()
+    }
+}
+
+#[test]
+fn a_file_that_went_away_is_no_fault() {
+    let scene = Scene::new();
+    std::fs::write(scene.folder.path().join("here"), "here").unwrap();
+    let entries = vec![scene.file("/project/gone", "gone"), scene.file("/project/here", "here")];
+    let snapshot = scene.archive(entries).unwrap();
+    assert_eq!(snapshot.summary.unwrap().total_files_processed, 1);
+    assert_eq!(scene.snapshots(), 0);
+    scene.store.gate.release().unwrap();
+    assert_eq!(scene.snapshots(), 1);
+}
+
+#[test]
+fn a_stream_that_fails_leaves_nothing_to_release() {
+    let scene = Scene::new();
+    let fault = BackupError::Invalid { what: "the dump failed".into() };
+    let (sender, pieces) = tokio::sync::mpsc::channel(2);
+    sender.try_send(Piece::Data(Bytes::from_static(b"half"))).unwrap();
+    sender.try_send(Piece::Failed(fault.clone())).unwrap();
+    let reader = StreamReader::new(pieces, Arc::clone(&scene.ledger), fault.clone());
+    let start = Box::new(move || reader);
+    let stream = Opener::Stream { start, ledger: Arc::clone(&scene.ledger) };
+    assert_eq!(scene.archive(vec![scene.entry("/dumps/db.pgdump", stream)]).unwrap_err(), fault);
+    assert!(scene.store.gate.release().is_err());
+    assert_eq!(scene.snapshots(), 0);
+}
+
+#[test]
+fn what_rustic_drops_is_missed() {
+    let scene = Scene::new();
+    // An entry without a way to read it: rustic logs it and goes on.
+    let mut entry = scene.entry("/project/file", Opener::Bytes(Bytes::from_static(b"file")));
+    entry.open = None;
+    let lost = scene.archive(vec![entry]).unwrap_err();
+    assert_eq!(lost, BackupError::Incomplete { expected: 1, missing: 1 });
+    assert!(scene.store.gate.release().is_err());
+}
+
+#[test]
+fn requests_that_make_no_sense_are_refused() {
+    let request = |dumps: &[&str], cold: &[&str]| BackupRequest {
+        repo: "/r".into(),
+        key_file: "/k".into(),
+        docker_socket: "/d".into(),
+        project: None,
+        dumps: dumps
+            .iter()
+            .map(|&label| crate::DumpRequest {
+                label: label.into(),
+                container: "c".into(),
+                user: None,
+                database: None,
+            })
+            .collect(),
+        cold: cold
+            .iter()
+            .map(|&label| crate::ColdRequest { label: label.into(), path: "/p".into() })
+            .collect(),
+        tags: vec![],
+        host: String::new(),
+        time: "2026-01-02T03:04:05Z".parse().unwrap(),
+    };
+    check_request(&request(&["a", "a/b"], &["a", "b"])).unwrap();
+    for (dumps, cold) in
+        [(&[][..], &[][..]), (&["a", "a"], &[]), (&["../a"], &[]), (&[], &["a", "a"]), (&[], &["a", "a/b"])]
+    {
+        assert!(check_request(&request(dumps, cold)).is_err(), "{dumps:?} {cold:?}");
+    }
+}
