@@ -103,7 +103,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
             Ok(Exit::DONE)
         }
         Ok(Shipped::Job { job, talk, .. }) => {
-            let followed = follow::follow(context, &session, job, Some(talk)).await?;
+            let followed = follow::follow(context, &session, job, Some(*talk)).await?;
             if let Followed::Over(Outcome::Failed { .. } | Outcome::PutBack { .. }) = &followed {
                 take_back(context, written);
             }

@@ -73,7 +73,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
             Ok(Exit::DONE)
         }
         Shipped::Job { job, talk, .. } => {
-            Ok(follow::follow(context, &session, job, Some(talk)).await?.exit())
+            Ok(follow::follow(context, &session, job, Some(*talk)).await?.exit())
         }
     }
 }

@@ -37,8 +37,8 @@ pub enum ConfigError {
     Read { path: String, source: std::io::Error },
     #[error("{place}: this is not TOML: {message}")]
     Syntax { place: Place, message: String },
-    #[error("{place}: unknown key `{key}`{section}")]
-    UnknownKey { place: Place, key: String, section: String, nearest: Option<String>, known: String },
+    #[error(transparent)]
+    UnknownKey(Box<UnknownKey>),
     #[error("{place}: {message}")]
     Type { place: Place, message: String, example: Option<&'static str> },
     #[error("{place}: `{key}` is missing")]
@@ -51,6 +51,19 @@ pub enum ConfigError {
     Value { place: Place, key: &'static str, message: String, instead: String },
 }
 
+/// A key that Wharf does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: unknown key `{key}`{section}")]
+pub struct UnknownKey {
+    pub place: Place,
+    pub key: String,
+    /// ` in [server]`; empty at the top.
+    pub section: String,
+    pub nearest: Option<String>,
+    /// The keys that the section has.
+    pub known: String,
+}
+
 impl ConfigError {
     /// What to do about it.
     fn hint(&self) -> Option<String> {
@@ -59,8 +72,10 @@ impl ConfigError {
                 "change to the project's folder, or write a wharf.toml there: app, [server] host and path, [compose] files".into()
             }
             Self::Read { .. } | Self::Syntax { .. } => return None,
-            Self::UnknownKey { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
-            Self::UnknownKey { known, .. } => format!("known here: {known}"),
+            Self::UnknownKey(unknown) => match &unknown.nearest {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => format!("known here: {}", unknown.known),
+            },
             Self::Type { example, .. } => format!("write for example: {}", (*example)?),
             Self::Missing { example, .. } => format!("write for example: {example}"),
             Self::NoServer { known, .. } if known.is_empty() => {

@@ -1,6 +1,6 @@
 //! Every key of `wharf.toml`, with an example of each, and the search for unknown ones.
 
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, Place, UnknownKey};
 use toml::de::{DeTable, DeValue};
 
 /// The keys by their path; an array of tables has the path of one table.
@@ -65,7 +65,11 @@ pub(super) fn check(file: &str, text: &str, root: &DeTable<'_>) -> Result<(), Co
     for overlay in environments.into_iter().flat_map(|env| env.values()) {
         if let Some(table) = overlay.get_ref().as_table() {
             if let Some((key, _)) = table.iter().find(|(key, _)| key.get_ref() == "env") {
-                return Err(unknown(Place::of(file, text, key.span()), "env", "env.NAME"));
+                let place = Place::of(file, text, key.span());
+                let known = "the same keys as at the top, but no `env` inside an environment".to_owned();
+                let section = " in [env.NAME]".to_owned();
+                let unknown = UnknownKey { place, key: "env".to_owned(), section, nearest: None, known };
+                return Err(ConfigError::UnknownKey(Box::new(unknown)));
             }
             check_table(file, text, table, "")?;
         }
@@ -103,14 +107,13 @@ pub(super) fn join(section: &str, key: &str) -> String {
 
 fn unknown(place: Place, key: &str, section: &str) -> ConfigError {
     let siblings: Vec<&str> = KEYS.iter().filter_map(|(path, _)| sibling(path, section)).collect();
-    let (known, shown) = (siblings.join(", "), if section.is_empty() { "at the top" } else { section });
-    ConfigError::UnknownKey {
+    ConfigError::UnknownKey(Box::new(UnknownKey {
         place,
         key: key.to_owned(),
-        section: if section.is_empty() { String::new() } else { format!(" in [{shown}]") },
+        section: if section.is_empty() { String::new() } else { format!(" in [{section}]") },
         nearest: nearest(key, &siblings).or_else(|| elsewhere(key)),
-        known,
-    }
+        known: siblings.join(", "),
+    }))
 }
 
 /// The last part of `path` where it lies directly in `section`.
@@ -121,8 +124,11 @@ fn sibling<'a>(path: &'a str, section: &str) -> Option<&'a str> {
 
 fn nearest(key: &str, siblings: &[&str]) -> Option<String> {
     let distance = |known: &&str| edits(key, known);
+    if let Some(longer) = siblings.iter().find(|known| known.starts_with(key)) {
+        return Some((*longer).to_owned());
+    }
     let best = siblings.iter().min_by_key(|known| distance(known))?;
-    let limit = NEAR_EDITS.min(best.len().div_ceil(2));
+    let limit = NEAR_EDITS.min(best.len().div_ceil(3));
     (distance(best) <= limit).then(|| (*best).to_owned())
 }
 

@@ -79,12 +79,20 @@ fn decode(file: &str, text: &str, merged: Spanned<DeTable<'_>>) -> Result<Raw, C
         let span = error.span().unwrap_or(0..0);
         let path = deepest(&lookup, "", &span);
         let message = match &path {
-            Some(path) => format!("`{path}`: {}", error.message()),
-            None => error.message().to_owned(),
+            Some(path) => format!("`{path}`: {}", in_words(error.message())),
+            None => in_words(error.message()),
         };
         let example = missing_field(&error, path.as_deref()).or_else(|| keys::example(path.as_deref()?));
         ConfigError::Type { place: Place::of(file, text, span), message, example }
     })
+}
+
+/// Serde's words for types are Rust's.
+fn in_words(message: &str) -> String {
+    message
+        .replace("a sequence", "a list in brackets")
+        .replace("u32", "a whole number from 0 on")
+        .replace("u16", "a whole number from 0 on")
 }
 
 /// The example of the key that serde says is missing in the table at `path`.

@@ -11,8 +11,10 @@ mod load;
 mod overlay;
 mod raw;
 mod server;
+#[cfg(test)]
+mod tests;
 
-pub use error::{ConfigError, Place};
+pub use error::{ConfigError, Place, UnknownKey};
 pub use load::{FILE_NAME, find, load};
 pub use server::ServerAddress;
 

@@ -16,6 +16,9 @@ pub struct ServerAddress {
 impl ServerAddress {
     /// Reads `user@host:port`; user and port may be missing, and an IPv6 address stands in brackets.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text.contains("://") {
+            return Err(format!("{text:?} is an address with a scheme"));
+        }
         let (user, rest) = match text.rsplit_once('@') {
             Some((user, rest)) => (Some(user), rest),
             None => (None, text),

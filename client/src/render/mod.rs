@@ -12,6 +12,8 @@ mod progress;
 mod story;
 mod table;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use console::{Captured, Console, Verbosity};

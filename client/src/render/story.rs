@@ -14,7 +14,8 @@ pub struct Story {
     verbosity: Verbosity,
     app: Option<AppName>,
     steps: Vec<Step>,
-    live: Option<ReleaseId>,
+    /// What was live before, once the plan has told it.
+    live: Option<Option<ReleaseId>>,
     versions: BTreeMap<String, String>,
     backup: Option<BackupId>,
     warnings: Vec<String>,
@@ -90,7 +91,7 @@ impl Story {
                 self.steps.clone_from(steps);
             }
             EventBody::Planned { plan } => {
-                self.live = plan.live;
+                self.live = Some(plan.live);
                 let version =
                     |change: &wharf_proto::plan::VersionChange| (change.file.to_string(), change.to.clone());
                 self.versions = plan.versions.iter().map(version).collect();
@@ -164,11 +165,9 @@ impl Story {
                 }
             }
             Outcome::Failed { failure: why } => {
-                format!(
-                    "{}Nothing was changed: {}.\n",
-                    self.failed(why),
-                    self.before(app, self.live, "serves as before")
-                )
+                let before =
+                    self.live.map(|live| format!(": {}", self.before(app, live, "serves as before")));
+                format!("{}Nothing was changed{}.\n", self.failed(why), before.unwrap_or_default())
             }
             Outcome::PutBack { failure: why, live } => {
                 let live = self.before(app, *live, "serves again as before");

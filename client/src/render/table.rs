@@ -5,7 +5,7 @@ use super::{Style, clean};
 /// Rows under a heading. Widths count characters.
 pub(super) fn table(heading: &[&str], rows: &[Vec<String>], style: &Style) -> String {
     let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
+        rows.iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(heading.get(column).map(|cell| cell.chars().count())).max().unwrap_or(0)
@@ -18,6 +18,13 @@ pub(super) fn table(heading: &[&str], rows: &[Vec<String>], style: &Style) -> St
         out.push('\n');
     }
     out
+}
+
+/// A cell's first line; `…` stands for the rest.
+fn one_line(cell: &str) -> String {
+    let mut lines = cell.trim().lines();
+    let first = clean(lines.next().unwrap_or_default());
+    if lines.next().is_some() { first + " …" } else { first }
 }
 
 fn line(cells: &[String], widths: &[usize]) -> String {

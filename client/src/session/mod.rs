@@ -15,6 +15,8 @@ mod watch;
 
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
 
 pub use connect::{Ssh, SshOptions};
 pub use error::SessionError;

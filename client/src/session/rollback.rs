@@ -16,11 +16,13 @@ pub async fn rollback(session: &Session, request: RollbackRequest) -> Result<Shi
     let dry_run = request.options.dry_run;
     let mut talk = session.open(Request::Rollback(request)).await?;
     match talk.next("the job", Some(patience)).await {
-        Ok(ServerMessage::Accepted { job }) => Ok(Shipped::Job { job, talk, sent: Sent::default() }),
+        Ok(ServerMessage::Accepted { job }) => {
+            Ok(Shipped::Job { job, talk: Box::new(talk), sent: Sent::default() })
+        }
         Ok(ServerMessage::Event { event }) => {
             let job = event.job;
             talk.put_back(ServerMessage::Event { event });
-            Ok(Shipped::Job { job, talk, sent: Sent::default() })
+            Ok(Shipped::Job { job, talk: Box::new(talk), sent: Sent::default() })
         }
         Ok(ServerMessage::Reply { reply: Reply::Plan { plan } }) => {
             Ok(Shipped::Plan { plan, sent: Sent::default() })

@@ -32,7 +32,7 @@ pub struct Offer<'a> {
 /// What came of it.
 pub enum Shipped {
     /// A job runs; the conversation goes on with its events.
-    Job { job: JobId, talk: Talk, sent: Sent },
+    Job { job: JobId, talk: Box<Talk>, sent: Sent },
     /// A dry run: what a deploy would do.
     Plan { plan: Box<DeployPlan>, sent: Sent },
 }
@@ -60,7 +60,7 @@ pub async fn ship(
     progress.finish(&sent);
     talk.send(&ClientMessage::Sent).await?;
     match talk.next("the job", Some(patience)).await {
-        Ok(ServerMessage::Accepted { job }) => Ok(Shipped::Job { job, talk, sent }),
+        Ok(ServerMessage::Accepted { job }) => Ok(Shipped::Job { job, talk: Box::new(talk), sent }),
         Ok(ServerMessage::Reply { reply: Reply::Plan { plan } }) => Ok(Shipped::Plan { plan, sent }),
         Ok(other) => Err(talk::unexpected("a job", &other)),
         Err(error) if error.is_connection() && !offer.request.options.dry_run => {

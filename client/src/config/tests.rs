@@ -1,0 +1,188 @@
+use super::*;
+use crate::render::{Style, failure};
+use std::{fmt::Write as _, fs, path::Path};
+use wharf_proto::Failure;
+
+const GOOD: &str = r#"
+app = "fitnessapp"
+keep_releases = 7
+
+[server]
+host = "deploy@home.example:2222"
+path = "/home/deploy/fitnessapp/"
+identity = "keys/deploy"
+
+[compose]
+files = ["docker/docker-compose.prod.yml", "./docker/extra.yml"]
+env_file = ".env.prod"
+profiles = ["web"]
+project = "docker"
+
+[pack]
+include = ["config/public.env"]
+
+[[bump]]
+file = "mobile/app.json"
+when_changed = ["mobile/**"]
+
+[[postgres]]
+service = "db"
+
+[[migrate]]
+service = "web"
+command = ["alembic", "upgrade", "head"]
+
+[[health]]
+url = "http://127.0.0.1:8080/health"
+
+[verify]
+stable_seconds = 3
+
+[backup]
+schedule = "0 3 * * *"
+keep = { daily = 7, weekly = 4, monthly = 6 }
+
+[secrets]
+required = ["DB_PASSWORD", "SECRET_KEY"]
+
+[env.staging]
+keep_releases = 2
+[env.staging.server]
+path = "/srv/staging"
+[env.staging.compose]
+profiles = []
+[[env.staging.health]]
+url = "https://staging.example/health"
+status = 204
+"#;
+
+fn project() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["docker/docker-compose.prod.yml", "docker/extra.yml", "mobile/app.json"] {
+        let path = folder.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "{}").unwrap();
+    }
+    folder
+}
+
+fn parse(root: &Path, text: &str, environment: Option<&str>) -> Result<Config, ConfigError> {
+    load::parse(FILE_NAME, text, root.to_owned(), environment)
+}
+
+#[test]
+fn everything_that_can_be_written() {
+    let project = project();
+    let config = parse(project.path(), GOOD, None).unwrap();
+    assert_eq!(config.server.to_string(), "deploy@home.example:2222");
+    assert_eq!(config.server.identity, Some(project.path().join("keys/deploy")));
+    assert_eq!(config.include, ["config/public.env"]);
+    assert_eq!(config.backup.unwrap().keep, Keep { hourly: 0, daily: 7, weekly: 4, monthly: 6 });
+    insta::assert_snapshot!(serde_json::to_string_pretty(&config.spec).unwrap());
+}
+
+#[test]
+fn an_environment_merges_tables_and_replaces_the_rest() {
+    let project = project();
+    let config = parse(project.path(), GOOD, Some("staging")).unwrap();
+    assert_eq!(config.environment.as_deref(), Some("staging"));
+    assert_eq!(config.spec.path, "/srv/staging");
+    assert_eq!(config.server.host, "home.example", "what the overlay does not say stays");
+    assert_eq!(config.spec.keep_releases, 2);
+    assert!(config.spec.compose.profiles.is_empty());
+    assert_eq!(config.spec.compose.files.len(), 2);
+    let urls: Vec<_> = config.spec.health.iter().map(|probe| (probe.url.as_str(), probe.status)).collect();
+    assert_eq!(urls, [("https://staging.example/health", 204)]);
+}
+
+#[test]
+fn it_is_found_from_a_folder_below() {
+    let project = project();
+    fs::write(project.path().join(FILE_NAME), GOOD).unwrap();
+    let config = load(&project.path().join("mobile"), None).unwrap();
+    assert_eq!(config.root, project.path());
+    let nowhere = tempfile::tempdir().unwrap();
+    assert!(matches!(load(nowhere.path(), None), Err(ConfigError::NotFound(_))));
+}
+
+#[test]
+fn environments_that_do_not_exist_and_servers_that_are_not_set() {
+    let project = project();
+    let without = GOOD.replace("[server]\nhost = \"deploy@home.example:2222\"\npath = \"/home/deploy/fitnessapp/\"\nidentity = \"keys/deploy\"\n", "");
+    assert_ne!(without, GOOD);
+    let mut told = String::new();
+    for (text, environment) in
+        [(GOOD, Some("production")), (without.as_str(), None), (without.as_str(), Some("staging"))]
+    {
+        let error = parse(project.path(), text, environment).unwrap_err();
+        writeln!(told, "{environment:?}\n{}", failure(&error.into(), &Style::plain())).unwrap();
+    }
+    insta::assert_snapshot!(told);
+}
+
+/// Each line is one change to the good file: what to look for, and what to put there.
+const MISTAKES: &[(&str, &str)] = &[
+    ("app = \"fitnessapp\"", ""),
+    ("app = \"fitnessapp\"", "app = \"Fitness App\""),
+    ("app = \"fitnessapp\"", "app = 5"),
+    ("app = \"fitnessapp\"", "app = \"fitnessapp"),
+    ("app = \"fitnessapp\"", "app = \"fitnessapp\"\nhost = \"x\""),
+    ("app = \"fitnessapp\"", "app = \"fitnessapp\"\nzebra_crossing = 1"),
+    ("[compose]", "[composer]"),
+    ("[secrets]", "[secret]"),
+    ("host = \"deploy", "hots = \"deploy"),
+    ("host = \"deploy@home.example:2222\"", ""),
+    ("host = \"deploy@home.example:2222\"", "host = \"ssh://home.example\""),
+    ("host = \"deploy@home.example:2222\"", "host = \"home.example:http\""),
+    ("path = \"/home/deploy/fitnessapp/\"", ""),
+    ("path = \"/home/deploy/fitnessapp/\"", "path = \"fitnessapp\""),
+    ("path = \"/home/deploy/fitnessapp/\"", "path = \"~/fitnessapp\""),
+    ("path = \"/home/deploy/fitnessapp/\"", "path = \"/\""),
+    ("path = \"/home/deploy/fitnessapp/\"", "path = \"/home/../etc\""),
+    ("keep_releases = 7", "keep_releases = 0"),
+    ("keep_releases = 7", "keep_releases = -1"),
+    ("keep_releases = 7", "keep_releases = \"seven\""),
+    ("\"./docker/extra.yml\"", "\"docker-compose.yml\""),
+    ("\"./docker/extra.yml\"", "\"../docker-compose.yml\""),
+    ("\"./docker/extra.yml\"", "5"),
+    ("files = [\"docker/docker-compose.prod.yml\", \"./docker/extra.yml\"]", "files = []"),
+    (
+        "files = [\"docker/docker-compose.prod.yml\", \"./docker/extra.yml\"]",
+        "files = \"docker-compose.yml\"",
+    ),
+    ("files = [\"docker/docker-compose.prod.yml\", \"./docker/extra.yml\"]", ""),
+    ("env_file = \".env.prod\"", "env_file = \"/etc/app.env\""),
+    ("project = \"docker\"", "project = \"My Project\""),
+    ("include = [\"config/public.env\"]", "include = [\"/etc/passwd\"]"),
+    ("file = \"mobile/app.json\"", "file = \"mobile/app.jsn\""),
+    ("when_changed = [\"mobile/**\"]", "when_changed = []"),
+    ("when_changed = [\"mobile/**\"]", "when_changed = [\"mobile/[\"]"),
+    ("service = \"db\"", "servcie = \"db\""),
+    ("service = \"db\"", ""),
+    ("command = [\"alembic\", \"upgrade\", \"head\"]", "command = \"alembic upgrade head\""),
+    ("command = [\"alembic\", \"upgrade\", \"head\"]", "command = []"),
+    ("url = \"http://127.0.0.1:8080/health\"", "url = \"127.0.0.1:8080/health\""),
+    ("url = \"http://127.0.0.1:8080/health\"", "url = \"http://127.0.0.1:8080/health\"\nstatus = 99"),
+    ("stable_seconds = 3", "stable_seconds = 100000"),
+    ("stable_seconds = 3", "stable = 3"),
+    ("schedule = \"0 3 * * *\"", "schedule = \"daily\""),
+    ("monthly = 6", "yearly = 6"),
+    ("[env.staging]", "[env.staging.env]\n[env.staging]"),
+    ("url = \"https://staging.example/health\"", "uri = \"https://staging.example/health\""),
+];
+
+#[test]
+fn each_mistake_is_told_with_its_line_and_what_to_write_instead() {
+    let project = project();
+    let mut told = String::new();
+    for (from, to) in MISTAKES {
+        assert!(GOOD.contains(from), "{from}");
+        let text = GOOD.replacen(from, to, 1);
+        let error = parse(project.path(), &text, None).expect_err(to);
+        let error = Failure::from(error);
+        assert_eq!(error.exit_code(), 2);
+        assert!(!error.hints.is_empty() || error.message.contains("not TOML"), "{to}: {error:?}");
+        writeln!(told, "{from}  =>  {to}\n{}", failure(&error, &Style::plain())).unwrap();
+    }
+    insta::assert_snapshot!(told);
+}
