@@ -64,39 +64,45 @@ impl Layout {
 pub struct Beside {
     /// The app directory.
     pub app_dir: PathBuf,
-    job_folder: PathBuf,
-    base_name: std::ffi::OsString,
+    stage: PathBuf,
+    own: PathBuf,
 }
 
 impl Beside {
     /// `None` where the app directory is the root of a file system.
     pub fn new(app_dir: &Path, app: &AppName, job: JobId) -> Option<Self> {
         let parent = app_dir.parent()?;
-        let base_name = app_dir.file_name()?.to_owned();
+        app_dir.file_name()?;
+        let name = format!(".wharf-{app}-job{job}");
         Some(Self {
             app_dir: app_dir.to_owned(),
-            job_folder: parent.join(format!(".wharf-{app}-job{job}")),
-            base_name,
+            own: parent.join(format!("{name}.own")),
+            stage: parent.join(name),
         })
     }
 
-    /// Everything of the job's.
-    pub fn job_folder(&self) -> &Path {
-        &self.job_folder
+    /// The next tree. It lies as deep as the app directory does, so that `../x` means the same in both.
+    pub fn stage(&self) -> PathBuf {
+        self.stage.clone()
     }
 
-    /// The next tree. It bears the app directory's own name, since Compose names a project after its folder.
-    pub fn stage(&self) -> PathBuf {
-        self.job_folder.join("stage").join(&self.base_name)
+    /// The job's own notes.
+    pub fn own(&self) -> &Path {
+        &self.own
     }
 
     /// The originals of what the job replaces or removes.
     pub fn undo(&self) -> PathBuf {
-        self.job_folder.join("undo")
+        self.own.join("undo")
     }
 
     /// Where files are written before they are renamed into place.
     pub fn incoming(&self) -> PathBuf {
-        self.job_folder.join("incoming")
+        self.own.join("incoming")
+    }
+
+    /// Everything of the job's.
+    pub fn folders(&self) -> [&Path; 2] {
+        [&self.stage, &self.own]
     }
 }

@@ -8,8 +8,9 @@ use tempfile::TempDir;
 pub struct World {
     pub server: Server,
     pub laptop: Laptop,
-    /// Also Compose's project name.
     pub app: String,
+    /// Compose's project name: the app's, unless a test says otherwise.
+    pub project: String,
     /// The app directory on the server.
     pub app_dir: PathBuf,
     /// Where the app's front door listens on loopback.
@@ -33,7 +34,8 @@ impl World {
         std::fs::create_dir_all(&app_dir).expect("a folder of the test's");
         let projects = Path::new(env!("CARGO_MANIFEST_DIR")).join("projects");
         tree::copy(&projects.join(name), &laptop.project);
-        let world = Self { server, laptop, app, app_dir, web_port: http::free_port(), _folder: folder };
+        let (project, web_port) = (app.clone(), http::free_port());
+        let world = Self { server, laptop, app, project, app_dir, web_port, _folder: folder };
         world.write_env(&world.env());
         world.write_config("");
         world
@@ -143,12 +145,12 @@ required = ["DB_PASSWORD", "SECRET_KEY"]
     }
 
     pub fn container(&self, service: &str) -> String {
-        docker::container(&self.app, service)
+        docker::container(&self.project, service)
     }
 
     /// What a test compares to see that nothing was touched: container IDs, volumes, and every file on the server.
     pub fn fingerprint(&self) -> (Vec<String>, Vec<String>, tree::Tree) {
-        (docker::containers(&self.app), docker::volumes(&self.app), tree::read(&self.app_dir))
+        (docker::containers(&self.project), docker::volumes(&self.project), tree::read(&self.app_dir))
     }
 
     /// What jobs leave beside the app directory: nothing, once they are over.
@@ -162,6 +164,6 @@ required = ["DB_PASSWORD", "SECRET_KEY"]
 impl Drop for World {
     fn drop(&mut self) {
         self.server.kill();
-        docker::remove_project(&self.app, &format!("{}-", self.app));
+        docker::remove_project(&self.project, &format!("{}-", self.app));
     }
 }

@@ -84,6 +84,15 @@ impl Engine {
         )
     }
 
+    /// Starts a container that is there. One that runs is fine.
+    ///
+    /// # Errors
+    /// The engine does not answer, or could not start it.
+    pub async fn start(&self, id: &str) -> Result<(), EngineError> {
+        let options = None::<bollard::query_parameters::StartContainerOptions>;
+        self.call(&format!("start container {id}"), self.docker.start_container(id, options)).await
+    }
+
     /// Removes a container, running or not. Its volumes stay. One that is gone is fine.
     ///
     /// # Errors

@@ -1,11 +1,14 @@
+//! The Docker engine, the `docker compose` command and the child processes of the agent.
 //!
 //! **Invariants**
 //! - Nothing here can delete a volume: there is no call for it, and no option that would do it on the side.
 //! - Every call has a limit of its own in time; every line and buffer has one in size.
+//! - Build arguments, secrets, environments and the output of `docker compose config` are never logged and never part of an error.
 //! - This is the only crate that names bollard for engine work.
 
 pub mod archive;
 pub mod build;
+pub mod compose;
 pub mod connection;
 pub mod container;
 pub mod content;
@@ -13,13 +16,18 @@ pub mod error;
 pub mod exec;
 pub mod image;
 pub mod line;
+pub mod lock;
 pub mod logs;
 mod registry;
+pub mod supervise;
 pub mod volume;
 
 pub use build::{BuildError, BuildLine, BuildSpec, Dockerfile, SecretSource};
+pub use compose::{ComposeCli, ComposeError, ComposeProject, OneOff, UpSpec};
 pub use connection::{Engine, EngineInfo};
 pub use error::EngineError;
 pub use exec::{Exec, ExecOutput, ExecSpec};
 pub use line::StreamKind;
+pub use lock::{AppLock, LockError};
 pub use logs::LogOptions;
+pub use supervise::{SuperviseError, SuperviseSpec, Supervised, Supervisor};

@@ -98,6 +98,18 @@ impl Stack {
     }
 }
 
+/// The name that Compose gives a project whose files do not name it: its folder's, in lower case, without what it does not
+/// allow.
+/// Source: `NormalizeProjectName` of compose-go.
+pub fn default_name(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let allowed: String = name
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
+        .collect();
+    allowed.trim_start_matches(['-', '_']).to_owned()
+}
+
 /// The variables of the env file, as Compose reads them: its own parser is asked, by a model that is nothing but the file.
 ///
 /// # Errors
@@ -122,14 +134,14 @@ pub async fn env_values(
         ))
         .hint("or remove env_file under [compose] in wharf.toml"));
     }
-    let only_env = beside.job_folder().join("env.yml");
+    let only_env = beside.own().join("env.yml");
     let model =
         serde_json::json!({ "name": "env", "services": { "env": { "image": "env", "env_file": [path] } } });
     std::fs::write(&only_env, model.to_string()).map_err(|e| {
         Failure::from_error(FailureKind::Environment, &e).hint("look at the free space on the server")
     })?;
-    let mut stack = Stack::new(agent, spec, beside.job_folder(), Some("env".into()), seat);
-    stack.project.project_directory = beside.job_folder().to_owned();
+    let mut stack = Stack::new(agent, spec, beside.own(), Some("env".into()), seat);
+    stack.project.project_directory = beside.own().to_owned();
     stack.project.files = vec![only_env];
     stack.project.env_file = None;
     stack.project.profiles = Vec::new();

@@ -181,7 +181,11 @@ mod tests {
         let name: RelPath = "file".parse().unwrap();
         fs::write(&path, vec![7; limits::CHUNK_MAX_BYTES as usize + 5]).unwrap();
         let mut seen = 0;
-        let found = entry(&path, &name, |piece| Ok(seen += piece.len())).unwrap().unwrap();
+        let count = |piece: &[u8]| {
+            seen += piece.len();
+            Ok(())
+        };
+        let found = entry(&path, &name, count).unwrap().unwrap();
         assert_eq!(seen, limits::CHUNK_MAX_BYTES as usize + 5);
         assert!(is(&path, &found).unwrap());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();

@@ -11,7 +11,7 @@ use crate::layout::Beside;
 use std::collections::{BTreeMap, BTreeSet};
 use wharf_plan::bump::{self, BumpFacts};
 use wharf_plan::data::{DataFacts, DataPlan, data_plan};
-use wharf_plan::facts::ContainerFacts;
+use wharf_plan::facts::{ContainerFacts, MountSource};
 use wharf_plan::inputs::{changed_paths, mounted_inputs, writable_mounts};
 use wharf_plan::model::Service;
 use wharf_plan::overlay::{FileOp, Overlay, OverlayFacts, overlay};
@@ -98,7 +98,7 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
     warnings.extend(verdict.warnings);
     let (versions, not_raised) = versions(agent, work, &survey).await?;
     refusals.extend(not_raised);
-    let writable = writable_mounts(&survey.model);
+    let writable = writable(&survey);
     let overlay = overlay(&OverlayFacts {
         live: survey::shipped(survey.live.as_ref()),
         next: &work.manifest,
@@ -168,6 +168,17 @@ fn highest(before: &BTreeMap<String, String>, next: &BTreeMap<String, String>) -
     highest
 }
 
+/// What containers can write in the app directory, before or after.
+fn writable(survey: &Survey) -> Vec<Option<RelPath>> {
+    let mut found = writable_mounts(&survey.model);
+    for mount in survey.stack.containers.iter().flat_map(|c| &c.mounts).filter(|mount| mount.writable) {
+        if let MountSource::Bind(path) = &mount.source {
+            found.extend(survey.model.project_path(path));
+        }
+    }
+    found
+}
+
 /// All refusals as one failure; `None` where there are none.
 fn refuse(refusals: &[Refusal]) -> Option<Failure> {
     let mut failures = refusals.iter().map(Refusal::to_failure);
@@ -190,7 +201,11 @@ fn refuse(refusals: &[Refusal]) -> Option<Failure> {
 
 fn data(work: &Work, survey: &Survey) -> DataPlan {
     let shipped = |path: &str| match survey.model.project_path(path) {
-        Some(Some(place)) => work.manifest.entries().iter().any(|entry| entry.path.is_within(&place)),
+        Some(Some(place)) => {
+            let live = survey::shipped(survey.live.as_ref());
+            let entries = live.into_iter().chain([&work.manifest]).flat_map(|manifest| manifest.entries());
+            entries.into_iter().any(|entry| entry.path.is_within(&place))
+        }
         _ => false,
     };
     data_plan(&DataFacts {

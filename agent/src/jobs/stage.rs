@@ -5,6 +5,7 @@ use crate::failures;
 use crate::layout::Beside;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use wharf_proto::{Failure, FailureKind, Manifest};
 use wharf_state::BlobStore;
@@ -20,10 +21,7 @@ pub async fn make(blobs: &BlobStore, manifest: &Manifest, beside: &Beside) -> Re
     failures::blocking(move || {
         check_app_dir(&beside.app_dir)?;
         let stage = beside.stage();
-        fs::create_dir_all(&stage).map_err(|e| cannot("make", &stage, &e))?;
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-        fs::set_permissions(beside.job_folder(), private)
-            .map_err(|e| cannot("protect", beside.job_folder(), &e))?;
+        fs::DirBuilder::new().mode(0o700).create(beside.own()).map_err(|e| cannot("make", beside.own(), &e))?;
         blobs.materialise(&manifest, &stage, None).map_err(|e| failures::of_blobs(&e))?;
         link_env_files(&stage, &beside.app_dir).map_err(|e| cannot("link the env files into", &stage, &e))
     })
@@ -35,10 +33,17 @@ pub async fn make(blobs: &BlobStore, manifest: &Manifest, beside: &Beside) -> Re
 /// # Errors
 /// Something in there cannot be removed.
 pub async fn clear(beside: &Beside) -> Result<(), Failure> {
-    let folder = beside.job_folder().to_owned();
-    failures::blocking(move || match fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot("remove", &folder, &error)),
-        _ => Ok(()),
+    let beside = beside.clone();
+    failures::blocking(move || {
+        for folder in beside.folders() {
+            match fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(cannot("remove", folder, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     })
     .await
 }

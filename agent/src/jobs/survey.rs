@@ -54,7 +54,13 @@ pub async fn survey(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) ->
     let known = agent.state.app(&spec.app).await.map_err(|e| failures::of_state(&e))?;
     let live = crate::answers::live(agent, &spec.app).await?;
     let first_guess = compose::staged(agent, spec, beside, None, seat).model().await?;
-    let stack = find(agent, work, known.as_ref(), first_guess.name()).await?;
+    // Where the name comes from the folder of the first file, and that is the root, it is the stage's instead of the app's.
+    let default_project = if first_guess.name() == compose::default_name(&beside.stage()) {
+        compose::default_name(&beside.app_dir)
+    } else {
+        first_guess.name().to_owned()
+    };
+    let stack = find(agent, work, known.as_ref(), &default_project).await?;
     let model = if first_guess.name() == stack.project {
         first_guess
     } else {

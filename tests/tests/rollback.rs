@@ -1,0 +1,148 @@
+//! Back, forward again, and nothing left behind. Shows 7, 10, 11 and 12 of the ship issue (R4, R30, R43).
+
+use wharf_tests::{World, docker, http, tree};
+
+#[test]
+fn rollback_goes_back_without_a_build_and_forward_again() {
+    let world = World::fitnessapp();
+    world.deploy(&[]).exits(0);
+    world.add_workout("squats");
+    let old_image = docker::docker(&["inspect", "-f", "{{.Image}}", &world.container("backend")]);
+    world.laptop.edit("backend/version.py", "1.0.0", "2.0.0");
+    world.laptop.write("backend/new.txt", "new");
+    world.deploy(&[]).exits(0);
+    let second = tree::read(&world.app_dir);
+    let new_image = docker::docker(&["inspect", "-f", "{{.Image}}", &world.container("backend")]);
+    assert_ne!(old_image, new_image);
+
+    let back = world.laptop.wharf(&["rollback", "--yes", "--json"]).exits(0).json();
+    assert!(!back.iter().any(|line| line["step"] == "build"), "a rollback built something");
+    assert_eq!(world.backend_version(), "1.0.0");
+    assert_eq!(docker::docker(&["inspect", "-f", "{{.Image}}", &world.container("backend")]), old_image);
+    assert!(!world.app_dir.join("backend/new.txt").exists());
+    assert_eq!(world.workouts(), ["squats"]);
+
+    world.laptop.wharf(&["rollback", "v2", "--yes"]).exits(0);
+    assert_eq!(world.backend_version(), "2.0.0");
+    assert_eq!(docker::docker(&["inspect", "-f", "{{.Image}}", &world.container("backend")]), new_image);
+    assert_eq!(tree::read(&world.app_dir), second);
+
+    let nowhere = world.laptop.wharf(&["rollback", "v9", "--yes"]).exits(2);
+    assert!(nowhere.stderr.contains("v9"), "{}", nowhere.stderr);
+}
+
+#[test]
+fn the_owner_s_plain_compose_recreates_nothing_afterwards() {
+    let world = World::fitnessapp();
+    world.deploy(&[]).exits(0);
+    world.laptop.edit("backend/version.py", "1.0.0", "2.0.0");
+    world.deploy(&[]).exits(0);
+    let before = docker::containers(&world.app);
+    let file = world.app_dir.join("docker/docker-compose.prod.yml");
+    let env = world.app_dir.join(".env.prod");
+    docker::docker(&[
+        "compose",
+        "-f",
+        file.to_str().expect("UTF-8"),
+        "--env-file",
+        env.to_str().expect("UTF-8"),
+        "-p",
+        &world.app,
+        "up",
+        "-d",
+    ]);
+    assert_eq!(docker::containers(&world.app), before);
+}
+
+#[test]
+fn files_of_the_server_survive_ten_deploys() {
+    let world = World::fitnessapp();
+    world.deploy(&[]).exits(0);
+    let upload = world.app_dir.join("uploads/photo.jpg");
+    std::fs::create_dir_all(upload.parent().expect("a folder")).expect("a folder of the test's");
+    std::fs::write(&upload, "a photo").expect("a file of the test's");
+    std::fs::write(world.app_dir.join("notes.txt"), "the server's own").expect("a file of the test's");
+    std::fs::create_dir_all(world.app_dir.join("backend/cache")).expect("a folder of the test's");
+    std::fs::write(world.app_dir.join("backend/cache/x"), "cached").expect("a file of the test's");
+    let env = std::fs::read(world.app_dir.join(".env.prod")).expect("the env file");
+
+    for round in 0..10 {
+        let remove = |path: String| {
+            let _ = std::fs::remove_file(world.laptop.project.join(path));
+        };
+        world.laptop.write(&format!("docs/added-{round}.md"), format!("round {round}"));
+        world.laptop.write("docs/changed.md", format!("round {round}"));
+        if round > 1 {
+            remove(format!("docs/added-{}.md", round - 2));
+        }
+        let (from, to) = (format!("docs/at-{round}/moved.md"), format!("docs/at-{}/moved.md", round + 1));
+        world.laptop.write(&to, "moved");
+        remove(from);
+        world.deploy(&[]).exits(0);
+        assert!(!world.app_dir.join(format!("docs/at-{round}")).exists(), "an empty folder was left");
+    }
+
+    assert_eq!(std::fs::read(&upload).expect("the upload"), b"a photo");
+    assert_eq!(std::fs::read(world.app_dir.join("notes.txt")).expect("the note"), b"the server's own");
+    assert_eq!(std::fs::read(world.app_dir.join("backend/cache/x")).expect("the cache"), b"cached");
+    assert_eq!(std::fs::read(world.app_dir.join(".env.prod")).expect("the env file"), env);
+    let docs: Vec<String> = tree::read(&world.app_dir.join("docs"))
+        .keys()
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(docs, ["added-8.md", "added-9.md", "at-10/moved.md", "changed.md"]);
+    nothing_is_left(&world);
+}
+
+/// No stopped container, no dangling image, no staging folder; and only the listed releases' images.
+fn nothing_is_left(world: &World) {
+    let stopped = docker::docker(&[
+        "ps",
+        "-aq",
+        "--filter",
+        "status=exited",
+        "--filter",
+        "status=created",
+        "--filter",
+        &format!("label=com.docker.compose.project={}", world.app),
+    ]);
+    assert_eq!(stopped, "");
+    assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
+    let releases = world.laptop.wharf(&["releases", "--json"]).exits(0).json();
+    let listed: Vec<String> =
+        releases.iter().map(|line| line["release"].as_str().expect("a release").to_owned()).collect();
+    for tag in docker::image_tags(&format!("{}-", world.app)) {
+        let version = tag.rsplit(':').next().expect("a tag").to_owned();
+        assert!(
+            version == "latest" || listed.contains(&version),
+            "{tag} belongs to no listed release {listed:?}"
+        );
+    }
+}
+
+#[test]
+fn of_two_deploys_one_runs_and_the_other_waits_or_leaves() {
+    let world = World::fitnessapp();
+    world.deploy(&[]).exits(0);
+    world.laptop.edit("backend/version.py", "1.0.0", "2.0.0");
+    let mut first = world.laptop.wharf_json(&["deploy", "--yes"]);
+    first.wait_for_step("build");
+
+    let refused = world.deploy(&[]).exits(3);
+    assert!(refused.stderr.contains("--lock-wait"), "{}", refused.stderr);
+    world.deploy(&["--lock-wait", "120"]).exits(0);
+    assert_eq!(first.finish(), 0);
+    assert_eq!(world.backend_version(), "2.0.0");
+    assert_eq!(http::get(world.web_port, "/health").map(|answer| answer.status), Some(200));
+}
+
+#[test]
+fn a_failed_deploy_leaves_no_image_of_its_own() {
+    let world = World::fitnessapp();
+    world.deploy(&[]).exits(0);
+    let before = docker::image_tags(&format!("{}-", world.app));
+    world.laptop.edit("backend/healthcheck.py", "!= 200", "!= 299");
+    world.deploy(&[]).exits(1);
+    assert_eq!(docker::image_tags(&format!("{}-", world.app)), before);
+    nothing_is_left(&world);
+}
