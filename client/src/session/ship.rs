@@ -1,7 +1,7 @@
 //! Shipping a release: manifest, what is missing, packs, and then a job or a plan.
 //!
-//! **Invariant**: until [`ClientMessage::Sent`] is on the wire no job exists, and everything before it may be done again.
-//! What breaks from there to the agent's answer is [`SessionError::Unknown`].
+//! **Invariant**: until [`ClientMessage::Sent`] is given to the wire no job exists, and everything before it may be done
+//! again. What breaks from there to the agent's answer is [`SessionError::Unknown`].
 
 use super::{
     Session, SessionError, Talk,
@@ -18,7 +18,7 @@ use wharf_proto::{
     plan::DeployPlan,
 };
 
-/// How long the agent may take to plan, beyond the wait for another job: it asks Compose and Docker.
+/// How long the agent may take to plan: it asks Compose and Docker.
 const PLAN_WITHIN: Duration = Duration::from_secs(600);
 
 /// What is shipped.
@@ -46,10 +46,12 @@ pub async fn ship(
     offer: &Offer<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Shipped, SessionError> {
-    let patience = PLAN_WITHIN + Duration::from_secs(u64::from(offer.request.options.lock_wait_seconds));
     let mut talk = session.open(Request::Deploy(Box::new(offer.request.clone()))).await?;
+    // The agent waits for the app's other job first, and reads nothing meanwhile.
+    talk.be_patient(Duration::from_secs(u64::from(offer.request.options.lock_wait_seconds)));
     send_manifest(&mut talk, offer.manifest).await?;
     let missing = receive_missing(&mut talk).await?;
+    talk.be_patient(Duration::ZERO);
     let (chunks, total_bytes) = count(offer.manifest, &missing);
     progress.start(total_bytes, chunks);
     let sent = if missing.is_empty() {
@@ -58,8 +60,11 @@ pub async fn ship(
         upload::upload(&mut *talk.tx, &mut *talk.rx, (offer.packs)(missing), progress).await?
     };
     progress.finish(&sent);
-    talk.send(&ClientMessage::Sent).await?;
-    match talk.next("the job", Some(patience)).await {
+    let asked = match talk.send(&ClientMessage::Sent).await {
+        Ok(()) => talk.next("the job", Some(PLAN_WITHIN)).await,
+        Err(error) => Err(error),
+    };
+    match asked {
         Ok(ServerMessage::Accepted { job }) => Ok(Shipped::Job { job, talk: Box::new(talk), sent }),
         Ok(ServerMessage::Reply { reply: Reply::Plan { plan } }) => Ok(Shipped::Plan { plan, sent }),
         Ok(other) => Err(talk::unexpected("a job", &other)),

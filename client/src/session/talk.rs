@@ -13,7 +13,7 @@ const HELLO_WITHIN: Duration = Duration::from_secs(30);
 /// How long it may take to answer a question.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 /// How long sending one frame may take: a slow line needs seconds for the largest.
-const SEND_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const SEND_WITHIN: Duration = Duration::from_secs(120);
 /// How long to listen, after sending failed, for the agent's reason.
 const REASON_WITHIN: Duration = Duration::from_secs(2);
 
@@ -35,7 +35,7 @@ impl Session {
     /// No connection, no shared version, or the agent's refusal.
     pub async fn open(&self, request: Request) -> Result<Talk, SessionError> {
         let (tx, rx) = self.dial.dial().await?;
-        let mut talk = Talk { tx, rx, unread: None };
+        let mut talk = Talk { tx, rx, unread: None, longer: Duration::ZERO };
         let hello = Hello::ours(software());
         let opening = ClientMessage::Open { hello: hello.clone(), person: self.person.clone(), request };
         talk.send(&opening).await?;
@@ -73,15 +73,22 @@ pub struct Talk {
     pub(super) rx: Box<dyn Receive>,
     /// A message that was looked at and not taken.
     unread: Option<ServerMessage>,
+    /// Added to every bound: how long the agent may wait for another job before it goes on.
+    longer: Duration,
 }
 
 impl Talk {
+    /// From here on the agent may take `longer` than usual, for each message.
+    pub(super) fn be_patient(&mut self, longer: Duration) {
+        self.longer = longer;
+    }
+
     /// Sends a message. When that fails, the agent's reason is looked for first: it may have said no and hung up.
     ///
     /// # Errors
     /// The agent's reason, or that the connection broke.
     pub async fn send(&mut self, message: &ClientMessage) -> Result<(), SessionError> {
-        let sent = send_frame(&mut *self.tx, Frame::control(message)?).await;
+        let sent = send_frame(&mut *self.tx, Frame::control(message)?, SEND_WITHIN + self.longer).await;
         match sent {
             Ok(()) => Ok(()),
             Err(error) => Err(self.reason().await.unwrap_or(error)),
@@ -99,7 +106,10 @@ impl Talk {
     ) -> Result<ServerMessage, SessionError> {
         match self.unread.take() {
             Some(message) => Ok(message),
-            None => next_message(&mut *self.rx, what, within).await,
+            None => {
+                let within = within.map(|within| within + self.longer);
+                next_message(&mut *self.rx, what, within).await
+            }
         }
     }
 
@@ -119,10 +129,14 @@ impl Talk {
     }
 }
 
-pub(super) async fn send_frame(tx: &mut dyn Send, frame: Frame) -> Result<(), SessionError> {
-    match tokio::time::timeout(SEND_WITHIN, tx.send(frame)).await {
+pub(super) async fn send_frame(
+    tx: &mut dyn Send,
+    frame: Frame,
+    within: Duration,
+) -> Result<(), SessionError> {
+    match tokio::time::timeout(within, tx.send(frame)).await {
         Ok(sent) => sent,
-        Err(_) => Err(SessionError::Silent { what: "taking what was sent", waited: SEND_WITHIN }),
+        Err(_) => Err(SessionError::Silent { what: "taking what was sent", waited: within }),
     }
 }
 

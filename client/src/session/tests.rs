@@ -62,6 +62,11 @@ async fn every_event_is_told_once_over_any_number_of_connections() {
         // It may replay too much, or skip one.
         .then(|end| replay(end, 2, vec![0, 1, 2]))
         .then(|end| replay(end, 3, vec![4]))
+        // One that is being stopped says goodbye.
+        .then(|mut end| async move {
+            end.greet().await;
+            end.say(ServerMessage::End).await;
+        })
         .then(|end| replay(end, 3, vec![3, 4]));
     let mut seen = Seen::default();
     let outcome = watch(&agent.session(), JOB, None, 0, Backoff::default(), &mut seen).await.unwrap();
@@ -210,6 +215,27 @@ async fn a_release_is_shipped_in_the_order_that_the_protocol_says() {
     assert_eq!((job, sent.chunks, sent.bytes, sent.content_bytes), (JOB, 3, 1_800_000, 9));
     assert_eq!((progress.0, progress.1), (3, 9), "progress is told in the project's bytes");
     assert_eq!(*got.lock().unwrap(), [600_000; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_another_job_is_not_silence() {
+    for (lock_wait_seconds, waited) in [(0, false), (900, true)] {
+        let agent = Agent::default().then(|mut end| async move {
+            end.greet().await;
+            tokio::time::sleep(std::time::Duration::from_secs(800)).await;
+            receive_manifest(&mut end).await;
+            end.say(ServerMessage::Missing { digests: vec![], last: true }).await;
+            end.message().await;
+            end.say(ServerMessage::Accepted { job: JOB }).await;
+        });
+        let mut request = deploy();
+        request.options.lock_wait_seconds = lock_wait_seconds;
+        // More pages than the line holds, so that the client waits while it sends, too.
+        let manifest = manifest(40_000);
+        let offer = Offer { request, manifest: &manifest, packs: &packs };
+        let shipped = ship(&agent.session(), &offer, &mut Bytes::default()).await;
+        assert_eq!(shipped.is_ok(), waited);
+    }
 }
 
 #[tokio::test]

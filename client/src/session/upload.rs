@@ -108,11 +108,16 @@ async fn send_all(
 async fn send_pack(tx: &mut dyn Send, pack: &Pack, progress: &mut dyn Progress) -> Result<(), SessionError> {
     let size_bytes = pack.bytes.len() as u64;
     let head = ClientMessage::Pack { encoding: pack.encoding, size_bytes };
-    talk::send_frame(tx, Frame::control(&head)?).await?;
+    talk::send_frame(tx, Frame::control(&head)?, talk::SEND_WITHIN).await?;
     let (mut on_wire, mut told) = (0, 0);
     for at in (0..pack.bytes.len()).step_by(limits::BULK_FRAME_BYTES as usize) {
         let end = pack.bytes.len().min(at + limits::BULK_FRAME_BYTES as usize);
-        talk::send_frame(tx, Frame { kind: Kind::Bulk, payload: pack.bytes.slice(at..end) }).await?;
+        talk::send_frame(
+            tx,
+            Frame { kind: Kind::Bulk, payload: pack.bytes.slice(at..end) },
+            talk::SEND_WITHIN,
+        )
+        .await?;
         on_wire += (end - at) as u64;
         // Progress is in the project's bytes, as they are what a person knows.
         let reached = pack.content_bytes * on_wire / size_bytes.max(1);

@@ -96,6 +96,8 @@ async fn follow(
             ServerMessage::Event { event } => event,
             // A rollback and an attach say so before their events, too.
             ServerMessage::Accepted { job: accepted } if accepted == job => continue,
+            // An agent that is being stopped: the job's last event comes from its successor.
+            ServerMessage::End => return Err(SessionError::Broken { source: None }),
             other => return Err(talk::unexpected("an event", &other)),
         };
         if event.job != job || event.index < *next_index {
