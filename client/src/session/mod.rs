@@ -22,6 +22,7 @@ mod tests;
 pub use connect::{Ssh, SshOptions};
 pub use error::SessionError;
 pub use link::{Dial, Receive, Send};
+pub use prompt::Asker;
 pub use rollback::rollback;
 pub use ship::{Offer, Shipped, ship};
 pub use talk::{Session, Talk};
