@@ -30,9 +30,6 @@ pub(crate) fn host_of(reference: &str) -> &str {
 }
 
 fn config_file() -> Option<PathBuf> {
-    if let Some(folder) = std::env::var_os("DOCKER_CONFIG") {
-        return Some(PathBuf::from(folder).join("config.json"));
-    }
     std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker/config.json"))
 }
 

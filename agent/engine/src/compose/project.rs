@@ -3,10 +3,11 @@
 use super::command::Run;
 use super::{ComposeCli, ComposeError};
 use crate::StreamKind;
+use crate::connection::DEFAULT_SOCKET;
 use crate::supervise::{SuperviseSpec, Supervisor};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,11 +158,11 @@ impl ComposeProject {
         all.extend(args.into_iter().map(Into::into));
         let mut spec = SuperviseSpec::new(self.cli.program(), all);
         spec.cwd = Some(self.project_directory.clone());
-        if let Some(socket) = &self.docker_socket {
-            let mut host = OsString::from("unix://");
-            host.push(socket);
-            spec.env.push(("DOCKER_HOST".into(), host));
-        }
+        // Always named: the user's docker configuration may have chosen another engine than the one we look at.
+        let socket = self.docker_socket.as_deref().unwrap_or(Path::new(DEFAULT_SOCKET));
+        let mut host = OsString::from("unix://");
+        host.push(socket);
+        spec.env.push(("DOCKER_HOST".into(), host));
         Run { spec, supervisor: self.supervisor.clone(), subcommand, limit }
     }
 }

@@ -1,11 +1,21 @@
 //! What the tests against the real engine share. Everything made here carries a random name and goes when it is dropped.
-#![expect(dead_code, reason = "each test file uses its own part of this")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use wharf_engine::Engine;
 use wharf_proto::RelPath;
 
 pub const BUSYBOX: &str = "wharf-base/busybox:1";
+
+/// The socket of the engine that `DOCKER_HOST` names, as it does for the docker command: so that the tests can run
+/// against one with the other image store.
+pub fn socket() -> Option<PathBuf> {
+    std::env::var("DOCKER_HOST").ok()?.strip_prefix("unix://").map(PathBuf::from)
+}
+
+pub async fn engine() -> Engine {
+    Engine::connect(socket().as_deref()).await.unwrap()
+}
 
 /// A name that nothing else has.
 pub fn unique(prefix: &str) -> String {
