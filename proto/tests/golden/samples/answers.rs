@@ -1,0 +1,244 @@
+//! What agents say and answer.
+
+use super::events::{event, full_failure};
+use super::messages::{app, hello};
+use super::{family, only, text, variants};
+use wharf_proto::event::JobKind;
+use wharf_proto::message::{Reply, ServerMessage};
+use wharf_proto::plan::{
+    ContainerAction, DataMount, DeployPlan, FileChanges, ImageAction, ServicePlan, VersionChange,
+};
+use wharf_proto::release::{AppStatus, AuditEntry, ContainerStatus, FrontEnd, JobInfo, ReleaseInfo};
+use wharf_proto::{BackupId, Digest, EventBody, Failure, FailureKind, JobId, Outcome, ReleaseId, Step};
+
+variants!(SERVER, server_variant, ServerMessage,
+    ServerMessage::Hello { .. } => "hello",
+    ServerMessage::Missing { .. } => "missing",
+    ServerMessage::Stored { .. } => "stored",
+    ServerMessage::Accepted { .. } => "accepted",
+    ServerMessage::Event { .. } => "event",
+    ServerMessage::Line { .. } => "line",
+    ServerMessage::Reply { .. } => "reply",
+    ServerMessage::End => "end",
+    ServerMessage::Failed { .. } => "failed",
+);
+family!(ServerMessage, "server_message", SERVER, server_variant, server_messages());
+
+variants!(REPLIES, reply_variant, Reply,
+    Reply::FrontEnds { .. } => "front_ends",
+    Reply::Releases { .. } => "releases",
+    Reply::Jobs { .. } => "jobs",
+    Reply::Status { .. } => "status",
+    Reply::Audit { .. } => "audit",
+    Reply::Plan { .. } => "plan",
+);
+family!(Reply, "reply", REPLIES, reply_variant, replies());
+
+fn server_messages() -> Vec<[ServerMessage; 2]> {
+    let failed = |failure| ServerMessage::Failed { failure };
+    vec![
+        only(ServerMessage::Hello { hello: hello("wharfd 0.1.0") }),
+        [
+            ServerMessage::Missing { digests: vec![Digest::of(b"first"), Digest::of(b"other")], last: false },
+            ServerMessage::Missing { digests: vec![], last: true },
+        ],
+        only(ServerMessage::Stored { chunks: 2 }),
+        only(ServerMessage::Accepted { job: JobId(17) }),
+        only(ServerMessage::Event { event: event(EventBody::StepStarted { step: Step::Plan }) }),
+        [
+            ServerMessage::Line { service: "web".into(), line: "GET / 200 ü".into() },
+            ServerMessage::Line { service: String::new(), line: String::new() },
+        ],
+        only(ServerMessage::Reply { reply: Reply::Releases { releases: vec![] } }),
+        only(ServerMessage::End),
+        [failed(full_failure()), failed(Failure::new(FailureKind::Busy, ""))],
+    ]
+}
+
+fn replies() -> Vec<[Reply; 2]> {
+    vec![
+        [
+            Reply::FrontEnds { front_ends: vec![full_front_end(), minimal_front_end()] },
+            Reply::FrontEnds { front_ends: vec![] },
+        ],
+        [
+            Reply::Releases { releases: vec![full_release(), minimal_release()] },
+            Reply::Releases { releases: vec![] },
+        ],
+        [Reply::Jobs { jobs: jobs() }, Reply::Jobs { jobs: vec![] }],
+        [Reply::Status { apps: vec![full_status(), minimal_status()] }, Reply::Status { apps: vec![] }],
+        [Reply::Audit { entries: audit() }, Reply::Audit { entries: vec![] }],
+        [Reply::Plan { plan: Box::new(full_plan()) }, Reply::Plan { plan: Box::new(minimal_plan()) }],
+    ]
+}
+
+/// A plan with everything that a plan can have, and each action of images and containers.
+pub fn full_plan() -> DeployPlan {
+    let service = |service: &str, image, container, why: &[&str]| ServicePlan {
+        service: service.into(),
+        image,
+        container,
+        why: why.iter().map(|why| (*why).to_owned()).collect(),
+    };
+    DeployPlan {
+        release: ReleaseId(4),
+        live: Some(ReleaseId(3)),
+        project: "fitnessapp".into(),
+        adopts: true,
+        versions: vec![
+            VersionChange { file: text("mobile/app.json"), from: Some("1.3.9".into()), to: "1.4.0".into() },
+            VersionChange { file: text("web/app.json"), from: None, to: "1.0.0".into() },
+        ],
+        files: FileChanges {
+            added: 1,
+            changed: 2,
+            removed: 3,
+            unchanged: 400,
+            drifted: vec![text("nginx.conf")],
+        },
+        services: vec![
+            service("api", ImageAction::Build, ContainerAction::Create, &["api/main.py changed"]),
+            service("web", ImageAction::Reuse, ContainerAction::Recreate, &["nginx.conf changed"]),
+            service("db", ImageAction::Keep, ContainerAction::Keep, &[]),
+            service("old", ImageAction::Pull, ContainerAction::Remove, &["not in the model"]),
+        ],
+        data: vec![
+            DataMount {
+                service: "db".into(),
+                target: "/var/lib/postgresql/data".into(),
+                before: Some("fitnessapp_pgdata".into()),
+                after: Some("fitnessapp_pgdata".into()),
+            },
+            DataMount { service: "api".into(), target: "/uploads".into(), before: None, after: None },
+        ],
+        dumps: vec!["db/app".into()],
+        migrations: vec!["api: alembic upgrade head".into()],
+        warnings: vec!["web has no restart policy".into()],
+    }
+}
+
+/// The plan of a first deploy of nothing.
+pub fn minimal_plan() -> DeployPlan {
+    DeployPlan {
+        release: ReleaseId(1),
+        live: None,
+        project: "fitnessapp".into(),
+        adopts: false,
+        versions: vec![],
+        files: FileChanges::default(),
+        services: vec![],
+        data: vec![],
+        dumps: vec![],
+        migrations: vec![],
+        warnings: vec![],
+    }
+}
+
+fn full_front_end() -> FrontEnd {
+    FrontEnd {
+        file: text("mobile/app.json"),
+        live_tree: Some(Digest::of(b"tree")),
+        live_version: Some("1.3.9".into()),
+        highest_version: Some("1.4.0".into()),
+    }
+}
+
+fn minimal_front_end() -> FrontEnd {
+    FrontEnd { file: text("web/app.json"), live_tree: None, live_version: None, highest_version: None }
+}
+
+fn full_release() -> ReleaseInfo {
+    ReleaseInfo {
+        release: ReleaseId(4),
+        live: true,
+        adopted: false,
+        created: text("2026-01-02T03:04:05Z"),
+        versions: [("mobile/app.json".to_owned(), "1.4.0".to_owned())].into(),
+        message: Some("faster login".into()),
+        by: "ada@laptop (key ada)".into(),
+        git_commit: Some("9fceb02d0ae598e95dc970b74767f19372d61af8".into()),
+        backup: Some(BackupId("5d6a1c0be4b1f0a9".into())),
+    }
+}
+
+fn minimal_release() -> ReleaseInfo {
+    ReleaseInfo {
+        release: ReleaseId(0),
+        live: false,
+        adopted: true,
+        created: text("2026-01-01T00:00:00Z"),
+        versions: [].into(),
+        message: None,
+        by: String::new(),
+        git_commit: None,
+        backup: None,
+    }
+}
+
+fn jobs() -> Vec<JobInfo> {
+    let over = JobInfo {
+        job: JobId(17),
+        app: app(),
+        kind: JobKind::Deploy { release: ReleaseId(4) },
+        by: "ada@laptop (key ada)".into(),
+        started: text("2026-01-02T03:04:05Z"),
+        finished: Some(text("2026-01-02T03:05:06Z")),
+        outcome: Some(Outcome::Released { release: ReleaseId(4) }),
+    };
+    let running = JobInfo {
+        job: JobId(18),
+        kind: JobKind::Rollback { from: ReleaseId(4), to: ReleaseId(3) },
+        finished: None,
+        outcome: None,
+        ..over.clone()
+    };
+    vec![over, running]
+}
+
+fn full_status() -> AppStatus {
+    let container = ContainerStatus {
+        service: "web".into(),
+        name: "fitnessapp-web-1".into(),
+        state: "running".into(),
+        health: Some("healthy".into()),
+        restarts: 2,
+        image: "fitnessapp-web:v4".into(),
+        started: Some("2026-01-02T03:05:00Z".into()),
+    };
+    let unknown = ContainerStatus { health: None, started: None, ..container.clone() };
+    AppStatus {
+        app: app(),
+        path: "/home/deploy/fitnessapp".into(),
+        project: "fitnessapp".into(),
+        live: Some(full_release()),
+        containers: vec![container, unknown],
+        last_backup: Some(text("2026-01-02T03:04:30Z")),
+        job: Some(JobId(18)),
+        warnings: vec!["web has no restart policy".into()],
+    }
+}
+
+fn minimal_status() -> AppStatus {
+    AppStatus {
+        app: app(),
+        path: String::new(),
+        project: String::new(),
+        live: None,
+        containers: vec![],
+        last_backup: None,
+        job: None,
+        warnings: vec![],
+    }
+}
+
+fn audit() -> Vec<AuditEntry> {
+    let entry = |app| AuditEntry {
+        at: text("2026-01-02T03:04:05Z"),
+        app,
+        by: "ada@laptop (key ada)".into(),
+        from: "192.0.2.7:50022".into(),
+        action: "deploy v4".into(),
+        outcome: "v4 is live".into(),
+    };
+    vec![entry(Some(app())), entry(None)]
+}

@@ -1,0 +1,229 @@
+//! What clients say and ask.
+
+use super::{events, family, only, text, variants};
+use serde_json::{Value, json};
+use wharf_proto::message::{
+    ClientMessage, DeployRequest, JobOptions, LogsRequest, PackEncoding, Request, RollbackRequest, Source,
+};
+use wharf_proto::spec::{
+    AppSpec, BumpRule, ComposeSpec, MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec,
+};
+use wharf_proto::version::Hello;
+use wharf_proto::{JobId, ReleaseId};
+
+variants!(CLIENT, client_variant, ClientMessage,
+    ClientMessage::Open { .. } => "open",
+    ClientMessage::Manifest { .. } => "manifest",
+    ClientMessage::Pack { .. } => "pack",
+    ClientMessage::Sent => "sent",
+);
+family!(ClientMessage, "client_message", CLIENT, client_variant, client_messages());
+
+variants!(REQUESTS, request_variant, Request,
+    Request::Deploy(_) => "deploy",
+    Request::Rollback(_) => "rollback",
+    Request::FrontEnds { .. } => "front_ends",
+    Request::Attach { .. } => "attach",
+    Request::Releases { .. } => "releases",
+    Request::Jobs { .. } => "jobs",
+    Request::Status { .. } => "status",
+    Request::Logs(_) => "logs",
+    Request::Audit { .. } => "audit",
+    Request::Unknown => "unknown",
+);
+family!(Request, "request", REQUESTS, request_variant, requests());
+
+fn client_messages() -> Vec<[ClientMessage; 2]> {
+    let open = |hello, person: &str, request| ClientMessage::Open { hello, person: person.into(), request };
+    let none = Hello { min: 1, current: 1, software: String::new(), encodings: vec![] };
+    vec![
+        [
+            open(hello("wharf 0.1.0 (linux x86_64)"), "ada@laptop", Request::Releases { app: app() }),
+            open(none, "", Request::Status { app: None }),
+        ],
+        [
+            ClientMessage::Manifest { entries: events::entries(), last: false },
+            ClientMessage::Manifest { entries: vec![], last: true },
+        ],
+        only(ClientMessage::Pack { encoding: PackEncoding::Zip, size_bytes: 4_194_304 }),
+        only(ClientMessage::Sent),
+    ]
+}
+
+fn requests() -> Vec<[Request; 2]> {
+    let (some, none) = (Some(app()), None);
+    vec![
+        [deploy(), minimal_deploy()],
+        [
+            Request::Rollback(RollbackRequest {
+                app: app(),
+                to: Some(ReleaseId(3)),
+                options: full_options(),
+            }),
+            Request::Rollback(RollbackRequest { app: app(), to: None, options: JobOptions::default() }),
+        ],
+        [
+            Request::FrontEnds { app: app(), rules: vec![bump()] },
+            Request::FrontEnds { app: app(), rules: vec![] },
+        ],
+        only(Request::Attach { job: JobId(17), from_index: 42 }),
+        only(Request::Releases { app: app() }),
+        [Request::Jobs { app: some.clone(), limit: 20 }, Request::Jobs { app: none.clone(), limit: 0 }],
+        [Request::Status { app: some.clone() }, Request::Status { app: none.clone() }],
+        [Request::Logs(full_logs()), Request::Logs(minimal_logs())],
+        [Request::Audit { app: some, limit: 100 }, Request::Audit { app: none, limit: 0 }],
+        only(Request::Unknown),
+    ]
+}
+
+/// A deploy that uses every key there is.
+pub fn deploy() -> Request {
+    Request::Deploy(Box::new(DeployRequest {
+        spec: full_spec(),
+        options: full_options(),
+        rebuild: true,
+        pull: true,
+        versions: [(text("mobile/app.json"), "1.4.0".to_owned())].into(),
+        source: Source {
+            git_commit: Some("9fceb02d0ae598e95dc970b74767f19372d61af8".into()),
+            git_branch: Some("main".into()),
+            git_dirty: true,
+        },
+    }))
+}
+
+fn minimal_deploy() -> Request {
+    Request::Deploy(Box::new(DeployRequest {
+        spec: minimal_spec(),
+        options: JobOptions::default(),
+        rebuild: false,
+        pull: false,
+        versions: [].into(),
+        source: Source::default(),
+    }))
+}
+
+/// JSON without the fields that have a default, as an older client sends it, and what it means.
+pub fn sparse() -> Vec<(String, Request, Value)> {
+    let deploy = json!({
+        "request": "deploy",
+        "spec": {"app": "fitnessapp", "path": "/srv/fitnessapp", "compose": {"files": ["compose.yml"]}},
+        "options": {},
+        "source": {},
+    });
+    let mut spec = minimal_spec();
+    spec.migrate =
+        vec![MigrateSpec { service: "api".into(), command: vec!["up".into()], timeout_seconds: 600 }];
+    spec.postgres = vec![PostgresSpec { service: "db".into(), user: None, database: None }];
+    spec.health = vec![ProbeSpec {
+        url: "http://127.0.0.1/".into(),
+        status: 200,
+        timeout_seconds: 5,
+        within_seconds: 30,
+    }];
+    let Request::Deploy(minimal) = minimal_deploy() else { unreachable!("minimal_deploy makes a deploy") };
+    let with_parts = Request::Deploy(Box::new(DeployRequest { spec, ..*minimal }));
+    let mut parts = deploy.clone();
+    parts["spec"]["migrate"] = json!([{"service": "api", "command": ["up"]}]);
+    parts["spec"]["postgres"] = json!([{"service": "db"}]);
+    parts["spec"]["health"] = json!([{"url": "http://127.0.0.1/"}]);
+    parts["spec"]["verify"] = json!({});
+    parts["spec"]["secrets"] = json!({});
+    let logs = json!({"request": "logs", "app": "fitnessapp", "services": [], "follow": false});
+    vec![
+        ("request.deploy.sparse.json".into(), minimal_deploy(), deploy),
+        ("request.deploy.sparse_parts.json".into(), with_parts, parts),
+        ("request.logs.sparse.json".into(), Request::Logs(minimal_logs()), logs),
+    ]
+}
+
+pub fn app() -> wharf_proto::AppName {
+    text("fitnessapp")
+}
+
+pub fn hello(software: &str) -> Hello {
+    Hello { min: 1, current: 1, software: software.into(), encodings: vec![PackEncoding::Zip] }
+}
+
+fn bump() -> BumpRule {
+    BumpRule { file: text("mobile/app.json"), when_changed: vec!["mobile/**".into(), "shared/*.ts".into()] }
+}
+
+fn full_options() -> JobOptions {
+    JobOptions {
+        dry_run: true,
+        accept_detach: vec!["fitnessapp_cache".into()],
+        accept_volume: vec!["fitnessapp_pgdata".into()],
+        cold_backup: true,
+        lock_wait_seconds: 30,
+        message: Some("faster login".into()),
+    }
+}
+
+fn full_spec() -> AppSpec {
+    AppSpec {
+        app: app(),
+        path: "/home/deploy/fitnessapp".into(),
+        compose: ComposeSpec {
+            files: vec![text("docker/compose.yml"), text("docker/compose.prod.yml")],
+            env_file: Some(text(".env.prod")),
+            profiles: vec!["workers".into()],
+            project: Some("docker".into()),
+        },
+        bump: vec![bump()],
+        postgres: vec![PostgresSpec {
+            service: "db".into(),
+            user: Some("app".into()),
+            database: Some("app".into()),
+        }],
+        migrate: vec![MigrateSpec {
+            service: "api".into(),
+            command: vec!["alembic".into(), "upgrade".into(), "head".into()],
+            timeout_seconds: 900,
+        }],
+        health: vec![ProbeSpec {
+            url: "http://127.0.0.1:8080/health".into(),
+            status: 204,
+            timeout_seconds: 2,
+            within_seconds: 60,
+        }],
+        verify: VerifySpec { start_timeout_seconds: 300, stable_seconds: 10 },
+        secrets: SecretsSpec { required: vec!["SECRET_KEY".into()], plain: vec!["API_TOKEN".into()] },
+        keep_releases: 9,
+    }
+}
+
+fn minimal_spec() -> AppSpec {
+    AppSpec {
+        app: app(),
+        path: "/srv/fitnessapp".into(),
+        compose: ComposeSpec {
+            files: vec![text("compose.yml")],
+            env_file: None,
+            profiles: vec![],
+            project: None,
+        },
+        bump: vec![],
+        postgres: vec![],
+        migrate: vec![],
+        health: vec![],
+        verify: VerifySpec { start_timeout_seconds: 120, stable_seconds: 5 },
+        secrets: SecretsSpec::default(),
+        keep_releases: 5,
+    }
+}
+
+fn full_logs() -> LogsRequest {
+    LogsRequest {
+        app: app(),
+        services: vec!["web".into(), "api".into()],
+        follow: true,
+        lines: Some(100),
+        since: Some("10m".into()),
+        until: Some("2026-01-02T03:04:05Z".into()),
+    }
+}
+
+fn minimal_logs() -> LogsRequest {
+    LogsRequest { app: app(), services: vec![], follow: false, lines: None, since: None, until: None }
+}
