@@ -45,6 +45,11 @@ impl Layout {
         self.state.join("apps").join(app.as_str())
     }
 
+    /// What a job found changed on the server, and replaced.
+    pub fn saved_aside(&self, app: &AppName, job: JobId) -> PathBuf {
+        self.app(app).join("saved-aside").join(format!("job{job}"))
+    }
+
     pub fn app_lock(&self, app: &AppName) -> PathBuf {
         self.app(app).join("lock")
     }

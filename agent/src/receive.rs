@@ -21,10 +21,13 @@ use wharf_state::{BlobError, BlobStore};
 /// What is wrong with the request or its content; a client that left.
 pub async fn deploy(agent: &Agent, talk: &mut Talk, request: DeployRequest) -> Result<Option<Reply>, Stop> {
     paths::check_spec(&request.spec, agent)?;
-    let seat = jobs::queue::take(agent, &request.spec.app, request.options.lock_wait_seconds).await?;
+    let wait_seconds = request.options.lock_wait_seconds;
+    jobs::queue::check(agent, &request.spec.app, wait_seconds)?;
     let manifest = receive_manifest(talk).await?;
     let lease = agent.blobs.lease(manifest.chunks().map(|chunk| chunk.digest));
     receive_content(agent, talk, &manifest).await?;
+    // Only now: a client that is slow, or gone, keeps nobody else from deploying.
+    let seat = jobs::queue::take(agent, &request.spec.app, wait_seconds).await?;
 
     let dry_run = request.options.dry_run;
     let work = Work::deploy(agent, request, manifest, &talk.who).await?;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// The agent and its folders.
 pub struct Server {
@@ -85,9 +86,18 @@ impl Server {
     }
 
     /// Waits until the agent has died by itself, at a crash point.
+    ///
+    /// # Panics
+    /// Where it lives on for two minutes: the point was never reached.
     pub fn wait_for_death(&mut self) {
-        if let Some(mut agent) = self.agent.take() {
-            agent.wait().expect("a child of the test's");
+        let until = Instant::now() + Duration::from_secs(120);
+        while let Some(agent) = &mut self.agent {
+            if agent.try_wait().expect("a child of the test's").is_some() {
+                self.agent = None;
+                return;
+            }
+            assert!(Instant::now() < until, "the agent never came to its crash point");
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 

@@ -84,7 +84,8 @@ fn a_first_deploy_that_is_killed_leaves_nothing_and_the_next_succeeds() {
 fn a_client_that_is_killed_during_the_upload_goes_on_where_it_was() {
     let world = World::fitnessapp();
     // What does not compress, so that it takes several packs.
-    let noise: Vec<u8> = (0..LARGE_BYTES).map(|_| rand::random::<u8>()).collect();
+    let mut noise = vec![0; LARGE_BYTES as usize];
+    rand::fill(&mut noise[..]);
     world.laptop.write("backend/model.bin", &noise);
     let first = world.laptop.wharf_json(&["deploy", "--yes", "--accept-new-host-key"]);
     let blobs = world.server.folder.join("state/blobs");

@@ -1,12 +1,14 @@
 //! The release becomes what the app directory holds and what Compose's image names mean.
 
+use super::plan::Planned;
 use super::run::{Job, Ready};
 use super::undo::Undo;
 use super::{Work, compose, files};
 use crate::failures;
 use std::collections::BTreeMap;
 use wharf_plan::model::same_model;
-use wharf_proto::{Failure, FailureKind};
+use wharf_plan::overlay::FileOp;
+use wharf_proto::{Failure, FailureKind, RelPath};
 use wharf_state::{AppRecord, ReleaseImage};
 
 /// Changes the app directory, checks that Compose reads there what was planned, and retags the images.
@@ -32,6 +34,7 @@ pub async fn apply(job: &Job, _work: &Work, ready: &Ready) -> Result<(), Failure
     };
     journal(job, vec![before]).await?;
 
+    save_aside(job, planned).await?;
     let (ops, beside, blobs) = (planned.ops.clone(), job.beside.clone(), job.agent.blobs.clone());
     let prepared = failures::blocking(move || {
         files::prepare(ops, &beside, &blobs).map_err(|e| Failure::from_error(FailureKind::Environment, &e))
@@ -51,6 +54,40 @@ pub async fn apply(job: &Job, _work: &Work, ready: &Ready) -> Result<(), Failure
             .hint("a file on the server that was not shipped takes part in the Compose model; ship it, or remove it"));
     }
     retag(job, &ready.images.by_service).await
+}
+
+/// Keeps what somebody changed on the server since Wharf wrote it, where its owner finds it, and lists it.
+async fn save_aside(job: &Job, planned: &Planned) -> Result<(), Failure> {
+    let drifted: Vec<RelPath> = planned.ops.iter().filter_map(replaces_drift).cloned().collect();
+    if drifted.is_empty() {
+        return Ok(());
+    }
+    let folder = job.agent.layout.saved_aside(job.app(), job.id);
+    let app_dir = job.beside.app_dir.clone();
+    let names: Vec<String> = drifted.iter().map(ToString::to_string).collect();
+    job.record
+        .warn(format!(
+            "changed on the server since the last deploy, and replaced now: {}; the server's own are kept in {}",
+            names.join(", "),
+            folder.display()
+        ))
+        .await;
+    failures::blocking(move || {
+        files::copy_all(&app_dir, &drifted, &folder)
+            .map_err(|e| Failure::from_error(FailureKind::Environment, &e))
+    })
+    .await
+}
+
+fn replaces_drift(op: &FileOp) -> Option<&RelPath> {
+    match op {
+        FileOp::Write { entry, save_aside: true } => Some(&entry.path),
+        FileOp::Remove { path, save_aside: true } => Some(path),
+        FileOp::Write { .. }
+        | FileOp::Remove { .. }
+        | FileOp::RemoveFolder { .. }
+        | FileOp::MakeFolder { .. } => None,
+    }
 }
 
 async fn journal(job: &Job, entries: Vec<Undo>) -> Result<(), Failure> {

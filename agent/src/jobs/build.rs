@@ -3,8 +3,9 @@
 //! **Invariant**: nothing here changes what Compose's image names mean, but for `--pull`, whose undo is written down first;
 //! each image of the release gets a tag of its own, `<app>-<service>:vN`, so that nothing prunes it.
 
+use super::decide::ImageDecision;
 use super::images::{Staged, Way};
-use super::plan::{ImageDecision, Planned};
+use super::plan::Planned;
 use super::run::Job;
 use super::undo::Undo;
 use super::{Work, compose, put_back};
@@ -181,7 +182,11 @@ async fn build_one(
             let built = job
                 .record
                 .with_output(Step::Build, Some(&service.name), |lines| async move {
-                    job.agent.engine.build(recipe.spec, &cancel, |line| lines.push(line.text)).await
+                    let on_line = |line: wharf_engine::BuildLine| {
+                        crate::crash::point("build.inside");
+                        lines.push(line.text);
+                    };
+                    job.agent.engine.build(recipe.spec, &cancel, on_line).await
                 })
                 .await;
             built.map_err(|e| build_failed(service, &e))?

@@ -185,6 +185,21 @@ pub fn undo(entries: &[FileUndo], beside: &Beside) -> Result<(), FilesError> {
     if app_dir.exists() { sync(app_dir) } else { Ok(()) }
 }
 
+/// Copies files and links of the app directory to the same places below `folder`, on whatever file system that is.
+///
+/// # Errors
+/// No space, no rights.
+pub fn copy_all(app_dir: &Path, paths: &[RelPath], folder: &Path) -> Result<(), FilesError> {
+    for path in paths {
+        let (from, to) = (path.below(app_dir), path.below(folder));
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).map_err(io("make", parent))?;
+        }
+        copy(&from, &to).map_err(io("keep a copy of", &from))?;
+    }
+    sync(folder)
+}
+
 fn write_incoming(entry: &Entry, incoming: &Path, blobs: &BlobStore) -> Result<(), FilesError> {
     match &entry.kind {
         EntryKind::File { mode, mtime_seconds, chunks, .. } => {
@@ -241,23 +256,28 @@ fn keep_original(op: &FileOp, number: u32, beside: &Beside) -> Result<Option<Fil
     }
 }
 
-/// A hard link where the file system has them, else a copy with mode and times.
+/// A hard link where the file system has them, else a copy.
 fn keep(original: &Path, kept: &Path) -> io::Result<()> {
     match fs::hard_link(original, kept) {
         Err(error)
             if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) =>
         {
-            let metadata = fs::symlink_metadata(original)?;
-            if metadata.is_symlink() {
-                return std::os::unix::fs::symlink(fs::read_link(original)?, kept);
-            }
-            fs::copy(original, kept)?;
-            let file = fs::File::open(kept)?;
-            file.set_modified(metadata.modified()?)?;
-            file.sync_all()
+            copy(original, kept)
         }
         other => other,
     }
+}
+
+/// A copy of a file or link, with mode and time.
+fn copy(original: &Path, kept: &Path) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(original)?;
+    if metadata.is_symlink() {
+        return std::os::unix::fs::symlink(fs::read_link(original)?, kept);
+    }
+    fs::copy(original, kept)?;
+    let file = fs::File::options().append(true).open(kept)?;
+    file.set_modified(metadata.modified()?)?;
+    file.sync_all()
 }
 
 /// The path below the app directory, after a look at what it leads through.

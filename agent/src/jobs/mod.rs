@@ -12,6 +12,7 @@ pub mod backup;
 pub mod build;
 pub mod commit;
 pub mod compose;
+pub mod decide;
 pub mod disk;
 pub mod files;
 pub mod images;

@@ -1,7 +1,7 @@
 //! The plan of a job: decided here, before anything is touched, and refused here where it could lose data.
 
 use super::backup::{self, Database};
-use super::images::{Staged, Way};
+use super::decide::{Decided, ImageDecision, decide};
 use super::queue::Seat;
 use super::survey::{self, Survey};
 use super::{Source, Work};
@@ -12,12 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use wharf_plan::bump::{self, BumpFacts};
 use wharf_plan::data::{DataFacts, DataPlan, data_plan};
 use wharf_plan::facts::{ContainerFacts, MountSource};
-use wharf_plan::inputs::{changed_paths, mounted_inputs, writable_mounts};
+use wharf_plan::inputs::writable_mounts;
 use wharf_plan::model::Service;
 use wharf_plan::overlay::{FileOp, Overlay, OverlayFacts, overlay};
-use wharf_plan::services::{self, ImageFactsOf, ServiceDigests, ServiceFacts, image_decision, service_plans};
+use wharf_plan::services::{self, ServiceDigests, ServiceFacts, service_plans};
 use wharf_plan::{InputKey, Model, Refusal, secrets};
-use wharf_proto::plan::{ContainerAction, DeployPlan, ImageAction, VersionChange};
+use wharf_proto::plan::{ContainerAction, DeployPlan, VersionChange};
 use wharf_proto::{Digest, Failure, FailureKind, RelPath};
 use wharf_state::{AppRecord, ReleaseRecord, ServiceInputs};
 
@@ -48,19 +48,6 @@ pub struct Planned {
     pub highest: BTreeMap<String, String>,
     /// Services whose containers must be made anew though Compose sees no difference: a mounted file changed.
     pub forced: BTreeSet<String>,
-}
-
-/// Where a service's image comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ImageDecision {
-    Keep {
-        id: String,
-    },
-    /// `optional`: there is one already, which serves where the registry does not answer.
-    Pull {
-        optional: bool,
-    },
-    Build,
 }
 
 impl Planned {
@@ -243,145 +230,6 @@ async fn versions(
         shipped: &by_path(&work.versions),
     })
     .map_err(|e| Failure::from_error(FailureKind::Config, &e))
-}
-
-/// What was decided about images.
-struct Decided {
-    images: BTreeMap<String, ImageDecision>,
-    why: BTreeMap<String, services::ImageDecision>,
-    inputs: BTreeMap<String, ServiceInputs>,
-    highest: BTreeMap<String, String>,
-}
-
-async fn decide(agent: &Agent, work: &Work, beside: &Beside, survey: &Survey) -> Result<Decided, Failure> {
-    let staged = Staged {
-        engine: &agent.engine,
-        model: &survey.model,
-        manifest: &work.manifest,
-        beside,
-        env: &survey.env,
-        key: &survey.key,
-    };
-    let highest = agent.state.highest_versions(&work.spec.app).await.map_err(|e| failures::of_state(&e))?;
-    let mut decided =
-        Decided { images: BTreeMap::new(), why: BTreeMap::new(), inputs: BTreeMap::new(), highest };
-    for service in survey.model.services() {
-        let image = match &work.source {
-            Source::Shipped { rebuild, pull } => {
-                decide_shipped(&staged, work, survey, service, *rebuild, *pull, &mut decided).await?
-            }
-            Source::Earlier { images, .. } => {
-                decide_earlier(
-                    survey,
-                    service,
-                    images.get(&service.name).map(|image| image.id.as_str()),
-                    &mut decided,
-                );
-                Digest::of(b"")
-            }
-        };
-        let server_file = |path: &str| Some(survey.key.digest(&std::fs::read(path).ok()?));
-        let inputs = ServiceInputs {
-            image,
-            mounted: mounted_inputs(&survey.model, service, &work.manifest, &server_file, &survey.key),
-            definition: survey.model.service_digest(service, &survey.env, &survey.key),
-        };
-        decided.inputs.insert(service.name.clone(), inputs);
-    }
-    Ok(decided)
-}
-
-/// Decides one service's image; the digest of what it is built from.
-async fn decide_shipped(
-    staged: &Staged<'_>,
-    work: &Work,
-    survey: &Survey,
-    service: &Service,
-    rebuild: bool,
-    pull: bool,
-    decided: &mut Decided,
-) -> Result<Digest, Failure> {
-    let live = survey.live.as_ref();
-    let reference = survey.model.image_reference(service);
-    let running = || {
-        survey
-            .stack
-            .containers
-            .iter()
-            .find(|c| c.service == service.name && !c.one_off)
-            .map(|c| c.image_id.clone())
-    };
-    let serving = match &service.build {
-        // What was built for the live release, whatever Compose's name for it means by now.
-        Some(_) => live
-            .and_then(|live| live.images.get(&service.name))
-            .map(|image| image.id.clone())
-            .or_else(running),
-        None => survey.images.get(&reference).map(|image| image.id.clone()),
-    };
-    let present = match &serving {
-        Some(id) => staged.engine.image(id).await.map_err(|e| failures::of_engine(&e))?.is_some(),
-        None => false,
-    };
-    let (now, changed) = match &service.build {
-        Some(build) => match staged.way(service, build)? {
-            Way::Engine(recipe) => {
-                let digest = staged.digest(&recipe).await?;
-                let changed = changed_context(survey, &recipe, service);
-                (digest, changed)
-            }
-            Way::Compose { .. } => (None, Vec::new()),
-        },
-        None => (None, Vec::new()),
-    };
-    let before = live.and_then(|live| live.inputs.get(&service.name)).map(|inputs| inputs.image);
-    let why = image_decision(&ImageFactsOf {
-        service,
-        before,
-        now: now.map(Ok),
-        changed: &changed,
-        present,
-        rebuild,
-        pull,
-    });
-    let decision = match (why.action, serving) {
-        (ImageAction::Build, _) => ImageDecision::Build,
-        (ImageAction::Pull, _) => ImageDecision::Pull { optional: present },
-        (ImageAction::Keep | ImageAction::Reuse, Some(id)) => ImageDecision::Keep { id },
-        (ImageAction::Keep | ImageAction::Reuse, None) => ImageDecision::Pull { optional: false },
-    };
-    decided.images.insert(service.name.clone(), decision);
-    decided.why.insert(service.name.clone(), why);
-    // Never equal to another release's: what is not known is built anew the next time, too.
-    Ok(now.unwrap_or_else(|| {
-        Digest::of(format!("{} {} {}", work.spec.app, work.release, service.name).as_bytes())
-    }))
-}
-
-fn changed_context(survey: &Survey, recipe: &super::images::Recipe, service: &Service) -> Vec<RelPath> {
-    let Some(live) = survey::shipped(survey.live.as_ref()) else { return Vec::new() };
-    let Some(wharf_plan::model::Context::Project(folder)) =
-        service.build.as_ref().map(|build| &build.context)
-    else {
-        return Vec::new();
-    };
-    let taken: BTreeSet<&RelPath> = recipe.context().iter().map(|entry| &entry.path).collect();
-    let before = wharf_plan::inputs::folder_entries(live, folder.as_ref());
-    changed_paths(&before, recipe.context())
-        .into_iter()
-        .filter(|path| taken.contains(path) || before.iter().any(|e| e.path == *path))
-        .collect()
-}
-
-fn decide_earlier(survey: &Survey, service: &Service, id: Option<&str>, decided: &mut Decided) {
-    let serves_now =
-        survey.stack.containers.iter().any(|c| c.service == service.name && Some(c.image_id.as_str()) == id);
-    let action = if serves_now { ImageAction::Keep } else { ImageAction::Reuse };
-    let why = if serves_now { Vec::new() } else { vec!["the image of the earlier release".to_owned()] };
-    if let Some(id) = id {
-        decided.images.insert(service.name.clone(), ImageDecision::Keep { id: id.to_owned() });
-    }
-    decided.why.insert(service.name.clone(), services::ImageDecision { action, why });
 }
 
 fn plan_services(

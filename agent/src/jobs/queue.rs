@@ -58,6 +58,17 @@ impl Drop for Seat {
     }
 }
 
+/// Says early that the seat is taken, for those who would not wait for it.
+///
+/// # Errors
+/// [`FailureKind::Busy`].
+pub fn check(agent: &Agent, app: &AppName, wait_seconds: u32) -> Result<(), Failure> {
+    if wait_seconds == 0 && agent.queue.running(app).is_some() {
+        return Err(busy(agent, app, wait_seconds));
+    }
+    Ok(())
+}
+
 /// Takes the seat of `app`, waiting at most `wait_seconds` for the job that has it.
 ///
 /// # Errors

@@ -21,7 +21,10 @@ pub async fn make(blobs: &BlobStore, manifest: &Manifest, beside: &Beside) -> Re
     failures::blocking(move || {
         check_app_dir(&beside.app_dir)?;
         let stage = beside.stage();
-        fs::DirBuilder::new().mode(0o700).create(beside.own()).map_err(|e| cannot("make", beside.own(), &e))?;
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(beside.own())
+            .map_err(|e| cannot("make", beside.own(), &e))?;
         blobs.materialise(&manifest, &stage, None).map_err(|e| failures::of_blobs(&e))?;
         link_env_files(&stage, &beside.app_dir).map_err(|e| cannot("link the env files into", &stage, &e))
     })

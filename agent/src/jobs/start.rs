@@ -85,7 +85,11 @@ pub async fn up(
 ) -> Result<(), Failure> {
     let spec =
         UpSpec { services: services.iter().cloned().collect(), force_recreate: true, wait_limit: timeout };
-    let Err(error) = stack.project().up(&spec, |line| lines.push(line)).await else { return Ok(()) };
+    let on_line = |line: &str| {
+        crate::crash::point("start.inside");
+        lines.push(line);
+    };
+    let Err(error) = stack.project().up(&spec, on_line).await else { return Ok(()) };
     let containers = stack.containers(engine).await?;
     let serves = |c: &ContainerFacts| c.state == ContainerState::Running || verify::is_done(c);
     let own = containers.iter().filter(|c| services.contains(&c.service));

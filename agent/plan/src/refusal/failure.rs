@@ -49,7 +49,7 @@ impl Refusal {
                     None => failure,
                 };
                 let failure = failure.hint(format!(
-                    "or name the volume in the Compose file: volumes: {{ {key}: {{ name: {before}, external: true }} }}"
+                    "name the volume that has the data in the Compose file: volumes: {{ {key}: {{ name: {before}, external: true }} }}"
                 ));
                 accept(failure, before)
             }

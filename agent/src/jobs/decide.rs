@@ -1,0 +1,175 @@
+//! Which image each service of the next release runs, and why.
+
+use super::images::{Recipe, Staged, Way};
+use super::survey::{self, Survey};
+use super::{Source, Work};
+use crate::agent::Agent;
+use crate::failures;
+use crate::layout::Beside;
+use std::collections::{BTreeMap, BTreeSet};
+use wharf_plan::inputs::{changed_paths, folder_entries, mounted_inputs};
+use wharf_plan::model::{Context, Service};
+use wharf_plan::services::{self, ImageFactsOf, image_decision};
+use wharf_proto::plan::ImageAction;
+use wharf_proto::{Digest, Failure, RelPath};
+use wharf_state::ServiceInputs;
+
+/// Where a service's image comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageDecision {
+    Keep {
+        id: String,
+    },
+    /// `optional`: there is one already, which serves where the registry does not answer.
+    Pull {
+        optional: bool,
+    },
+    Build,
+}
+
+/// What was decided about images.
+pub struct Decided {
+    pub images: BTreeMap<String, ImageDecision>,
+    pub why: BTreeMap<String, services::ImageDecision>,
+    pub inputs: BTreeMap<String, ServiceInputs>,
+    /// The versions that were started until now, by file.
+    pub highest: BTreeMap<String, String>,
+}
+
+/// Decides every service's image, and digests what its containers are made from.
+///
+/// # Errors
+/// A build that cannot be read, an engine that does not answer.
+pub async fn decide(
+    agent: &Agent,
+    work: &Work,
+    beside: &Beside,
+    survey: &Survey,
+) -> Result<Decided, Failure> {
+    let staged = Staged {
+        engine: &agent.engine,
+        model: &survey.model,
+        manifest: &work.manifest,
+        beside,
+        env: &survey.env,
+        key: &survey.key,
+    };
+    let highest = agent.state.highest_versions(&work.spec.app).await.map_err(|e| failures::of_state(&e))?;
+    let mut decided =
+        Decided { images: BTreeMap::new(), why: BTreeMap::new(), inputs: BTreeMap::new(), highest };
+    for service in survey.model.services() {
+        let image = match &work.source {
+            Source::Shipped { rebuild, pull } => {
+                decide_shipped(&staged, work, survey, service, *rebuild, *pull, &mut decided).await?
+            }
+            Source::Earlier { images, .. } => {
+                decide_earlier(
+                    survey,
+                    service,
+                    images.get(&service.name).map(|image| image.id.as_str()),
+                    &mut decided,
+                );
+                Digest::of(b"")
+            }
+        };
+        let server_file = |path: &str| Some(survey.key.digest(&std::fs::read(path).ok()?));
+        let inputs = ServiceInputs {
+            image,
+            mounted: mounted_inputs(&survey.model, service, &work.manifest, &server_file, &survey.key),
+            definition: survey.model.service_digest(service, &survey.env, &survey.key),
+        };
+        decided.inputs.insert(service.name.clone(), inputs);
+    }
+    Ok(decided)
+}
+
+/// Decides one service's image; the digest of what it is built from.
+async fn decide_shipped(
+    staged: &Staged<'_>,
+    work: &Work,
+    survey: &Survey,
+    service: &Service,
+    rebuild: bool,
+    pull: bool,
+    decided: &mut Decided,
+) -> Result<Digest, Failure> {
+    let live = survey.live.as_ref();
+    let reference = survey.model.image_reference(service);
+    let running = || {
+        survey
+            .stack
+            .containers
+            .iter()
+            .find(|c| c.service == service.name && !c.one_off)
+            .map(|c| c.image_id.clone())
+    };
+    let serving = match &service.build {
+        // What was built for the live release, whatever Compose's name for it means by now.
+        Some(_) => live
+            .and_then(|live| live.images.get(&service.name))
+            .map(|image| image.id.clone())
+            .or_else(running),
+        None => survey.images.get(&reference).map(|image| image.id.clone()),
+    };
+    let present = match &serving {
+        Some(id) => staged.engine.image(id).await.map_err(|e| failures::of_engine(&e))?.is_some(),
+        None => false,
+    };
+    let (now, changed) = match &service.build {
+        Some(build) => match staged.way(service, build)? {
+            Way::Engine(recipe) => {
+                let digest = staged.digest(&recipe).await?;
+                let changed = changed_context(survey, &recipe, service);
+                (digest, changed)
+            }
+            Way::Compose { .. } => (None, Vec::new()),
+        },
+        None => (None, Vec::new()),
+    };
+    let before = live.and_then(|live| live.inputs.get(&service.name)).map(|inputs| inputs.image);
+    let why = image_decision(&ImageFactsOf {
+        service,
+        before,
+        now: now.map(Ok),
+        changed: &changed,
+        present,
+        rebuild,
+        pull,
+    });
+    let decision = match (why.action, serving) {
+        (ImageAction::Build, _) => ImageDecision::Build,
+        (ImageAction::Pull, _) => ImageDecision::Pull { optional: present },
+        (ImageAction::Keep | ImageAction::Reuse, Some(id)) => ImageDecision::Keep { id },
+        (ImageAction::Keep | ImageAction::Reuse, None) => ImageDecision::Pull { optional: false },
+    };
+    decided.images.insert(service.name.clone(), decision);
+    decided.why.insert(service.name.clone(), why);
+    // Never equal to another release's: what is not known is built anew the next time, too.
+    Ok(now.unwrap_or_else(|| {
+        Digest::of(format!("{} {} {}", work.spec.app, work.release, service.name).as_bytes())
+    }))
+}
+
+fn changed_context(survey: &Survey, recipe: &Recipe, service: &Service) -> Vec<RelPath> {
+    let Some(live) = survey::shipped(survey.live.as_ref()) else { return Vec::new() };
+    let Some(Context::Project(folder)) = service.build.as_ref().map(|build| &build.context) else {
+        return Vec::new();
+    };
+    let taken: BTreeSet<&RelPath> = recipe.context().iter().map(|entry| &entry.path).collect();
+    let before = folder_entries(live, folder.as_ref());
+    changed_paths(&before, recipe.context())
+        .into_iter()
+        .filter(|path| taken.contains(path) || before.iter().any(|e| e.path == *path))
+        .collect()
+}
+
+fn decide_earlier(survey: &Survey, service: &Service, id: Option<&str>, decided: &mut Decided) {
+    let serves_now =
+        survey.stack.containers.iter().any(|c| c.service == service.name && Some(c.image_id.as_str()) == id);
+    let action = if serves_now { ImageAction::Keep } else { ImageAction::Reuse };
+    let why = if serves_now { Vec::new() } else { vec!["the image of the earlier release".to_owned()] };
+    if let Some(id) = id {
+        decided.images.insert(service.name.clone(), ImageDecision::Keep { id: id.to_owned() });
+    }
+    decided.why.insert(service.name.clone(), services::ImageDecision { action, why });
+}
