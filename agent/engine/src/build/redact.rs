@@ -25,7 +25,7 @@ impl Redactor {
             }
         }
         values.extend(
-            spec.args.iter().filter(|(name, _)| is_secret_name(name)).map(|(_, value)| value.clone()),
+            spec.args.iter().filter(|(name, value)| is_secret(name, value)).map(|(_, value)| value.clone()),
         );
         Ok(Self::of(values))
     }
@@ -52,11 +52,13 @@ impl Redactor {
     }
 }
 
-fn is_secret_name(name: &str) -> bool {
+/// Whether an argument is not for everybody's eyes: BuildKit puts the values of arguments into the names of steps.
+fn is_secret(name: &str, value: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY", "ACCESS_KEY"]
-        .iter()
-        .any(|word| name.contains(word))
+    let words = ["SECRET", "TOKEN", "PASSWORD", "PASSWD", "PRIVATE", "CREDENTIAL", "API_KEY", "ACCESS_KEY"];
+    // postgres://user:password@host
+    let login = value.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
+    login || words.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -68,6 +70,7 @@ mod tests {
         let redactor =
             Redactor::of(vec!["hunter22\nsecond-line\n".into(), "prod".into(), "hunter22-long".into()]);
         assert_eq!(redactor.clean("a hunter22-long prod second-line".into()), "a *** prod ***");
-        assert!(is_secret_name("NPM_TOKEN") && !is_secret_name("EXPO_PUBLIC_URL"));
+        assert!(is_secret("NPM_TOKEN", "x") && is_secret("DATABASE_URL", "postgres://u:p@db/app"));
+        assert!(!is_secret("EXPO_PUBLIC_URL", "https://api.example/v1"));
     }
 }

@@ -164,3 +164,44 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         Ok(lines)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(script: &str, limit: Duration) -> Run {
+        let spec = SuperviseSpec::new("/bin/sh", ["-c", script]);
+        Run { spec, supervisor: None, subcommand: "up", limit }
+    }
+
+    #[tokio::test]
+    async fn a_failure_carries_the_last_lines_of_standard_error() {
+        let limit = Duration::from_secs(60);
+        let many = "for i in $(seq 100); do echo line $i >&2; done; echo out; exit 9";
+        let mut seen = 0;
+        let ended = script(many, limit).streaming(|_, _| seen += 1).await.unwrap();
+        let error = ended.success("up").unwrap_err();
+        assert_eq!((seen, error.lines().len()), (101, KEPT_LINES));
+        assert!(error.to_string().ends_with("exit code 9: line 100"), "{error}");
+        let error = script("echo secret; echo why >&2; exit 1", limit).printing().await.unwrap_err();
+        assert!(error.lines() == ["why"] && !format!("{error:?}").contains("secret"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_ended() {
+        let limit = Duration::from_millis(200);
+        let run = script("exec sleep 1000", limit);
+        assert!(matches!(run.streaming(|_, _| {}).await, Err(ComposeError::Timeout { .. })));
+        let run = script("exec sleep 1000", limit);
+        assert!(matches!(run.printing().await, Err(ComposeError::Timeout { .. })));
+    }
+
+    #[tokio::test]
+    async fn the_environment_is_made_up_from_nothing() {
+        let run = script(
+            "env | cut -d= -f1 | grep -vxE 'PATH|HOME|PWD|SHLVL|OLDPWD|_' || true",
+            Duration::from_secs(60),
+        );
+        assert_eq!(run.printing().await.unwrap(), "");
+    }
+}

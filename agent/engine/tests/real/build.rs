@@ -24,6 +24,7 @@ impl Bench {
         let tag = format!("{}:v1", unique("wharf-engine-test"));
         self.clean.images.push(tag.clone());
         spec.tags = vec![tag];
+        spec.network = Some("none".into());
         spec.limit = Duration::from_secs(300);
         spec
     }
