@@ -27,6 +27,7 @@ pub(super) struct Journal {
     next_index: u64,
     output_bytes: u64,
     output_limit_bytes: u64,
+    output_is_full: bool,
     /// How the job ended, once it has.
     outcome: Option<Outcome>,
     broken: bool,
@@ -48,6 +49,7 @@ impl Journal {
             next_index: 0,
             output_bytes: 0,
             output_limit_bytes,
+            output_is_full: false,
             outcome: None,
             broken: false,
         };
@@ -78,19 +80,28 @@ impl Journal {
             self.outcome = outcome(&event);
             return Ok(Some(event));
         };
-        if self.output_bytes > self.output_limit_bytes {
+        if self.output_is_full {
             return Ok(None);
         }
         let line = cut(line);
-        self.output_bytes += line.len() as u64;
-        if self.output_bytes > self.output_limit_bytes {
-            let text = format!(
-                "the output of this job is longer than {} MiB: the rest of it is not kept",
-                self.output_limit_bytes >> 20
-            );
-            return self.write(EventBody::Note { level: Level::Warning, text }).map(Some);
+        let length = line.len() as u64;
+        if self.output_bytes + length > self.output_limit_bytes {
+            let note = self.write(self.full_note())?;
+            self.output_is_full = true;
+            return Ok(Some(note));
         }
-        self.write(EventBody::Output { step, service, line }).map(Some)
+        let event = self.write(EventBody::Output { step, service, line })?;
+        self.output_bytes += length;
+        Ok(Some(event))
+    }
+
+    /// What is said once in place of further output; a scan knows by it that the log is full.
+    fn full_note(&self) -> EventBody {
+        let text = format!(
+            "the output of this job is longer than {} MiB: the rest of it is not kept",
+            self.output_limit_bytes >> 20
+        );
+        EventBody::Note { level: Level::Warning, text }
     }
 
     fn write(&mut self, body: EventBody) -> Result<Event, EventError> {
@@ -138,6 +149,7 @@ impl Journal {
             self.bytes += line.len() as u64;
             self.next_index += 1;
             self.outcome = outcome(&event);
+            self.output_is_full |= event.body == self.full_note();
             if let EventBody::Output { line, .. } = &event.body {
                 self.output_bytes += line.len() as u64;
             }
