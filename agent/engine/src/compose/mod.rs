@@ -1,8 +1,8 @@
 //! The `docker compose` command.
 //!
 //! **Invariants**
-//! - Never `--remove-orphans`, `--no-deps`, `-V`, `--rm`, `down`: nothing here removes what it was not told to, and no
-//!   container loses a volume.
+//! - Never `--remove-orphans`, `--no-deps`, `-V`, `--rm`, and `down` never with `-v`: nothing here removes what it was not
+//!   told to, and no volume goes, an anonymous one neither.
 //! - The child's environment is made up from nothing: no `DOCKER_*` or `COMPOSE_*` of the agent's reaches it.
 //! - What `config` prints holds secrets: it is handed to the caller and goes nowhere else.
 

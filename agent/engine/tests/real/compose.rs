@@ -162,3 +162,25 @@ async fn a_one_off_starts_what_it_needs_and_leaves_no_container() {
     stack.engine.remove_container(&found[0].id).await.unwrap();
     assert!(stack.engine.containers_labelled(&label).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn taking_a_stack_down_leaves_every_volume() {
+    let mut stack = Stack::new(&two_services()).await;
+    stack.up(&[], false).await.unwrap();
+    let db = stack.container("db").await;
+    let anonymous = db.mounts.iter().find_map(|mount| match &mount.source {
+        MountSource::AnonymousVolume(name) => Some(name.clone()),
+        _ => None,
+    });
+    let expected = [anonymous.unwrap(), format!("{}_data", stack.name)];
+    stack.clean.volumes.extend(expected.clone());
+    stack.engine.stop(&db.id, Duration::from_secs(1)).await.unwrap();
+    stack.engine.start(&db.id).await.unwrap();
+    stack.engine.start(&db.id).await.unwrap();
+    assert_eq!(stack.container("db").await.state, ContainerState::Running);
+    stack.project.down(Duration::from_secs(1), |_| {}).await.unwrap();
+    assert!(stack.engine.project_containers(&stack.name).await.unwrap().is_empty());
+    let volumes: Vec<String> =
+        stack.engine.volumes().await.unwrap().into_iter().map(|facts| facts.name).collect();
+    assert!(expected.iter().all(|name| volumes.contains(name)), "{expected:?}");
+}
