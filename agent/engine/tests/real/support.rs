@@ -49,14 +49,14 @@ impl Drop for Cleanup {
             let filter = format!("label=com.docker.compose.project={project}");
             let ids =
                 String::from_utf8_lossy(&docker(&["ps", "-aq", "--filter", &filter]).stdout).into_owned();
-            ids.split_whitespace().for_each(|id| drop(docker(&["rm", "-f", id])));
+            ids.split_whitespace().for_each(|id| drop(docker(&["rm", "-fv", id])));
             for kind in ["network", "volume"] {
                 let ids = String::from_utf8_lossy(&docker(&[kind, "ls", "-q", "--filter", &filter]).stdout)
                     .into_owned();
                 ids.split_whitespace().for_each(|id| drop(docker(&[kind, "rm", id])));
             }
         }
-        self.containers.iter().for_each(|id| drop(docker(&["rm", "-f", id])));
+        self.containers.iter().for_each(|id| drop(docker(&["rm", "-fv", id])));
         self.images.iter().for_each(|id| drop(docker(&["rmi", "-f", id])));
         self.volumes.iter().for_each(|id| drop(docker(&["volume", "rm", id])));
     }
