@@ -1,7 +1,9 @@
 //! The server's own configuration, `/etc/wharf/wharfd.toml`: what a ship cannot change.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use wharf_proto::AppName;
 
 /// Everything the agent is told from outside. Every key has a default, so that an empty or missing file is a good one.
 #[derive(Debug, Clone, Deserialize)]
@@ -15,6 +17,16 @@ pub struct Config {
     pub authorized_keys: PathBuf,
     /// Docker's socket.
     pub docker: PathBuf,
+    /// What single apps may do: `[app.NAME]`.
+    pub app: BTreeMap<AppName, AppRights>,
+}
+
+/// What the server allows one app beyond the ordinary.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AppRights {
+    /// Compose features that are as good as root on the server: privileged containers, the Docker socket, `/`.
+    pub root_equivalent: bool,
 }
 
 impl Default for Config {
@@ -24,6 +36,7 @@ impl Default for Config {
             listen: "0.0.0.0:2222".into(),
             authorized_keys: "/etc/wharf/authorized_keys".into(),
             docker: "/var/run/docker.sock".into(),
+            app: BTreeMap::new(),
         }
     }
 }
@@ -48,6 +61,11 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(ConfigError::Read { path: path.into(), source }),
         }
+    }
+
+    /// Whether the server lets `app` use what is as good as root.
+    pub fn allows_root(&self, app: &AppName) -> bool {
+        self.app.get(app).is_some_and(|rights| rights.root_equivalent)
     }
 
     /// What the command line says goes before the file.
@@ -76,6 +94,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("wharfd.toml");
         assert_eq!(Config::load(&path).unwrap().listen, "0.0.0.0:2222");
+        std::fs::write(&path, "[app.portainer]\nroot_equivalent = true\n").unwrap();
+        let config = Config::load(&path).unwrap();
+        assert!(
+            config.allows_root(&"portainer".parse().unwrap())
+                && !config.allows_root(&"other".parse().unwrap())
+        );
         std::fs::write(&path, "lisen = \"127.0.0.1:1\"\n").unwrap();
         let error = Config::load(&path).unwrap_err();
         assert!(std::error::Error::source(&error).unwrap().to_string().contains("lisen"));

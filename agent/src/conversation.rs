@@ -114,8 +114,20 @@ async fn converse(agent: &Agent, peer: &Peer, talk: &mut Talk) -> Result<Option<
     talk.say(&ServerMessage::Hello { hello: ours.clone() }).await?;
     version::negotiate(&ours, &hello)
         .map_err(|e| Failure::from_error(FailureKind::Unsupported, &e).hint(e.remedy()))?;
+    check_key(peer)?;
     talk.who = Arc::new(Who::introduced(peer, &person));
     dispatch(agent, talk, request).await
+}
+
+/// A `command="…"` on a key's line means that its owner wants to limit the key. What is not understood is refused: a limit
+/// must not be lost.
+fn check_key(peer: &Peer) -> Result<(), Failure> {
+    match peer.key_command.as_deref() {
+        None | Some("wharf" | "wharfd connect") => Ok(()),
+        Some(_) => Err(Failure::new(FailureKind::Unauthorized, "this key may not speak to wharfd")
+            .cause("its line in authorized_keys has a command that is not one of Wharf's")
+            .hint("on the server, give the key a line of its own without command=\"…\"")),
+    }
 }
 
 async fn dispatch(agent: &Agent, talk: &mut Talk, request: Request) -> Result<Option<Reply>, Stop> {
@@ -146,8 +158,14 @@ async fn dispatch(agent: &Agent, talk: &mut Talk, request: Request) -> Result<Op
 /// A job that does not exist, or a client that left: the job goes on.
 pub async fn watch(agent: &Agent, talk: &mut Talk, job: JobId, from_index: u64) -> Result<(), Stop> {
     let mut events = agent.events.follow(job, from_index).await.map_err(|e| failures::of_events(&e, job))?;
-    while let Some(event) = events.next().await.map_err(|e| failures::of_events(&e, job))? {
+    let gone = talk.conversation.sender();
+    loop {
+        // A client that left while a job is silent would otherwise be waited for until the job's next word.
+        let event = tokio::select! {
+            event = events.next() => event.map_err(|e| failures::of_events(&e, job))?,
+            () = gone.gone() => return Err(Stop::Gone),
+        };
+        let Some(event) = event else { return Ok(()) };
         talk.say(&ServerMessage::Event { event }).await?;
     }
-    Ok(())
 }

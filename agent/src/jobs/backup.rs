@@ -3,23 +3,19 @@
 use super::plan::Planned;
 use super::run::Job;
 use super::survey::Survey;
-use super::{Work, adopt};
-use crate::agent::Agent;
+use super::{Work, adopt, cold};
 use crate::failures;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use wharf_backup::{BackupReport, BackupRequest, Child, ColdRequest, DumpRequest, InitRequest, ProjectTree};
+use wharf_backup::{BackupError, BackupReport, BackupRequest, Child, DumpRequest, InitRequest, ProjectTree};
 use wharf_plan::facts::{ContainerFacts, ContainerState, MountSource};
 use wharf_plan::inputs::writable_mounts;
 use wharf_proto::event::EventBody;
 use wharf_proto::spec::PostgresSpec;
 use wharf_proto::{BackupId, Failure, FailureKind};
 use wharf_state::BackupRecord;
-
-/// How long a database may take to stop before it is copied cold.
-const DATABASE_STOPS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A PostgreSQL database of the stack.
 #[derive(Debug, Clone)]
@@ -77,13 +73,8 @@ pub async fn back_up(job: &Job, work: &Work, planned: &Planned) -> Result<Option
         job.record.note("there is nothing on the server yet to back up").await;
         return Ok(None);
     }
-    let mut request = request(job, planned);
-    let stopped = choose_ways(job, work, &running, &mut request).await?;
-    let report = carry_out(job, request).await;
-    for container in stopped {
-        job.agent.engine.start(&container).await.map_err(|e| failures::of_engine(&e))?;
-    }
-    let report = report?;
+    tell_what_is_left_out(job, planned).await;
+    let report = dump_or_copy(job, work, planned, &running).await?;
     record(job, planned, &report).await?;
     if planned.adopts {
         adopt::record(job, planned, report.id.clone()).await?;
@@ -123,19 +114,26 @@ pub fn data_folders(planned: &Planned, app_dir: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// How each database is backed up: dumped, or, where asked for, stopped and copied. Gives the containers that were stopped.
-async fn choose_ways(
+/// Dumps every database; with `--cold-backup`, one that does not run, or that cannot be dumped, is stopped and copied as it
+/// lies on the disk.
+async fn dump_or_copy(
     job: &Job,
     work: &Work,
+    planned: &Planned,
     databases: &[&Database],
-    request: &mut BackupRequest,
-) -> Result<Vec<String>, Failure> {
-    let mut stopped = Vec::new();
-    for database in databases {
-        let Some(container) = &database.container else { continue };
-        let label = database.spec.service.clone();
-        if !work.options.cold_backup {
-            if container.state != ContainerState::Running {
+) -> Result<BackupReport, Failure> {
+    let mut cold = BTreeSet::new();
+    loop {
+        let mut request = request(job, planned);
+        for database in databases {
+            let Some(container) = &database.container else { continue };
+            let label = database.spec.service.clone();
+            let runs = container.state == ContainerState::Running;
+            if cold.contains(&label) || (work.options.cold_backup && !runs) {
+                request.cold.extend(cold::stop_for_copy(job, &label, container).await?);
+                continue;
+            }
+            if !runs {
                 return Err(not_running(&label));
             }
             request.dumps.push(DumpRequest {
@@ -144,22 +142,18 @@ async fn choose_ways(
                 user: database.spec.user.clone(),
                 database: database.spec.database.clone(),
             });
-            continue;
         }
-        job.record
-            .warn(format!("{label} is stopped and its data directory copied, as --cold-backup asks"))
-            .await;
-        if container.state == ContainerState::Running {
-            stopped.push(container.id.clone());
+        let result = carry_out(job, request).await;
+        cold::start_again(job).await?;
+        match result {
+            Err(BackupError::DumpFailed { label, .. })
+                if work.options.cold_backup && cold.insert(label.clone()) =>
+            {
+                job.record.warn(format!("{label} cannot be dumped, so its files are copied instead")).await;
+            }
+            result => return result.map_err(|e| e.failure()),
         }
-        job.agent
-            .engine
-            .stop(&container.id, DATABASE_STOPS_WITHIN)
-            .await
-            .map_err(|e| failures::of_engine(&e))?;
-        request.cold.extend(cold_copies(&job.agent, &label, container).await?);
     }
-    Ok(stopped)
 }
 
 fn not_running(service: &str) -> Failure {
@@ -169,42 +163,37 @@ fn not_running(service: &str) -> Failure {
         .hint("or, where it is too broken to start, copy its files as they are: wharf deploy --cold-backup")
 }
 
-async fn cold_copies(
-    agent: &Agent,
-    label: &str,
-    container: &ContainerFacts,
-) -> Result<Vec<ColdRequest>, Failure> {
-    let mut copies = Vec::new();
-    for (number, mount) in container.mounts.iter().filter(|mount| mount.writable).enumerate() {
-        let path = match &mount.source {
-            MountSource::Volume(name) | MountSource::AnonymousVolume(name) => {
-                agent.engine.volume_mountpoint(name).await.map_err(|e| failures::of_engine(&e))?
-            }
-            MountSource::Bind(path) => Some(PathBuf::from(path)),
-            MountSource::Tmpfs => None,
-        };
-        if let Some(path) = path {
-            copies.push(ColdRequest { label: format!("{label}/{number}"), path });
+/// Data that this backup does not hold is named, so that nobody counts on it.
+async fn tell_what_is_left_out(job: &Job, planned: &Planned) {
+    let dumped: BTreeSet<&str> =
+        planned.databases.iter().map(|database| database.spec.service.as_str()).collect();
+    let mut left_out = BTreeSet::new();
+    for container in planned.before.iter().filter(|c| !dumped.contains(c.service.as_str())) {
+        for mount in container.mounts.iter().filter(|mount| mount.writable) {
+            match &mount.source {
+                MountSource::Volume(name) => left_out.insert(format!("the volume {name}")),
+                MountSource::Bind(path) => left_out.insert(path.clone()),
+                MountSource::AnonymousVolume(_) | MountSource::Tmpfs => false,
+            };
         }
     }
-    if copies.is_empty() {
-        return Err(Failure::new(
-            FailureKind::Backup,
-            format!("{label} keeps its data in no volume that can be copied"),
-        ));
+    if !left_out.is_empty() {
+        let names: Vec<String> = left_out.into_iter().collect();
+        job.record
+            .note(format!("not in the backup, and not touched by the deploy: {}", names.join(", ")))
+            .await;
     }
-    Ok(copies)
 }
 
-async fn carry_out(job: &Job, request: BackupRequest) -> Result<BackupReport, Failure> {
+async fn carry_out(job: &Job, request: BackupRequest) -> Result<BackupReport, BackupError> {
     let child = Child {
         program: job.agent.program.as_ref().clone(),
         arguments: vec!["internal".into(), "backup".into()],
     };
     let init = InitRequest { repo: request.repo.clone(), key_file: request.key_file.clone() };
-    wharf_backup::run(&child, init, |_| ()).await.map_err(|e| e.failure())?;
+    wharf_backup::run(&child, init, |_| ()).await?;
     crate::crash::point("backup.inside");
-    wharf_backup::run(&child, request, |_| ()).await.map_err(|e| e.failure())
+    wharf_backup::run(&child, request, |_| ()).await
 }
 
 async fn record(job: &Job, planned: &Planned, report: &BackupReport) -> Result<(), Failure> {

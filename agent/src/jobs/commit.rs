@@ -15,7 +15,10 @@ pub async fn commit(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure>
     let state = &job.agent.state;
     let record = match state.release(job.app(), job.release).await.map_err(|e| failures::of_state(&e))? {
         // A rollback: the release is what it was, and live again.
-        Some(earlier) => ReleaseRecord { previous: ready.planned.live.map(|live| live.release), ..earlier },
+        Some(earlier) => {
+            let left = ready.planned.live.map(|live| live.release).filter(|live| *live != earlier.release);
+            ReleaseRecord { previous: left.or(earlier.previous), ..earlier }
+        }
         None => new_release(job.app().clone(), job, work, ready),
     };
     state.commit_live(job.id, record).await.map_err(|e| failures::of_state(&e))

@@ -10,6 +10,7 @@ pub mod adopt;
 pub mod apply;
 pub mod backup;
 pub mod build;
+pub mod cold;
 pub mod commit;
 pub mod compose;
 pub mod decide;

@@ -15,6 +15,7 @@ use wharf_plan::facts::{ContainerFacts, MountSource};
 use wharf_plan::inputs::writable_mounts;
 use wharf_plan::model::Service;
 use wharf_plan::overlay::{FileOp, Overlay, OverlayFacts, overlay};
+use wharf_plan::rights::check_rights;
 use wharf_plan::services::{self, ServiceDigests, ServiceFacts, service_plans};
 use wharf_plan::{InputKey, Model, Refusal, secrets};
 use wharf_proto::plan::{ContainerAction, DeployPlan, VersionChange};
@@ -77,6 +78,11 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
     let mut refusals = Vec::new();
     let mut warnings = Vec::new();
 
+    refusals.extend(check_rights(
+        work.spec.app.as_str(),
+        &survey.model,
+        agent.config.allows_root(&work.spec.app),
+    ));
     let data = data(work, &survey);
     refusals.extend(data.refusals);
     warnings.extend(data.warnings);

@@ -62,7 +62,7 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
     let entries: Vec<Undo> = entries.into_iter().map(|entry| entry.undo).collect();
     let before = entries.iter().find_map(|entry| match entry {
         Undo::Before { project, live, containers } => Some((project.clone(), *live, containers.clone())),
-        Undo::File(_) | Undo::Tag { .. } | Undo::Pin { .. } => None,
+        Undo::File(_) | Undo::Tag { .. } | Undo::Pin { .. } | Undo::Stopped { .. } => None,
     });
     let Some((project, live, containers)) = before else {
         // The journal's first entry was never written, so nothing was changed.
@@ -105,7 +105,7 @@ async fn restore_files(job: &Job, entries: &[Undo]) -> Result<(), Failure> {
         .iter()
         .filter_map(|entry| match entry {
             Undo::File(undo) => Some(undo.clone()),
-            Undo::Before { .. } | Undo::Tag { .. } | Undo::Pin { .. } => None,
+            Undo::Before { .. } | Undo::Tag { .. } | Undo::Pin { .. } | Undo::Stopped { .. } => None,
         })
         .collect();
     let beside = job.beside.clone();

@@ -41,6 +41,10 @@ async fn finish_one(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
     let seat = queue::take(agent, &record.app, CHILDREN_END_SECONDS).await?;
     seat.runs(record.job);
     let log = agent.events.resume(record.job).await.map_err(|e| failures::of_events(&e, record.job))?;
+    if let Some(outcome) = log.outcome().await {
+        // Everybody was told, but the state could not be written then.
+        return agent.state.finish_job(record.job, outcome).await.map_err(|e| failures::of_state(&e));
+    }
     let job = Job {
         agent: agent.clone(),
         id: record.job,

@@ -1,4 +1,5 @@
-//! Back to an earlier release: its files and images, without a build. Data stays as it is.
+//! Back to an earlier release: its files and images, without a build. Data stays as it is. The live release itself can be
+//! named too: everything is then made once more as it recorded it.
 
 use super::{Source, Work, paths, queue, start};
 use crate::agent::Agent;
@@ -59,10 +60,6 @@ async fn target(agent: &Agent, request: &RollbackRequest, live: ReleaseId) -> Re
                 .hint("see what there is: wharf releases")
         })?,
     };
-    if wanted == live {
-        return Err(Failure::new(FailureKind::Config, format!("{wanted} is live already"))
-            .hint("see what there is: wharf releases"));
-    }
     of(wanted).await?.ok_or_else(|| {
         Failure::new(FailureKind::NotFound, format!("{} has no release {wanted}", request.app))
             .cause("it never went live, or is no longer listed")

@@ -24,6 +24,10 @@ pub enum Undo {
         before: Option<String>,
         after: String,
     },
+    /// A container that runs is stopped for a while.
+    Stopped {
+        container: String,
+    },
     /// A tag of the release's own: it goes if the release never lives.
     Pin {
         tag: String,

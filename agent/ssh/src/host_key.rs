@@ -4,7 +4,7 @@
 //! either whole or not there.
 
 use russh::keys::ssh_key::LineEnding;
-use russh::keys::{Algorithm, PrivateKey, ssh_key};
+use russh::keys::{Algorithm, HashAlg, PrivateKey, ssh_key};
 use std::{
     fs, io,
     io::Write,
@@ -97,6 +97,11 @@ fn write_once(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })();
     let _ = fs::remove_file(&temporary);
     written
+}
+
+/// `SHA256:…`, as a client shows it when it sees the key for the first time.
+pub fn fingerprint(key: &PrivateKey) -> String {
+    key.public_key().fingerprint(HashAlg::Sha256).to_string()
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ mod session;
 
 pub use config::{Limits, ServerConfig};
 pub use conversation::{Conversation, ConversationError, FrameSender};
-pub use host_key::{HostKeyError, load_or_create_host_key};
+pub use host_key::{HostKeyError, fingerprint, load_or_create_host_key};
 pub use peer::{Handler, Peer, serve_stream};
 pub use russh::keys::PrivateKey as HostKey;
 pub use serve::{ServeError, serve};
