@@ -1,0 +1,89 @@
+//! A connection to a server.
+
+use crate::{
+    client::{Client, Lost},
+    conversation::{self, Conversation},
+    error::SshError,
+};
+use russh::client::Handle;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A connection to a server; several conversations may be held on it. A conversation that moves much slows the others of
+/// its link: watch a job on a link of its own while a pack goes up.
+pub struct Link {
+    handle: Handle<Client>,
+    /// From the first to the last.
+    jumps: Vec<Handle<Client>>,
+    lost: Lost,
+    place: String,
+    open_within: Duration,
+}
+
+impl Link {
+    pub(crate) fn new(
+        handle: Handle<Client>,
+        jumps: Vec<Handle<Client>>,
+        lost: Lost,
+        place: String,
+        open_within: Duration,
+    ) -> Self {
+        Self { handle, jumps, lost, place, open_within }
+    }
+
+    /// Starts a conversation. Whether the server really starts `wharf` shows at the first [`Conversation::recv`], so that
+    /// the first frame need not wait for it.
+    ///
+    /// # Errors
+    /// The connection is gone, or the server opens no more channels.
+    pub async fn open(&self) -> Result<Conversation, SshError> {
+        let opening = async {
+            let channel = self.handle.channel_open_session().await?;
+            channel.exec(true, "wharf").await?;
+            Ok(channel)
+        };
+        match timeout(self.open_within, opening).await {
+            Ok(Ok(channel)) => Ok(conversation::start(channel, self.lost.clone(), self.place.clone())),
+            Ok(Err(russh::Error::ChannelOpenFailure(why))) => {
+                Err(SshError::Channel { place: self.place.clone(), why: format!("{why:?}") })
+            }
+            Ok(Err(_)) => Err(SshError::Lost { place: self.place.clone(), why: self.lost.why() }),
+            Err(_) => Err(SshError::TimedOut {
+                address: self.place.clone(),
+                doing: "opening a channel",
+                seconds: self.open_within.as_secs(),
+            }),
+        }
+    }
+
+    /// Whether the connection is gone.
+    pub fn is_closed(&self) -> bool {
+        self.handle.is_closed()
+    }
+
+    /// Who and where, for people.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Says goodbye, and waits a moment for it to get there.
+    pub async fn disconnect(self) {
+        let Self { handle, jumps, .. } = self;
+        for handle in std::iter::once(handle).chain(jumps.into_iter().rev()) {
+            let goodbye = async {
+                let _ = handle.disconnect(russh::Disconnect::ByApplication, "", "").await;
+                let _ = handle.await;
+            };
+            let _ = timeout(GOODBYE, goodbye).await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Link").field("place", &self.place).finish_non_exhaustive()
+    }
+}

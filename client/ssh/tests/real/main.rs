@@ -1,0 +1,13 @@
+//! Both ends of Wharf's SSH on loopback, and each against the real OpenSSH.
+//!
+//! Needs `openssh-client` and `openssh-server`.
+
+mod agent;
+mod bulk;
+mod limits;
+mod login;
+mod openssh;
+mod refusals;
+mod sshd;
+mod trust;
+mod words;
