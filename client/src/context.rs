@@ -30,6 +30,8 @@ pub struct Context {
     pub door: Box<dyn Door>,
     /// Turns true when the person asks to stop.
     pub stop: watch::Receiver<bool>,
+    /// The ways that were taken, to be closed at the end.
+    pub taken: Vec<Arc<dyn Dial>>,
 }
 
 /// Finds the way to a server.
@@ -64,8 +66,17 @@ impl Context {
     }
 
     /// A session with the configuration's server.
-    pub fn session(&self, config: &Config) -> Session {
-        Session::new(self.door.dial(&config.server), sys::person())
+    pub fn session(&mut self, config: &Config) -> Session {
+        let dial = self.door.dial(&config.server);
+        self.taken.push(dial.clone());
+        Session::new(dial, sys::person())
+    }
+
+    /// Says goodbye to every server that was talked to.
+    pub async fn close(&mut self) {
+        for dial in self.taken.drain(..) {
+            dial.close().await;
+        }
     }
 
     /// Comes back when the person asks to stop.

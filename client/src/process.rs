@@ -27,12 +27,14 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let exit = runtime.block_on(run_cli(cli, console));
+    let terminal = sys::Terminal::remember();
+    let exit = runtime.block_on(run_cli(cli, console, terminal.clone()));
     runtime.shutdown_timeout(END_WITHIN);
+    terminal.restore();
     ExitCode::from(exit.0)
 }
 
-async fn run_cli(cli: Cli, mut console: Console) -> Exit {
+async fn run_cli(cli: Cli, mut console: Console, terminal: sys::Terminal) -> Exit {
     let folder = match std::env::current_dir() {
         Ok(folder) => folder,
         Err(error) => {
@@ -42,18 +44,21 @@ async fn run_cli(cli: Cli, mut console: Console) -> Exit {
         }
     };
     let (asked_to_stop, stop) = watch::channel(false);
-    tokio::spawn(heed_signals(asked_to_stop));
+    tokio::spawn(heed_signals(asked_to_stop, terminal));
     let door = Box::new(SshDoor::new(&cli.common));
-    let mut context = Context { console, common: cli.common, folder, door, stop };
-    commands::run(cli.command, &mut context).await
+    let mut context = Context { console, common: cli.common, folder, door, stop, taken: Vec::new() };
+    let exit = commands::run(cli.command, &mut context).await;
+    context.close().await;
+    exit
 }
 
 /// The first signal asks the command to stop; the second one ends the process.
-async fn heed_signals(asked_to_stop: watch::Sender<bool>) {
+async fn heed_signals(asked_to_stop: watch::Sender<bool>, terminal: sys::Terminal) {
     if sys::stop_requested().await.is_ok() {
         // Nobody listens any more when the command is over.
         let _ = asked_to_stop.send(true);
         if sys::stop_requested().await.is_ok() {
+            terminal.restore();
             std::process::exit(i32::from(Exit::INTERRUPTED.0));
         }
     }

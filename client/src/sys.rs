@@ -1,4 +1,6 @@
-//! What differs between systems: signals and names.
+//! What differs between systems: signals, names, the terminal.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Who sits here, for the server's audit: `name@host`. It is told, not proved.
 pub fn person() -> String {
@@ -8,13 +10,55 @@ pub fn person() -> String {
     format!("{}@{}", plain(name), plain(host_name()))
 }
 
+/// Whether a passphrase is being typed.
+static PROMPTING: AtomicBool = AtomicBool::new(false);
+
+/// Says that the terminal's settings are a prompt's, as long as it lives.
+pub struct Prompting(());
+
+impl Prompting {
+    pub fn begin() -> Self {
+        PROMPTING.store(true, Ordering::Release);
+        Self(())
+    }
+}
+
+impl Drop for Prompting {
+    fn drop(&mut self) {
+        PROMPTING.store(false, Ordering::Release);
+    }
+}
+
 #[cfg(unix)]
 mod system {
+    use super::{Ordering, PROMPTING};
     use std::io;
 
     pub fn host_name() -> String {
         let name = nix::unistd::gethostname().ok();
         name.map_or_else(|| "unknown".into(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// How the terminal was: a prompt for a passphrase that is interrupted would leave it without echo.
+    #[derive(Clone)]
+    pub struct Terminal(Option<nix::sys::termios::Termios>);
+
+    impl Terminal {
+        pub fn remember() -> Self {
+            Self(nix::sys::termios::tcgetattr(io::stdin()).ok())
+        }
+
+        pub fn restore(&self) {
+            use nix::sys::termios::{SetArg, tcsetattr};
+            // Only then: from the background, or under another program, setting the terminal is not ours to do.
+            if !PROMPTING.load(Ordering::Acquire) {
+                return;
+            }
+            if let Some(state) = &self.0 {
+                // Where the terminal is gone there is nothing to restore.
+                let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, state);
+            }
+        }
     }
 
     /// Comes back when the person or the system asks to stop.
@@ -38,10 +82,22 @@ mod system {
         std::env::var("COMPUTERNAME").unwrap_or_else(|_| "unknown".into())
     }
 
+    /// The console restores itself here.
+    #[derive(Clone)]
+    pub struct Terminal;
+
+    impl Terminal {
+        pub fn remember() -> Self {
+            Self
+        }
+
+        pub fn restore(&self) {}
+    }
+
     pub async fn stop_requested() -> io::Result<()> {
         tokio::signal::ctrl_c().await
     }
 }
 
 use system::host_name;
-pub use system::stop_requested;
+pub use system::{Terminal, stop_requested};

@@ -85,7 +85,6 @@ fn a_configuration_that_is_missing_or_wrong_is_2() {
 }
 
 #[test]
-#[ignore = "the SSH client is not wired yet"]
 fn a_server_that_does_not_answer_is_4() {
     let project = project(&format!("deploy@127.0.0.1:{}", closed_port()));
     for args in

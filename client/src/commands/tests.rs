@@ -69,7 +69,7 @@ async fn wharf_until(project: &Path, agent: &Agent, args: &[&str], stop: watch::
     let (console, told) = Console::captured(cli.common.json);
     let common = Common { env: None, ..cli.common };
     let door = Box::new(Fake(agent.clone()));
-    let mut context = Context { console, common, folder: project.to_owned(), door, stop };
+    let mut context = Context { console, common, folder: project.to_owned(), door, stop, taken: Vec::new() };
     let exit = run(cli.command, &mut context).await;
     Ran { exit, told }
 }

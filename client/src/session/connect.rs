@@ -3,11 +3,13 @@
 use super::{Asker, Dial, Receive, Send, SessionError};
 use crate::config::ServerAddress;
 use async_trait::async_trait;
-use std::{env, fmt, path::PathBuf};
-use wharf_proto::{Failure, FailureKind};
+use std::{env, path::PathBuf};
+use tokio::sync::Mutex;
+use wharf_proto::frame::Frame;
+use wharf_ssh::{Link, Options, Receiver, Secret, Sender, SshError, Target, Timeouts};
 
 /// What a person or a pipeline says about how to connect.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct SshOptions {
     pub asker: Asker,
     /// Trust a server whose key is not known yet, and remember it.
@@ -17,7 +19,7 @@ pub struct SshOptions {
     /// Instead of `~/.ssh/config`: `WHARF_SSH_CONFIG`.
     pub config: Option<PathBuf>,
     /// A private key's text, for pipelines: `WHARF_SSH_KEY`.
-    pub key_pem: Option<String>,
+    pub key_pem: Option<Secret>,
 }
 
 impl SshOptions {
@@ -29,44 +31,108 @@ impl SshOptions {
             accept_new_host_key,
             known_hosts: path("WHARF_KNOWN_HOSTS"),
             config: path("WHARF_SSH_CONFIG"),
-            key_pem: env::var("WHARF_SSH_KEY").ok().filter(|pem| !pem.trim().is_empty()),
+            key_pem: env::var("WHARF_SSH_KEY").ok().filter(|pem| !pem.trim().is_empty()).map(Secret::new),
         }
     }
 }
 
-/// Without the key's text: what is shown for debugging ends up in logs.
-impl fmt::Debug for SshOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SshOptions")
-            .field("asker", &self.asker)
-            .field("accept_new_host_key", &self.accept_new_host_key)
-            .field("known_hosts", &self.known_hosts)
-            .field("config", &self.config)
-            .field("key_pem", &self.key_pem.as_ref().map(|_| "…"))
-            .finish()
-    }
-}
-
-/// Opens conversations over SSH.
+/// Opens conversations over SSH, all on one connection as long as that stands.
 #[derive(Debug)]
 pub struct Ssh {
     server: ServerAddress,
     options: SshOptions,
+    link: Mutex<Option<Link>>,
 }
 
 impl Ssh {
     pub fn new(server: ServerAddress, options: SshOptions) -> Self {
-        Self { server, options }
+        Self { server, options, link: Mutex::new(None) }
+    }
+
+    async fn connect(&self) -> Result<Link, SessionError> {
+        let options = Options {
+            identity: self.server.identity.clone(),
+            key_pem: self.options.key_pem.clone(),
+            known_hosts: self.options.known_hosts.clone(),
+            ssh_config: self.options.config.clone(),
+            ..Options::default()
+        };
+        let target =
+            Target::resolve(&self.server.to_string(), &options).await.map_err(|e| self.refused(&e))?;
+        let asker = self.options.asker;
+        let policy = asker.policy(self.options.accept_new_host_key);
+        let connecting = wharf_ssh::connect(&target, policy, asker.prompt(), Timeouts::default());
+        connecting.await.map_err(|e| self.refused(&e))
+    }
+
+    /// Why there is no connection, with what helps where nobody can be asked for a passphrase.
+    fn refused(&self, error: &SshError) -> SessionError {
+        let failure = error.failure();
+        let asked_nobody = self.options.asker == Asker::Nobody && self.options.key_pem.is_none();
+        SessionError::Connect(match error {
+            SshError::NotAuthenticated { .. } if asked_nobody => failure.hint(
+                "where nobody can be asked: load the key with `ssh-add`, or give its text in WHARF_SSH_KEY",
+            ),
+            _ => failure,
+        })
     }
 }
 
 #[async_trait]
 impl Dial for Ssh {
-    /// Not wired to `wharf-ssh` yet. It fails as what it is, rather than as a server that does not answer.
     async fn dial(&self) -> Result<(Box<dyn Send>, Box<dyn Receive>), SessionError> {
-        tracing::debug!(server = %self.server, options = ?self.options, "no SSH client");
-        let text = format!("this build of wharf has no SSH client, so it cannot reach {}", self.server);
-        Err(SessionError::Connect(Failure::new(FailureKind::Internal, text)))
+        let mut link = self.link.lock().await;
+        let conversation = match &*link {
+            Some(open) if !open.is_closed() => open.open().await.ok(),
+            _ => None,
+        };
+        let conversation = match conversation {
+            Some(conversation) => conversation,
+            None => {
+                // What is left of the old connection must not be waited for.
+                *link = None;
+                let new = self.connect().await?;
+                let conversation = new.open().await.map_err(broken)?;
+                *link = Some(new);
+                conversation
+            }
+        };
+        let (tx, rx) = conversation.split();
+        Ok((Box::new(Tx(tx)), Box::new(Rx(rx))))
+    }
+
+    async fn close(&self) {
+        if let Some(link) = self.link.lock().await.take() {
+            link.disconnect().await;
+        }
+    }
+}
+
+struct Tx(Sender);
+struct Rx(Receiver);
+
+#[async_trait]
+impl Send for Tx {
+    async fn send(&mut self, frame: Frame) -> Result<(), SessionError> {
+        self.0.send(frame).await.map_err(broken)
+    }
+}
+
+#[async_trait]
+impl Receive for Rx {
+    async fn receive(&mut self) -> Result<Option<Frame>, SessionError> {
+        self.0.recv().await.map_err(broken)
+    }
+}
+
+/// A conversation that broke: the line's fault may be mended by another connection, the rest is told as it is.
+fn broken(error: SshError) -> SessionError {
+    match error {
+        SshError::Frame(frame) => SessionError::Frame(frame),
+        SshError::Lost { .. } | SshError::CutShort { .. } | SshError::TimedOut { .. } => {
+            SessionError::Broken { source: Some(Box::new(error)) }
+        }
+        other => SessionError::Connect(other.failure()),
     }
 }
 
@@ -81,7 +147,7 @@ mod tests {
             accept_new_host_key: false,
             known_hosts: None,
             config: None,
-            key_pem: Some("-----BEGIN SECRET".into()),
+            key_pem: Some(Secret::new("-----BEGIN SECRET")),
         };
         assert!(!format!("{options:?}").contains("SECRET"));
     }

@@ -8,6 +8,9 @@ use wharf_proto::frame::Frame;
 #[async_trait]
 pub trait Dial: std::marker::Send + Sync {
     async fn dial(&self) -> Result<(Box<dyn Send>, Box<dyn Receive>), SessionError>;
+
+    /// Says goodbye, where there is a connection; bounded.
+    async fn close(&self) {}
 }
 
 /// The half of a conversation that goes to the agent.

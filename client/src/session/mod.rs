@@ -2,7 +2,7 @@
 //!
 //! **Invariants**: a conversation begins with [`Session::open`], which has both hellos said and a version agreed on before
 //! anything else is read. Every wait has a bound, but for the next event of a job and the next line of a log: there the
-//! connection's keep-alive notices when the server is gone. Nothing here prints but [`prompt`], which asks.
+//! connection's keep-alive notices when the server is gone. Nothing here prints but `prompt`, which asks.
 
 mod connect;
 mod error;

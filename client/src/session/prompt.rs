@@ -1,11 +1,13 @@
 //! What only a person at a terminal can answer: whether a server is the right one, and what a key's passphrase is.
 //!
-//! **Invariant**: without a terminal, and with `--yes`, nothing is asked; the error says which flag or variable answers.
-//! A passphrase is not echoed, not kept and never part of a text.
+//! **Invariant**: without a terminal, and with `--yes`, nothing is asked. A passphrase is not echoed, not kept and never
+//! part of a text.
 
+use crate::sys;
+use async_trait::async_trait;
 use dialoguer::{Confirm, Password, theme::SimpleTheme};
-use std::io::IsTerminal as _;
-use wharf_proto::{Failure, FailureKind};
+use std::{io::IsTerminal as _, path::Path, sync::Arc};
+use wharf_ssh::{HostKeyPolicy, NoPrompt, Prompt, Secret};
 
 /// Whether somebody is there to be asked, and may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,59 +24,63 @@ impl Asker {
         if terminal && !yes { Self::Person } else { Self::Nobody }
     }
 
-    /// Whether to trust a server that is not known yet. Blocks until the person answers.
-    ///
-    /// # Errors
-    /// Nobody can be asked, or the person said no.
-    pub fn trust(self, host: &str, key_type: &str, fingerprint: &str) -> Result<(), Failure> {
-        let unknown = || {
-            Failure::new(FailureKind::Unauthorized, format!("the host key of {host} is not known"))
-                .cause(format!("it showed {key_type} {fingerprint}"))
-                .hint("compare that with what the server's owner says: `ssh-keygen -lf` on the server's public host key, or wharfd's log")
-        };
-        if self == Self::Nobody {
-            return Err(unknown().hint("then run the command on a terminal, or with --accept-new-host-key"));
-        }
-        eprintln!("{host} is not known. It shows this host key:\n  {key_type} {fingerprint}");
-        let question = format!("Trust {host} from now on?");
-        match Confirm::with_theme(&SimpleTheme).with_prompt(question).default(false).interact() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(unknown()),
-            Err(error) => Err(unknown().cause(error.to_string())),
+    /// What becomes of a server whose key is not known yet.
+    pub(super) fn policy(self, accept_new_host_key: bool) -> HostKeyPolicy {
+        match (accept_new_host_key, self) {
+            (true, _) => HostKeyPolicy::AcceptNew,
+            (false, Self::Person) => HostKeyPolicy::Ask,
+            (false, Self::Nobody) => HostKeyPolicy::Strict,
         }
     }
 
-    /// The passphrase of the key at `path`. Blocks until the person answers.
-    ///
-    /// # Errors
-    /// Nobody can be asked.
-    pub fn passphrase(self, path: &str) -> Result<String, Failure> {
-        let locked = || {
-            Failure::new(FailureKind::Unauthorized, format!("the key {path} is encrypted"))
-                .hint("add it to ssh-agent (`ssh-add`), or give a key without a passphrase in WHARF_SSH_KEY")
-        };
-        if self == Self::Nobody {
-            return Err(locked().cause("nobody can be asked for its passphrase here"));
+    pub(super) fn prompt(self) -> Arc<dyn Prompt> {
+        match self {
+            Self::Person => Arc::new(Terminal),
+            Self::Nobody => Arc::new(NoPrompt),
         }
-        Password::with_theme(&SimpleTheme)
-            .with_prompt(format!("Passphrase of {path}"))
-            .allow_empty_password(true)
-            .interact()
-            .map_err(|error| locked().cause(error.to_string()))
+    }
+}
+
+struct Terminal;
+
+#[async_trait]
+impl Prompt for Terminal {
+    async fn confirm_host_key(&self, host: &str, key_type: &str, fingerprint: &str) -> bool {
+        let question = format!(
+            "{host} is not known yet. It shows this host key:\n  {key_type} {fingerprint}\n\
+            Compare it with the server's own, then: trust {host} from now on?"
+        );
+        let ask = move || {
+            let _prompting = sys::Prompting::begin();
+            Confirm::with_theme(&SimpleTheme).with_prompt(question).default(false).interact()
+        };
+        matches!(tokio::task::spawn_blocking(ask).await, Ok(Ok(true)))
+    }
+
+    async fn passphrase(&self, key: &Path) -> Option<Secret> {
+        let question = format!("Passphrase of {} (empty to do without this key)", key.display());
+        let ask = move || {
+            let _prompting = sys::Prompting::begin();
+            Password::with_theme(&SimpleTheme).with_prompt(question).allow_empty_password(true).interact()
+        };
+        let answer = tokio::task::spawn_blocking(ask).await.ok()?.ok()?;
+        (!answer.is_empty()).then(|| Secret::new(answer))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::{Style, failure};
 
     #[test]
-    fn without_a_person_the_text_says_what_answers_instead() {
-        let host = Asker::Nobody.trust("home.example", "ssh-ed25519", "SHA256:abc").unwrap_err();
-        let key = Asker::Nobody.passphrase("~/.ssh/id_ed25519").unwrap_err();
-        assert_eq!((host.exit_code(), key.exit_code()), (4, 4));
-        let told = failure(&host, &Style::plain()) + "\n" + &failure(&key, &Style::plain());
-        insta::assert_snapshot!(told);
+    fn only_a_flag_or_a_person_lets_a_new_server_in() {
+        for (asker, accept, policy) in [
+            (Asker::Person, false, HostKeyPolicy::Ask),
+            (Asker::Nobody, false, HostKeyPolicy::Strict),
+            (Asker::Person, true, HostKeyPolicy::AcceptNew),
+            (Asker::Nobody, true, HostKeyPolicy::AcceptNew),
+        ] {
+            assert_eq!(asker.policy(accept), policy);
+        }
     }
 }
