@@ -1,6 +1,6 @@
 //! One conversation with one client: hello, request, answer.
 
-use crate::{agent::Agent, answers, failures, jobs, receive};
+use crate::{agent::Agent, answers, data, failures, jobs, receive};
 use std::sync::Arc;
 use wharf_agent_ssh::{Conversation, FrameSender, Handler, Peer};
 use wharf_proto::frame::Frame;
@@ -143,6 +143,11 @@ async fn dispatch(agent: &Agent, talk: &mut Talk, request: Request) -> Result<Op
         Request::Jobs { app, limit } => answers::jobs(agent, app.as_ref(), limit).await,
         Request::Status { app } => answers::status::status(agent, app.as_ref()).await,
         Request::Audit { app, limit } => answers::audit(agent, app.as_ref(), limit).await,
+        about_backups @ (Request::BackupCreate { .. }
+        | Request::BackupList { .. }
+        | Request::BackupVerify { .. }
+        | Request::BackupRestore { .. }
+        | Request::BackupKey { .. }) => return data::requested(agent, talk, about_backups).await,
         Request::Unknown => {
             return Err(Failure::new(FailureKind::Unsupported, "this agent does not know that request")
                 .hint("upgrade wharfd on the server")

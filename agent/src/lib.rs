@@ -9,6 +9,7 @@ pub mod config;
 pub mod conversation;
 pub mod crash;
 pub mod daemon;
+pub mod data;
 pub mod failures;
 pub mod jobs;
 pub mod layout;

@@ -18,7 +18,7 @@ pub struct Event {
     pub body: EventBody,
 }
 
-/// The steps of a deploy or rollback, in their order.
+/// The steps of jobs, in their order: first those of a deploy or rollback, then those about backups alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
@@ -33,6 +33,14 @@ pub enum Step {
     /// Everything as it was before; only in jobs that failed after `apply` began.
     PutBack,
     Prune,
+    /// A backup is written out, beside what is live.
+    Restore,
+    /// What was read or restored is compared with what was recorded.
+    Check,
+    /// The restored databases take the live ones' names.
+    Swap,
+    /// A backup is restored into a throwaway database.
+    Drill,
 }
 
 impl Step {
@@ -49,6 +57,10 @@ impl Step {
             Self::Commit => "commit",
             Self::PutBack => "put back",
             Self::Prune => "prune",
+            Self::Restore => "restore",
+            Self::Check => "check",
+            Self::Swap => "swap",
+            Self::Drill => "drill",
         }
     }
 }
@@ -107,8 +119,21 @@ pub enum EventBody {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum JobKind {
-    Deploy { release: ReleaseId },
-    Rollback { from: ReleaseId, to: ReleaseId },
+    Deploy {
+        release: ReleaseId,
+    },
+    Rollback {
+        from: ReleaseId,
+        to: ReleaseId,
+    },
+    Backup,
+    Restore {
+        backup: BackupId,
+    },
+    /// A backup is verified by restoring it.
+    Drill {
+        backup: BackupId,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,13 +155,15 @@ pub enum Outcome {
     PutBack { failure: Failure, live: Option<ReleaseId> },
     /// It failed, and so did putting back. The text says what state things are in.
     NotPutBack { failure: Failure, put_back: Failure },
+    /// A job that makes no release did what was asked.
+    Done { summary: String },
 }
 
 impl Outcome {
     /// The exit code of a client that watched the job; documented in `docs/EXIT-CODES.md`.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Released { .. } => 0,
+            Self::Released { .. } | Self::Done { .. } => 0,
             Self::Failed { failure } => failure.exit_code(),
             Self::PutBack { .. } => 1,
             Self::NotPutBack { .. } => crate::failure::EXIT_NOT_PUT_BACK,

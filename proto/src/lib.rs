@@ -5,6 +5,7 @@
 //!
 //! The order of a conversation is described in [`message`]; the shape of a deploy in [`event`].
 
+pub mod backup;
 pub mod event;
 pub mod failure;
 pub mod frame;

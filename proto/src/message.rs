@@ -7,14 +7,15 @@
 //! - a **deploy** goes on with the manifest in pages, is answered by the digests that the server lacks, continues with
 //!   packs (each announced, then sent as bulk frames, then acknowledged by [`ServerMessage::Stored`]), and after
 //!   [`ClientMessage::Sent`] becomes a job: [`ServerMessage::Accepted`], then its events to the terminal one;
-//! - **rollback** and **attach** become the watching of a job at once;
+//! - **rollback**, **attach** and the backup requests that are jobs become the watching of a job at once;
 //! - **logs** are [`ServerMessage::Line`]s until [`ServerMessage::End`].
 //!
 //! Everything ends with `Reply`, `End`, a terminal event or `Failed`. Unknown fields are ignored; a request of an unknown
 //! name is answered by a failure of kind `unsupported`.
 
 use crate::{
-    AppName, AppSpec, Digest, Entry, Event, Failure, JobId, RelPath, ReleaseId,
+    AppName, AppSpec, BackupId, Digest, Entry, Event, Failure, JobId, RelPath, ReleaseId,
+    backup::{BackupInfo, RecoveryKey, RestoreWhat},
     plan::DeployPlan,
     release::{AppStatus, AuditEntry, FrontEnd, JobInfo, ReleaseInfo},
     spec::BumpRule,
@@ -118,6 +119,41 @@ pub enum Request {
         app: Option<AppName>,
         limit: u32,
     },
+    /// Back up now. A job.
+    BackupCreate {
+        app: AppName,
+        #[serde(default)]
+        message: Option<String>,
+        #[serde(default)]
+        lock_wait_seconds: u32,
+    },
+    BackupList {
+        app: AppName,
+    },
+    /// Read a backup back and restore it into a throwaway database. A job.
+    BackupVerify {
+        app: AppName,
+        /// The beginning of its identity; `None`: the newest.
+        #[serde(default)]
+        backup: Option<BackupId>,
+        #[serde(default)]
+        lock_wait_seconds: u32,
+    },
+    /// A job.
+    BackupRestore {
+        app: AppName,
+        /// The beginning of its identity.
+        backup: BackupId,
+        what: RestoreWhat,
+        #[serde(default)]
+        lock_wait_seconds: u32,
+    },
+    /// The key that opens the app's backups anywhere, or (`saved`) the word that its owner has put it away.
+    BackupKey {
+        app: AppName,
+        #[serde(default)]
+        saved: bool,
+    },
     /// A request of a newer client.
     #[serde(other)]
     Unknown,
@@ -214,6 +250,19 @@ pub enum Reply {
     /// The answer to a deploy or rollback with `dry_run`.
     Plan {
         plan: Box<DeployPlan>,
+    },
+    Backups {
+        /// Newest first.
+        backups: Vec<BackupInfo>,
+        /// Whether the owner has put the recovery key away.
+        key_saved: bool,
+    },
+    BackupKey {
+        /// `None`: it was not asked for.
+        key: Option<RecoveryKey>,
+        /// Where the repository lies on the server.
+        repository: String,
+        saved: bool,
     },
 }
 

@@ -69,6 +69,9 @@ pub struct PostgresSpec {
     /// `None`: the container's `POSTGRES_DB`, else the user's name.
     #[serde(default)]
     pub database: Option<String>,
+    /// SQL that a drill runs in the restored database: it must succeed, and no row of it may be false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_sql: Option<String>,
 }
 
 /// A command that brings the database's schema to the new release's.

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use wharf_proto::backup::RestoreWhat;
 use wharf_proto::manifest::LinkTarget;
 use wharf_proto::message::{ClientMessage, Reply, Request, ServerMessage};
 use wharf_proto::{Entry, EntryKind, Event, EventBody, Failure, Outcome, event::JobKind};
@@ -141,6 +142,11 @@ fn what_sort_of_job_it_is() {
 }
 
 #[test]
+fn what_is_restored() {
+    check::<RestoreWhat>();
+}
+
+#[test]
 fn what_failed() {
     check::<Failure>();
 }
@@ -210,6 +216,7 @@ fn every_golden_is_of_a_sample() {
     claim(names::<Event>());
     claim(names::<Outcome>());
     claim(names::<JobKind>());
+    claim(names::<RestoreWhat>());
     claim(names::<Failure>());
     claim(names::<Entry>());
     for file in fs::read_dir(folder()).unwrap() {

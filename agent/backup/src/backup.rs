@@ -68,6 +68,7 @@ fn write(
         size_bytes: summary.total_bytes_processed,
         added_bytes: store.gate.written().1,
         dumps: reports,
+        cold: request.cold.iter().map(|copy| copy.label.clone()).collect(),
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
 }

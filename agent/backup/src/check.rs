@@ -1,6 +1,6 @@
 //! Checking a repository.
 
-use crate::repository::Store;
+use crate::repository::{Store, snapshot};
 use crate::verify::findings;
 use crate::{BackupError, CheckReport, CheckRequest};
 use rustic_core::CheckOptions;
@@ -9,7 +9,10 @@ use rustic_core::CheckOptions;
 pub(crate) fn check(request: &CheckRequest) -> Result<CheckReport, BackupError> {
     let store = Store::lock(&request.repo, &request.key_file)?;
     let repository = store.open()?;
-    let snapshots = repository.get_all_snapshots().map_err(BackupError::rustic("list its snapshots"))?;
+    let snapshots = match &request.snapshot {
+        Some(id) => vec![snapshot(&repository, id)?],
+        None => repository.get_all_snapshots().map_err(BackupError::rustic("list its snapshots"))?,
+    };
     let trees = snapshots.iter().map(|snapshot| snapshot.tree).collect();
     let results = repository
         .check_with_trees(CheckOptions::default().read_data(request.read_data), trees)

@@ -6,7 +6,7 @@
 use crate::backup::{backup, blocking};
 use crate::line::{LINE_BYTES, Line, Outbox};
 use crate::request::AnyRequest;
-use crate::{BackupError, InitReport, Initialized, check, forget, key, list, restore};
+use crate::{BackupError, InitReport, Initialized, check, forget, key, list, load, restore};
 use serde::Serialize;
 use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
@@ -67,6 +67,7 @@ async fn answer(request: AnyRequest, outbox: Arc<Outbox>) -> Result<serde_json::
         AnyRequest::Check(request) => json(blocking(move || check::check(&request)).await?),
         AnyRequest::Restore(request) => json(blocking(move || restore::restore(&request, &outbox)).await?),
         AnyRequest::DumpOut(request) => json(blocking(move || restore::dump_out(&request)).await?),
+        AnyRequest::Load(request) => json(load::load(request, outbox).await?),
         AnyRequest::Forget(request) => json(blocking(move || forget::forget(&request, &outbox)).await?),
     }
 }

@@ -24,6 +24,10 @@ pub enum BackupError {
     DumpFailed { label: String, command: String, exit: Option<i64>, stderr: String },
     #[error("the dump of {label} did not pass its check")]
     DumpUnchecked { label: String, cause: String },
+    #[error("the dump of {label} could not be restored")]
+    DumpNotRestored { label: String, cause: String },
+    #[error("psql in the database {database} of {label} {}", ended(*exit))]
+    SqlFailed { label: String, database: String, exit: Option<i64>, stderr: String },
     #[error("{path} cannot be read, so that a backup would lack it")]
     Unreadable { path: String, cause: String },
     #[error("there is no space left for the backup in {}", repo.display())]
@@ -76,11 +80,14 @@ impl BackupError {
             Self::KeyMissing { cause, .. }
             | Self::Engine { cause, .. }
             | Self::DumpUnchecked { cause, .. }
+            | Self::DumpNotRestored { cause, .. }
             | Self::Unreadable { cause, .. }
             | Self::Repository { cause, .. }
             | Self::Target { cause, .. }
             | Self::ChildNotStarted { cause, .. } => vec![cause.clone()],
-            Self::DumpFailed { stderr, .. } | Self::ChildDied { stderr, .. } => {
+            Self::DumpFailed { stderr, .. }
+            | Self::SqlFailed { stderr, .. }
+            | Self::ChildDied { stderr, .. } => {
                 if stderr.is_empty() {
                     Vec::new()
                 } else {
@@ -117,6 +124,12 @@ impl BackupError {
                 .to_owned(),
             Self::DumpUnchecked { .. } => {
                 "try again; if it fails again, check the server's memory and disk".to_owned()
+            }
+            Self::DumpNotRestored { .. } => "what is live was not touched; read what pg_restore says, and look at the \
+                dump itself: wharf backup restore ID --to DIR"
+                .to_owned(),
+            Self::SqlFailed { .. } => {
+                "see that the database's container runs, and that its user may do what the text names".to_owned()
             }
             Self::Unreadable { path, .. } => format!(
                 "let the agent read {path}, or move it out of the app directory"
@@ -178,6 +191,8 @@ mod tests {
                 stderr: String::new(),
             },
             E::DumpUnchecked { label: "db/fitness".into(), cause: cause() },
+            E::DumpNotRestored { label: "db/fitness".into(), cause: cause() },
+            E::SqlFailed { label: "db".into(), database: "fitness".into(), exit: Some(3), stderr: cause() },
             E::Unreadable { path: "/srv/app/sealed".into(), cause: cause() },
             E::DiskFull { repo: repo.clone() },
             E::Damaged { repo: repo.clone(), findings: vec!["one".into(), "two".into()] },

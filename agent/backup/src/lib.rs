@@ -21,10 +21,12 @@ mod key;
 mod ledger;
 mod line;
 mod list;
+mod load;
 mod lock;
 mod manifest;
 mod parent;
 mod postgres;
+mod read_back;
 mod reader;
 mod report;
 mod repository;
@@ -38,11 +40,12 @@ pub use child::child_main;
 pub use error::BackupError;
 pub use key::{Initialized, RecoveryKey, init_repo, recovery_key, recovery_key_file};
 pub use parent::{Child, run};
+pub use postgres::sql;
 pub use report::{
     BackupInfo, BackupReport, CheckReport, DumpOutReport, DumpReport, ForgetReport, InitReport, ListReport,
-    Phase, Progress, RestoreReport, TableRows, Update,
+    LoadReport, Phase, Progress, RestoreReport, TableRows, Update,
 };
 pub use request::{
     BackupRequest, CheckRequest, ColdRequest, DumpOutRequest, DumpRequest, ForgetRequest, InitRequest,
-    ListRequest, ProjectTree, Request, RestoreRequest,
+    ListRequest, LoadRequest, LoadTarget, ProjectTree, Request, RestoreRequest,
 };

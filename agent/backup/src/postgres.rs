@@ -9,8 +9,11 @@
 mod connection;
 mod dump;
 mod exec;
+mod restore;
 mod session;
 
 pub(crate) use connection::{Database, connect};
 pub(crate) use dump::{DumpResult, Dumped, Piece, check_dump, dump_globals, start_dump};
+pub use restore::sql;
+pub(crate) use restore::{restore_dump, run_globals};
 pub(crate) use session::Session;

@@ -14,6 +14,9 @@ pub struct BackupReport {
     /// What the repository grew by.
     pub added_bytes: u64,
     pub dumps: Vec<DumpReport>,
+    /// The labels of folders that were copied as they lay on the disk.
+    #[serde(default)]
+    pub cold: Vec<String>,
     pub duration_ms: u64,
 }
 
@@ -109,6 +112,16 @@ pub struct RestoreReport {
 pub struct DumpOutReport {
     pub size_bytes: u64,
     pub sha256: String,
+}
+
+/// A dump that was restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadReport {
+    /// The dump as it was recorded when it was made.
+    pub dump: DumpReport,
+    /// What came back.
+    pub tables: Vec<TableRows>,
+    pub duration_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

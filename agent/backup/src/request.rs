@@ -91,6 +91,30 @@ pub struct DumpOutRequest {
     pub to: PathBuf,
 }
 
+/// Restore one database's dump into a database that is there and empty, and count what came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadRequest {
+    pub repo: PathBuf,
+    pub key_file: PathBuf,
+    pub docker_socket: PathBuf,
+    pub snapshot: BackupId,
+    /// The dump's, as the backup was asked for it.
+    pub label: String,
+    pub into: LoadTarget,
+}
+
+/// Where a dump is restored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadTarget {
+    /// By name or id.
+    pub container: String,
+    /// `None`: the container's own.
+    pub user: Option<String>,
+    /// `None`: `pg_restore --create` makes the database that was dumped, with its own encoding and locale, after the
+    /// roles of the dump's server were made; for a server that is nothing but this.
+    pub database: Option<String>,
+}
+
 /// Is the repository whole?
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckRequest {
@@ -98,6 +122,9 @@ pub struct CheckRequest {
     pub key_file: PathBuf,
     /// Read and hash every pack; without it only structure and sizes are looked at.
     pub read_data: bool,
+    /// Look at what this backup needs, and not at every backup.
+    #[serde(default)]
+    pub snapshot: Option<BackupId>,
 }
 
 /// Drop snapshots, and then what only they needed.
@@ -119,6 +146,7 @@ pub enum AnyRequest {
     List(ListRequest),
     Restore(RestoreRequest),
     DumpOut(DumpOutRequest),
+    Load(LoadRequest),
     Check(CheckRequest),
     Forget(ForgetRequest),
 }
@@ -142,6 +170,7 @@ requests! {
     List(ListRequest) -> ListReport,
     Restore(RestoreRequest) -> RestoreReport,
     DumpOut(DumpOutRequest) -> DumpOutReport,
+    Load(LoadRequest) -> LoadReport,
     Check(CheckRequest) -> CheckReport,
     Forget(ForgetRequest) -> ForgetReport,
 }

@@ -84,7 +84,11 @@ pub(crate) fn dump_out(request: &DumpOutRequest) -> Result<DumpOutReport, Backup
     Ok(DumpOutReport { size_bytes, sha256 })
 }
 
-fn find(repository: &Indexed, id: &wharf_proto::BackupId, path: &str) -> Result<Node, BackupError> {
+pub(crate) fn find(
+    repository: &Indexed,
+    id: &wharf_proto::BackupId,
+    path: &str,
+) -> Result<Node, BackupError> {
     let found = snapshot(repository, id)?;
     repository
         .node_from_snapshot_and_path(&found, path)

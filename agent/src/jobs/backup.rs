@@ -49,7 +49,12 @@ pub fn databases(work: &Work, survey: &Survey) -> Vec<Database> {
         let is_postgres =
             survey.images.get(&container.image_id).is_some_and(|image| image.env.contains_key("PG_MAJOR"));
         if is_postgres && !found.iter().any(|database| database.spec.service == container.service) {
-            let spec = PostgresSpec { service: container.service.clone(), user: None, database: None };
+            let spec = PostgresSpec {
+                service: container.service.clone(),
+                user: None,
+                database: None,
+                check_sql: None,
+            };
             found.push(Database { spec, container: Some(container.clone()) });
         }
     }
@@ -203,6 +208,8 @@ async fn record(job: &Job, planned: &Planned, report: &BackupReport) -> Result<(
         job: Some(job.id),
         release: planned.live.as_ref().map(|live| live.release),
         report: serde_json::to_value(report).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?,
+        message: None,
+        proof: wharf_proto::backup::Proof::Unproven,
     };
     job.agent.state.record_backup(job.app(), kept).await.map_err(|e| failures::of_state(&e))?;
     job.record.say(EventBody::BackedUp { backup: report.id.clone(), summary: summary(report) }).await;

@@ -121,6 +121,9 @@ fn action(kind: &JobKind) -> String {
     match kind {
         JobKind::Deploy { release } => format!("deploy {release}"),
         JobKind::Rollback { from, to } => format!("rollback from {from} to {to}"),
+        JobKind::Backup => "backup create".to_owned(),
+        JobKind::Restore { backup } => format!("backup restore {}", backup.short()),
+        JobKind::Drill { backup } => format!("backup verify {}", backup.short()),
     }
 }
 

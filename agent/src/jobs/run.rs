@@ -94,6 +94,7 @@ fn described(outcome: &Outcome) -> String {
         Outcome::Failed { failure } => format!("failed, nothing was changed: {failure}"),
         Outcome::PutBack { failure, .. } => format!("failed and put back: {failure}"),
         Outcome::NotPutBack { failure, put_back } => format!("failed: {failure}; NOT put back: {put_back}"),
+        Outcome::Done { summary } => summary.clone(),
     }
 }
 

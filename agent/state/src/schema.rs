@@ -16,7 +16,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const SOFTWARE: &str = concat!("wharfd ", env!("CARGO_PKG_VERSION"));
 
 /// Each brings the schema from its index to the next number.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Opens the database at `path`, makes or migrates its tables.
 pub(crate) fn open(path: &Path, migrations: &[&str]) -> Result<Connection, StateError> {
@@ -142,6 +142,21 @@ mod tests {
     }
 
     #[test]
+    fn every_released_schema_is_brought_to_this_one() {
+        for known in 1..MIGRATIONS.len() {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("state.sqlite");
+            let db = open(&path, &MIGRATIONS[..known]).unwrap();
+            db.execute("INSERT INTO backups (app, id, at, report) VALUES ('a', 'b', 'c', 'd')", []).unwrap();
+            drop(db);
+            let db = open(&path, MIGRATIONS).unwrap();
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get("id")?, row.get("proof")?));
+            let found: (String, Option<String>) = db.query_row("SELECT * FROM backups", [], row).unwrap();
+            assert_eq!(found, ("b".to_owned(), None), "from {known}");
+        }
+    }
+
+    #[test]
     fn a_migration_that_fails_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.sqlite");
@@ -152,7 +167,8 @@ mod tests {
         assert!(db.query_row("SELECT 1 FROM sqlite_schema WHERE name = 'later'", [], |_| Ok(())).is_err());
         // A copy that a crash left half-made does not stand in the way.
         drop(db);
-        std::fs::write(copy_path(&path, 1).with_extension("tmp"), b"half").unwrap();
+        let copy = copy_path(&path, MIGRATIONS.len() as u32);
+        std::fs::write(copy.with_extension("tmp"), b"half").unwrap();
         open(&path, &[MIGRATIONS, &[SECOND]].concat()).unwrap();
     }
 

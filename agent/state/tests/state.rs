@@ -7,6 +7,7 @@
 use rusqlite::Connection;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+use wharf_proto::backup::Proof;
 use wharf_proto::event::{JobKind, Outcome};
 use wharf_proto::manifest::Chunk;
 use wharf_proto::release::AuditEntry;
@@ -348,12 +349,70 @@ async fn backups_are_listed_newest_first() {
         job: Some(JobId(3)),
         release: Some(ReleaseId(1)),
         report: json!({"rows": rows}),
+        message: (rows > 1).then(|| format!("{rows} rows")),
+        proof: Proof::Unproven,
     };
     for record in [backup("a", 1), backup("b", 2), backup("a", 3)] {
         state.record_backup(&name(), record).await.unwrap();
     }
     assert_eq!(state.backups(&name()).await.unwrap(), [backup("b", 2), backup("a", 3)]);
     assert_eq!(state.last_backup(&name()).await.unwrap(), Some(backup("b", 2)));
+}
+
+#[tokio::test]
+async fn a_proof_stays_with_its_backup() {
+    let (_dir, state) = open();
+    let backup = BackupRecord {
+        id: BackupId("a".into()),
+        at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        job: None,
+        release: None,
+        report: json!({}),
+        message: None,
+        proof: Proof::Unproven,
+    };
+    state.record_backup(&name(), backup.clone()).await.unwrap();
+    let at = "2026-01-03T03:04:05Z".parse().unwrap();
+    for proof in [Proof::Failed { at, why: "a table is missing".into() }, Proof::Proven { at }] {
+        state.record_proof(&name(), &backup.id, proof.clone()).await.unwrap();
+        // Recording the backup once more does not unprove it.
+        state.record_backup(&name(), backup.clone()).await.unwrap();
+        assert_eq!(state.last_backup(&name()).await.unwrap().unwrap().proof, proof);
+    }
+    state.record_proof(&name(), &BackupId("unknown".into()), Proof::Proven { at }).await.unwrap();
+    assert_eq!(state.backups(&name()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn whether_a_recovery_key_is_saved_is_remembered() {
+    let (_dir, state) = open();
+    assert_eq!(state.key_saved(&name()).await.unwrap(), None);
+    let at = "2026-01-03T03:04:05Z".parse().unwrap();
+    state.set_key_saved(&name(), Some(at)).await.unwrap();
+    assert_eq!(state.key_saved(&name()).await.unwrap(), Some(at));
+    state.set_key_saved(&name(), None).await.unwrap();
+    assert_eq!(state.key_saved(&name()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_job_that_makes_no_release_is_done_without_one() {
+    let (_dir, state) = open();
+    let new = NewJob {
+        app: name(),
+        kind: JobKind::Restore { backup: BackupId("a".into()) },
+        by: "a@b".into(),
+        from: "local".into(),
+        request: json!({}),
+    };
+    let job = state.create_job(new).await.unwrap().job;
+    assert!(state.commit_job(job).await.is_err(), "nothing was changed yet");
+    state.set_phase(job, PhaseEvent::Change).await.unwrap();
+    state.record_undo(job, [json!({"swap": 1})]).await.unwrap();
+    state.commit_job(job).await.unwrap();
+    let done = Outcome::Done { summary: "restored".into() };
+    state.finish_job(job, done.clone()).await.unwrap();
+    assert_eq!(state.job(job).await.unwrap().unwrap().outcome, Some(done));
+    assert!(state.undo_entries::<serde_json::Value>(job).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -5,19 +5,17 @@ use super::{archive, blocking};
 use crate::ledger::Ledger;
 use crate::line::Outbox;
 use crate::postgres::{Database, DumpResult, Dumped, Session, check_dump, connect, dump_globals, start_dump};
+use crate::read_back::read_back;
 use crate::reader::{StoredReader, StreamReader};
 use crate::repository::{Indexed, Store};
 use crate::source::{Entry, Opener, SnapshotSource, sort};
-use crate::{BackupError, BackupRequest, DumpReport, Phase, Progress};
+use crate::{BackupError, BackupRequest, DumpReport, Phase};
 use bollard::Docker;
 use bytes::Bytes;
 use jiff::Timestamp;
 use rustic_core::repofile::{Node, SnapshotFile};
-use sha2::{Digest, Sha256};
-use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, PoisonError};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::{self, Sender};
 
 /// A dump that is in the repository and was checked.
 pub(super) struct StoredDump {
@@ -182,19 +180,7 @@ async fn check(
     expected: &Dumped,
     outbox: &Arc<Outbox>,
 ) -> Result<(), BackupError> {
-    let (sender, mut pieces) = mpsc::channel(16);
-    let mut readback =
-        ReadBack { sender, hash: Sha256::new(), size_bytes: 0, refused: false, outbox: Arc::clone(outbox) };
-    let reading = blocking(move || {
-        let result = repository.dump(&node, &mut readback);
-        let ReadBack { hash, size_bytes, refused, .. } = readback;
-        match result {
-            Err(error) if !refused => Err(BackupError::rustic("read a dump back")(error)),
-            // pg_restore had enough before the end; it says why.
-            Err(_) => Ok(None),
-            Ok(()) => Ok(Some(Dumped { size_bytes, sha256: hash.finalize().into() })),
-        }
-    });
+    let (reading, mut pieces) = read_back(repository, node, Phase::CheckDumps, Arc::clone(outbox));
     let restoring = async {
         let checked = check_dump(docker, database, &mut pieces).await;
         drop(pieces);
@@ -210,30 +196,4 @@ async fn check(
         label: database.label.clone(),
         cause: "what was read back is not what pg_dump wrote".to_owned(),
     })
-}
-
-/// Takes a dump that is read back, hashes it and passes it on.
-struct ReadBack {
-    sender: Sender<Bytes>,
-    hash: Sha256,
-    size_bytes: u64,
-    refused: bool,
-    outbox: Arc<Outbox>,
-}
-
-impl Write for ReadBack {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        self.hash.update(piece);
-        self.size_bytes += piece.len() as u64;
-        self.outbox.progress(Progress { phase: Phase::CheckDumps, files: 0, bytes: self.size_bytes });
-        if self.sender.blocking_send(Bytes::copy_from_slice(piece)).is_err() {
-            self.refused = true;
-            return Err(io::Error::new(ErrorKind::BrokenPipe, "the dump is not taken any more"));
-        }
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

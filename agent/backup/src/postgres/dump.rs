@@ -141,7 +141,7 @@ pub(crate) async fn dump_globals(
 }
 
 /// A database's name where libpq would take one with `=` for a connection string.
-fn connection_string(database: &str) -> String {
+pub(super) fn connection_string(database: &str) -> String {
     format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
@@ -161,7 +161,16 @@ pub(crate) async fn check_dump(
         environment: Vec::new(),
         input: true,
     };
-    let mut running = program.start(docker).await.map_err(|cause| unchecked(&cause))?;
+    feed(docker, program, pieces).await.map_err(|cause| unchecked(&cause))
+}
+
+/// Runs `pg_restore` and gives it a dump; how it failed, as text.
+pub(super) async fn feed(
+    docker: &Docker,
+    program: Program<'_>,
+    pieces: &mut Receiver<Bytes>,
+) -> Result<(), String> {
+    let mut running = program.start(docker).await?;
     let mut input = std::mem::replace(&mut running.input, Box::pin(tokio::io::sink()));
     let feed = async {
         while let Some(piece) = pieces.recv().await {
@@ -185,12 +194,12 @@ pub(crate) async fn check_dump(
                 .unwrap_or_else(|_| Err("it did not end after its input had".to_owned())),
         }
     };
-    drained.map_err(|cause| unchecked(&cause))?;
-    match running.exit().await.map_err(|cause| unchecked(&cause))? {
+    drained?;
+    match running.exit().await? {
         Some(0) => Ok(()),
         exit => {
             let code = exit.map_or("no exit code".to_owned(), |code| format!("exit code {code}"));
-            Err(unchecked(&format!("pg_restore ended with {code}: {}", running.stderr.text())))
+            Err(format!("pg_restore ended with {code}: {}", running.stderr.text()))
         }
     }
 }

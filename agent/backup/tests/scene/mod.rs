@@ -70,7 +70,13 @@ impl Scene {
     }
 
     pub async fn check(&self, read_data: bool) -> Result<CheckReport, BackupError> {
-        ask(CheckRequest { repo: self.repo.clone(), key_file: self.key_file.clone(), read_data }).await
+        ask(CheckRequest {
+            repo: self.repo.clone(),
+            key_file: self.key_file.clone(),
+            read_data,
+            snapshot: None,
+        })
+        .await
     }
 
     /// No backup is there, and what a failed one left harms nobody.

@@ -113,6 +113,17 @@ impl State {
         .await
     }
 
+    /// A job that makes no release has done what it changes: from here on nothing of it is put back.
+    ///
+    /// # Errors
+    /// [`StateError::Phase`] for a job that is not changing anything.
+    pub async fn commit_job(&self, job: JobId) -> Result<(), StateError> {
+        self.transaction("record that a job did its work", move |db| {
+            advance(db, job, PhaseEvent::Commit).map(drop)
+        })
+        .await
+    }
+
     /// The job is over. Its undo entries go with it, unless it could not be put back: then they stay for whoever
     /// repairs it.
     ///
@@ -134,9 +145,10 @@ impl State {
             )?;
             match outcome {
                 Outcome::NotPutBack { .. } => Ok(()),
-                Outcome::Released { .. } | Outcome::Failed { .. } | Outcome::PutBack { .. } => {
-                    super::undo::clear(db, job)
-                }
+                Outcome::Released { .. }
+                | Outcome::Failed { .. }
+                | Outcome::PutBack { .. }
+                | Outcome::Done { .. } => super::undo::clear(db, job),
             }
         })
         .await

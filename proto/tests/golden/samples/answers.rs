@@ -3,6 +3,7 @@
 use super::events::{event, full_failure};
 use super::messages::{app, hello};
 use super::{family, only, text, variants};
+use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, RecoveryKey};
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{Reply, ServerMessage};
 use wharf_proto::plan::{
@@ -31,6 +32,8 @@ variants!(REPLIES, reply_variant, Reply,
     Reply::Status { .. } => "status",
     Reply::Audit { .. } => "audit",
     Reply::Plan { .. } => "plan",
+    Reply::Backups { .. } => "backups",
+    Reply::BackupKey { .. } => "backup_key",
 );
 family!(Reply, "reply", REPLIES, reply_variant, replies());
 
@@ -69,7 +72,61 @@ fn replies() -> Vec<[Reply; 2]> {
         [Reply::Status { apps: vec![full_status(), minimal_status()] }, Reply::Status { apps: vec![] }],
         [Reply::Audit { entries: audit() }, Reply::Audit { entries: vec![] }],
         [Reply::Plan { plan: Box::new(full_plan()) }, Reply::Plan { plan: Box::new(minimal_plan()) }],
+        [
+            Reply::Backups { backups: backups(), key_saved: true },
+            Reply::Backups { backups: vec![], key_saved: false },
+        ],
+        [
+            Reply::BackupKey {
+                key: Some(RecoveryKey::new("aaaaa-bbbbb-ccccc-ddddd-eeeee")),
+                repository: "/var/lib/wharf/apps/fitnessapp/backups".into(),
+                saved: false,
+            },
+            Reply::BackupKey { key: None, repository: String::new(), saved: true },
+        ],
     ]
+}
+
+/// A backup of each state of proof.
+fn backups() -> Vec<BackupInfo> {
+    let full = BackupInfo {
+        id: BackupId("5d6a1c0be4b1f0a9".into()),
+        time: text("2026-01-02T03:04:30Z"),
+        release: Some(ReleaseId(3)),
+        before: Some(ReleaseId(4)),
+        files: 12,
+        size_bytes: 1_234_567,
+        databases: vec![DatabaseInfo {
+            service: "db".into(),
+            database: "app".into(),
+            size_bytes: 1_000_000,
+            tables: 7,
+            rows: 12_345,
+        }],
+        message: Some("before the move".into()),
+        checked: true,
+        proof: Proof::Proven { at: text("2026-01-03T04:00:00Z") },
+    };
+    let failed = BackupInfo {
+        proof: Proof::Failed {
+            at: text("2026-01-03T04:00:00Z"),
+            why: "public.users: 12 rows were recorded, 11 came back".into(),
+        },
+        ..full.clone()
+    };
+    let minimal = BackupInfo {
+        id: BackupId("00".into()),
+        time: text("2026-01-01T00:00:00Z"),
+        release: None,
+        before: None,
+        files: 0,
+        size_bytes: 0,
+        databases: vec![],
+        message: None,
+        checked: false,
+        proof: Proof::Unproven,
+    };
+    vec![full, failed, minimal]
 }
 
 /// A plan with everything that a plan can have, and each action of images and containers.

@@ -27,12 +27,16 @@ variants!(OUTCOMES, outcome_variant, Outcome,
     Outcome::Failed { .. } => "failed",
     Outcome::PutBack { .. } => "put_back",
     Outcome::NotPutBack { .. } => "not_put_back",
+    Outcome::Done { .. } => "done",
 );
 family!(Outcome, "outcome", OUTCOMES, outcome_variant, outcomes());
 
 variants!(JOB_KINDS, job_kind_variant, JobKind,
     JobKind::Deploy { .. } => "deploy",
     JobKind::Rollback { .. } => "rollback",
+    JobKind::Backup => "backup",
+    JobKind::Restore { .. } => "restore",
+    JobKind::Drill { .. } => "drill",
 );
 family!(
     JobKind,
@@ -42,6 +46,9 @@ family!(
     vec![
         only(JobKind::Deploy { release: ReleaseId(4) }),
         only(JobKind::Rollback { from: ReleaseId(4), to: ReleaseId(3) }),
+        only(JobKind::Backup),
+        only(JobKind::Restore { backup: BackupId("5d6a1c0be4b1f0a9".into()) }),
+        only(JobKind::Drill { backup: BackupId("5d6a1c0be4b1f0a9".into()) }),
     ]
 );
 
@@ -119,6 +126,7 @@ fn outcomes() -> Vec<[Outcome; 2]> {
             Outcome::NotPutBack { failure: full_failure(), put_back: full_failure() },
             Outcome::NotPutBack { failure: failure(), put_back: failure() },
         ],
+        only(Outcome::Done { summary: "backup 5d6a1c0b: 12 files".into() }),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use super::{events, family, only, text, variants};
 use serde_json::{Value, json};
+use wharf_proto::backup::RestoreWhat;
 use wharf_proto::message::{
     ClientMessage, DeployRequest, JobOptions, LogsRequest, PackEncoding, Request, RollbackRequest, Source,
 };
@@ -9,7 +10,7 @@ use wharf_proto::spec::{
     AppSpec, BumpRule, ComposeSpec, MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec,
 };
 use wharf_proto::version::Hello;
-use wharf_proto::{JobId, ReleaseId};
+use wharf_proto::{BackupId, JobId, ReleaseId};
 
 variants!(CLIENT, client_variant, ClientMessage,
     ClientMessage::Open { .. } => "open",
@@ -29,6 +30,11 @@ variants!(REQUESTS, request_variant, Request,
     Request::Status { .. } => "status",
     Request::Logs(_) => "logs",
     Request::Audit { .. } => "audit",
+    Request::BackupCreate { .. } => "backup_create",
+    Request::BackupList { .. } => "backup_list",
+    Request::BackupVerify { .. } => "backup_verify",
+    Request::BackupRestore { .. } => "backup_restore",
+    Request::BackupKey { .. } => "backup_key",
     Request::Unknown => "unknown",
 );
 family!(Request, "request", REQUESTS, request_variant, requests());
@@ -72,9 +78,54 @@ fn requests() -> Vec<[Request; 2]> {
         [Request::Status { app: some.clone() }, Request::Status { app: none.clone() }],
         [Request::Logs(full_logs()), Request::Logs(minimal_logs())],
         [Request::Audit { app: some, limit: 100 }, Request::Audit { app: none, limit: 0 }],
+        [
+            Request::BackupCreate {
+                app: app(),
+                message: Some("before the move".into()),
+                lock_wait_seconds: 30,
+            },
+            Request::BackupCreate { app: app(), message: None, lock_wait_seconds: 0 },
+        ],
+        only(Request::BackupList { app: app() }),
+        [
+            Request::BackupVerify { app: app(), backup: Some(backup()), lock_wait_seconds: 30 },
+            Request::BackupVerify { app: app(), backup: None, lock_wait_seconds: 0 },
+        ],
+        [
+            restore(RestoreWhat::Beside { database: "fitness".into(), as_name: "scratch".into() }, 30),
+            restore(RestoreWhat::Over { confirmed: "fitnessapp".into() }, 0),
+        ],
+        only(Request::BackupKey { app: app(), saved: true }),
         only(Request::Unknown),
     ]
 }
+
+fn backup() -> BackupId {
+    BackupId("5d6a1c0b".into())
+}
+
+fn restore(what: RestoreWhat, lock_wait_seconds: u32) -> Request {
+    Request::BackupRestore { app: app(), backup: backup(), what, lock_wait_seconds }
+}
+
+variants!(RESTORES, restore_variant, RestoreWhat,
+    RestoreWhat::ToFolder { .. } => "to_folder",
+    RestoreWhat::Beside { .. } => "beside",
+    RestoreWhat::Over { .. } => "over",
+    RestoreWhat::Unknown => "unknown",
+);
+family!(
+    RestoreWhat,
+    "restore_what",
+    RESTORES,
+    restore_variant,
+    vec![
+        only(RestoreWhat::ToFolder { folder: "/srv/looked-at".into() }),
+        only(RestoreWhat::Beside { database: "fitness".into(), as_name: "scratch".into() }),
+        only(RestoreWhat::Over { confirmed: "fitnessapp".into() }),
+        only(RestoreWhat::Unknown),
+    ]
+);
 
 /// A deploy that uses every key there is.
 pub fn deploy() -> Request {
@@ -114,7 +165,7 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
     let mut spec = minimal_spec();
     spec.migrate =
         vec![MigrateSpec { service: "api".into(), command: vec!["up".into()], timeout_seconds: 600 }];
-    spec.postgres = vec![PostgresSpec { service: "db".into(), user: None, database: None }];
+    spec.postgres = vec![PostgresSpec { service: "db".into(), user: None, database: None, check_sql: None }];
     spec.health = vec![ProbeSpec {
         url: "http://127.0.0.1/".into(),
         status: 200,
@@ -175,6 +226,7 @@ fn full_spec() -> AppSpec {
             service: "db".into(),
             user: Some("app".into()),
             database: Some("app".into()),
+            check_sql: Some("SELECT count(*) > 0 FROM users".into()),
         }],
         migrate: vec![MigrateSpec {
             service: "api".into(),

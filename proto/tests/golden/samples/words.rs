@@ -22,7 +22,8 @@ macro_rules! values {
     };
 }
 
-values!(steps, Step: Plan, Backup, Build, Apply, Migrate, Start, Verify, Commit, PutBack, Prune);
+values!(steps, Step: Plan, Backup, Build, Apply, Migrate, Start, Verify, Commit, PutBack, Prune, Restore, Check,
+    Swap, Drill);
 values!(levels, Level: Info, Warning);
 values!(encodings, PackEncoding: Zip, Unknown);
 values!(images, ImageAction: Build, Reuse, Pull, Keep);

@@ -1,0 +1,114 @@
+//! What an agent tells of an app's backups, and what can be asked of one.
+
+use crate::{BackupId, ReleaseId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One backup of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupInfo {
+    pub id: BackupId,
+    pub time: Timestamp,
+    /// What was live when it was made.
+    pub release: Option<ReleaseId>,
+    /// The release that it was made before; `None`: it was asked for.
+    pub before: Option<ReleaseId>,
+    pub files: u64,
+    pub size_bytes: u64,
+    pub databases: Vec<DatabaseInfo>,
+    pub message: Option<String>,
+    /// Whether it was read back and compared when it was made. `false`: the agent's state does not know it.
+    pub checked: bool,
+    pub proof: Proof,
+}
+
+/// One database in a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseInfo {
+    pub service: String,
+    pub database: String,
+    /// Of its dump.
+    pub size_bytes: u64,
+    pub tables: u64,
+    /// In all tables, counted in the snapshot that was dumped.
+    pub rows: u64,
+}
+
+/// Whether a drill has restored a backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Proof {
+    #[default]
+    Unproven,
+    Proven {
+        at: Timestamp,
+    },
+    Failed {
+        at: Timestamp,
+        why: String,
+    },
+    /// A state that a newer agent knows and this client does not.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What becomes of a backup that is restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "to", rename_all = "snake_case")]
+pub enum RestoreWhat {
+    /// Files and dumps, as they were, in a new folder on the server.
+    ToFolder { folder: String },
+    /// One database, as a fresh one in the same container.
+    Beside {
+        /// The database's name, or its service's.
+        database: String,
+        as_name: String,
+    },
+    /// Every database takes the place of the live one, which is kept under another name.
+    Over {
+        /// The app's name, as a person typed it.
+        confirmed: String,
+    },
+    /// One that this build does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A secret of the owner's: it does not print itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecoveryKey(String);
+
+impl RecoveryKey {
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+
+    /// The key itself; for its owner's eyes only.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for RecoveryKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RecoveryKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_does_not_print_itself() {
+        assert_eq!(format!("{:?}", RecoveryKey::new("aaaaa-bbbbb")), "RecoveryKey(…)");
+    }
+
+    #[test]
+    fn what_a_newer_side_says_is_unknown_and_not_an_error() {
+        let what: RestoreWhat = serde_json::from_str(r#"{"to":"the_moon"}"#).unwrap();
+        assert_eq!(what, RestoreWhat::Unknown);
+        assert_eq!(serde_json::from_str::<Proof>(r#"{"state":"half"}"#).unwrap(), Proof::Unknown);
+    }
+}
