@@ -1,0 +1,26 @@
+//! The volume guard: a Docker socket that forwards everything except what deletes volumes.
+//!
+//! **Invariants**
+//! - Nothing that comes through [`serve`] deletes a volume. What is not known to be harmless is refused.
+//! - The policy ([`policy::verdict`]) is pure; the proxy finds the facts out, and passes on only what the policy wrote anew.
+//! - No byte of a client's request line, query, framing or inspected body reaches the engine as it came.
+
+mod engine;
+mod error;
+pub mod facts;
+mod headers;
+mod hijack;
+pub mod json;
+mod lookup;
+pub mod policy;
+mod proxy;
+mod removal;
+mod reply;
+pub mod request;
+mod socket;
+pub mod target;
+
+pub use error::GuardError;
+pub use policy::{Policy, Verdict, verdict};
+pub use proxy::serve;
+pub use socket::run;
