@@ -181,7 +181,7 @@ impl Exec {
     ///
     /// # Errors
     /// The engine does not answer, or the command still runs (it closed its outputs) after 30 s.
-    pub async fn exit_code(&self) -> Result<Option<i64>, EngineError> {
+    pub async fn exit_code(&mut self) -> Result<Option<i64>, EngineError> {
         let action = "tell how a command in a container ended";
         let deadline = tokio::time::Instant::now() + EXIT_LIMIT;
         loop {

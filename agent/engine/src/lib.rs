@@ -20,6 +20,7 @@ pub mod lock;
 pub mod logs;
 mod registry;
 pub mod supervise;
+pub mod throwaway;
 pub mod volume;
 
 pub use build::{BuildError, BuildLine, BuildSpec, Dockerfile, SecretSource};
@@ -31,3 +32,4 @@ pub use line::StreamKind;
 pub use lock::{AppLock, LockError};
 pub use logs::LogOptions;
 pub use supervise::{SuperviseError, SuperviseSpec, Supervised, Supervisor};
+pub use throwaway::{Scratch, Throwaway};

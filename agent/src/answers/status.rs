@@ -31,9 +31,11 @@ async fn of_app(agent: &Agent, record: AppRecord) -> Result<AppStatus, Failure> 
     let releases = agent.state.release_infos(&record.app).await.map_err(|e| failures::of_state(&e))?;
     let backup = agent.state.last_backup(&record.app).await.map_err(|e| failures::of_state(&e))?;
     let serving: Vec<_> = containers.into_iter().filter(|c| !c.one_off).collect();
+    let mut warnings: Vec<String> = serving.iter().filter_map(warning).collect();
+    warnings.extend(crate::data::key_warning(agent, &record.app).await?);
     Ok(AppStatus {
         live: releases.into_iter().find(|release| release.live),
-        warnings: serving.iter().filter_map(warning).collect(),
+        warnings,
         containers: serving.into_iter().map(of_container).collect(),
         last_backup: backup.map(|backup| backup.at),
         job: agent.queue.running(&record.app),

@@ -1,14 +1,25 @@
 //! Jobs about an app's data: backups on demand, drills, restores.
+//!
+//! **Invariants**
+//! - None of these jobs makes a release, and none deletes a volume or a database that it did not make itself.
+//! - What a job makes for itself (a folder, a database, a container) is written down before it is made, and gone when
+//!   the job has ended, also after a crash ([`recover`]).
+//! - Restoring over what is live leaves it wholly the old or wholly the new ([`over`], [`swap`]).
 
-use crate::agent::Agent;
-use crate::conversation::{Stop, Talk};
-use wharf_proto::message::{Reply, Request};
-use wharf_proto::{Failure, FailureKind};
+mod beside;
+mod compare;
+mod database;
+mod drill;
+mod folder;
+mod key;
+mod known;
+mod over;
+pub mod recover;
+mod request;
+mod swap;
+mod task;
+mod throwaway;
+mod undo;
 
-/// Answers the requests about backups.
-///
-/// # Errors
-/// What keeps the request from being carried out.
-pub async fn requested(_agent: &Agent, _talk: &mut Talk, _request: Request) -> Result<Option<Reply>, Stop> {
-    Err(Failure::new(FailureKind::Unsupported, "this agent does not know that request").into())
-}
+pub use key::warning as key_warning;
+pub use request::requested;

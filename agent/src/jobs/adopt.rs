@@ -71,7 +71,7 @@ async fn keep_images(job: &Job, planned: &Planned) -> Result<BTreeMap<String, Re
 
 async fn keep_files(job: &Job, planned: &Planned) -> Result<Manifest, Failure> {
     let app_dir = PathBuf::from(&job.spec.path);
-    let mut left_out = data_folders(planned, &app_dir);
+    let mut left_out = data_folders(&planned.before, [&planned.model], &app_dir);
     left_out.push(app_dir.join(".git"));
     left_out.extend(job.spec.compose.env_file.as_ref().map(|file| file.below(&app_dir)));
     let blobs = job.agent.blobs.clone();

@@ -4,17 +4,21 @@ use super::plan::Planned;
 use super::run::Job;
 use super::survey::Survey;
 use super::{Work, adopt, cold};
+use crate::agent::Agent;
 use crate::failures;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use wharf_backup::{BackupError, BackupReport, BackupRequest, Child, DumpRequest, InitRequest, ProjectTree};
-use wharf_plan::facts::{ContainerFacts, ContainerState, MountSource};
+use wharf_plan::Model;
+use wharf_plan::facts::{ContainerFacts, ContainerState, ImageFacts, MountSource};
 use wharf_plan::inputs::writable_mounts;
+use wharf_proto::backup::Proof;
 use wharf_proto::event::EventBody;
 use wharf_proto::spec::PostgresSpec;
-use wharf_proto::{BackupId, Failure, FailureKind};
+use wharf_proto::{AppSpec, BackupId, Failure, FailureKind, ReleaseId};
 use wharf_state::BackupRecord;
 
 /// A PostgreSQL database of the stack.
@@ -37,17 +41,25 @@ impl fmt::Display for Database {
 
 /// The databases to dump: those that the project names, and those that are plainly PostgreSQL.
 pub fn databases(work: &Work, survey: &Survey) -> Vec<Database> {
-    let containers: Vec<&ContainerFacts> = survey.stack.containers.iter().filter(|c| !c.one_off).collect();
+    databases_of(&work.spec, &survey.stack.containers, &survey.images)
+}
+
+/// As [`databases`], of a stack's containers and their images by ID.
+pub fn databases_of(
+    spec: &AppSpec,
+    containers: &[ContainerFacts],
+    images: &BTreeMap<String, ImageFacts>,
+) -> Vec<Database> {
+    let containers: Vec<&ContainerFacts> = containers.iter().filter(|c| !c.one_off).collect();
     let of = |service: &str| containers.iter().find(|c| c.service == service).map(|c| (*c).clone());
-    let mut found: Vec<Database> = work
-        .spec
+    let mut found: Vec<Database> = spec
         .postgres
         .iter()
         .map(|spec| Database { spec: spec.clone(), container: of(&spec.service) })
         .collect();
     for container in containers {
         let is_postgres =
-            survey.images.get(&container.image_id).is_some_and(|image| image.env.contains_key("PG_MAJOR"));
+            images.get(&container.image_id).is_some_and(|image| image.env.contains_key("PG_MAJOR"));
         if is_postgres && !found.iter().any(|database| database.spec.service == container.service) {
             let spec = PostgresSpec {
                 service: container.service.clone(),
@@ -61,33 +73,67 @@ pub fn databases(work: &Work, survey: &Survey) -> Vec<Database> {
     found
 }
 
+/// What goes into a backup.
+pub struct Sources<'a> {
+    pub databases: &'a [Database],
+    /// The stack's containers as they are.
+    pub containers: &'a [ContainerFacts],
+    /// What containers write below the app directory.
+    pub data_folders: Vec<PathBuf>,
+    /// Whether databases are stopped and copied, rather than dumped.
+    pub cold: bool,
+    /// What is live now.
+    pub live: Option<ReleaseId>,
+    pub tag: String,
+    pub message: Option<String>,
+}
+
 /// Backs up everything that the deploy could harm, and reads it back. A stack that is taken over is recorded here too.
 ///
 /// # Errors
 /// [`FailureKind::Backup`]: nothing was changed, and the deploy must not go on.
 pub async fn back_up(job: &Job, work: &Work, planned: &Planned) -> Result<Option<BackupId>, Failure> {
-    for database in planned.databases.iter().filter(|database| database.container.is_none()) {
-        job.record
-            .note(format!("{}: no database yet, so there is nothing to dump", database.spec.service))
-            .await;
-    }
-    let has_files = Path::new(&job.spec.path).is_dir();
-    let running: Vec<&Database> =
-        planned.databases.iter().filter(|database| database.container.is_some()).collect();
-    if !has_files && running.is_empty() {
-        job.record.note("there is nothing on the server yet to back up").await;
-        return Ok(None);
-    }
-    tell_what_is_left_out(job, planned).await;
-    let report = dump_or_copy(job, work, planned, &running).await?;
-    record(job, planned, &report).await?;
+    let app_dir = PathBuf::from(&job.spec.path);
+    let sources = Sources {
+        databases: &planned.databases,
+        containers: &planned.before,
+        data_folders: data_folders(&planned.before, [&planned.model], &app_dir),
+        cold: work.options.cold_backup,
+        live: planned.live.as_ref().map(|live| live.release),
+        tag: format!("before-{}", job.release),
+        message: None,
+    };
+    let Some(report) = make(job, sources).await? else { return Ok(None) };
     if planned.adopts {
         adopt::record(job, planned, report.id.clone()).await?;
     }
     Ok(Some(report.id))
 }
 
-fn request(job: &Job, planned: &Planned) -> BackupRequest {
+/// Makes a backup, reads it back and records it; `None` where there is nothing to back up.
+///
+/// # Errors
+/// [`FailureKind::Backup`]: there is no backup.
+pub async fn make(job: &Job, sources: Sources<'_>) -> Result<Option<BackupReport>, Failure> {
+    for database in sources.databases.iter().filter(|database| database.container.is_none()) {
+        job.record
+            .note(format!("{}: no database yet, so there is nothing to dump", database.spec.service))
+            .await;
+    }
+    let has_files = Path::new(&job.spec.path).is_dir();
+    let running: Vec<&Database> =
+        sources.databases.iter().filter(|database| database.container.is_some()).collect();
+    if !has_files && running.is_empty() {
+        job.record.note("there is nothing on the server yet to back up").await;
+        return Ok(None);
+    }
+    tell_what_is_left_out(job, &sources).await;
+    let report = dump_or_copy(job, &sources, &running).await?;
+    record(job, &sources, &report).await?;
+    Ok(Some(report))
+}
+
+fn request(job: &Job, sources: &Sources<'_>) -> BackupRequest {
     let app_dir = PathBuf::from(&job.spec.path);
     BackupRequest {
         repo: job.agent.layout.repository(job.app()),
@@ -95,23 +141,30 @@ fn request(job: &Job, planned: &Planned) -> BackupRequest {
         docker_socket: job.agent.config.docker.clone(),
         project: app_dir
             .is_dir()
-            .then(|| ProjectTree { root: app_dir.clone(), exclude: data_folders(planned, &app_dir) }),
+            .then(|| ProjectTree { root: app_dir.clone(), exclude: sources.data_folders.clone() }),
         dumps: Vec::new(),
         cold: Vec::new(),
-        tags: vec![format!("before-{}", job.release)],
+        tags: vec![sources.tag.clone()],
         host: host_name(),
         time: Timestamp::now(),
     }
 }
 
 /// The folders of the app directory that containers write: data, not project.
-pub fn data_folders(planned: &Planned, app_dir: &Path) -> Vec<PathBuf> {
-    let mounted = planned.before.iter().flat_map(|c| &c.mounts).filter(|mount| mount.writable);
+pub fn data_folders<'a>(
+    containers: &[ContainerFacts],
+    models: impl IntoIterator<Item = &'a Model>,
+    app_dir: &Path,
+) -> Vec<PathBuf> {
+    let mounted = containers.iter().flat_map(|c| &c.mounts).filter(|mount| mount.writable);
     let now = mounted.filter_map(|mount| match &mount.source {
         MountSource::Bind(path) => Some(PathBuf::from(path)),
         MountSource::Volume(_) | MountSource::AnonymousVolume(_) | MountSource::Tmpfs => None,
     });
-    let next = writable_mounts(&planned.model).into_iter().flatten().map(|path| path.below(app_dir));
+    let next = models
+        .into_iter()
+        .flat_map(|model| writable_mounts(model).into_iter().flatten())
+        .map(|path| path.below(app_dir));
     let mut folders: Vec<PathBuf> =
         now.chain(next).filter(|path| path.starts_with(app_dir) && path != app_dir).collect();
     folders.sort();
@@ -123,18 +176,17 @@ pub fn data_folders(planned: &Planned, app_dir: &Path) -> Vec<PathBuf> {
 /// lies on the disk.
 async fn dump_or_copy(
     job: &Job,
-    work: &Work,
-    planned: &Planned,
+    sources: &Sources<'_>,
     databases: &[&Database],
 ) -> Result<BackupReport, Failure> {
     let mut cold = BTreeSet::new();
     loop {
-        let mut request = request(job, planned);
+        let mut request = request(job, sources);
         for database in databases {
             let Some(container) = &database.container else { continue };
             let label = database.spec.service.clone();
             let runs = container.state == ContainerState::Running;
-            if cold.contains(&label) || (work.options.cold_backup && !runs) {
+            if cold.contains(&label) || (sources.cold && !runs) {
                 request.cold.extend(cold::stop_for_copy(job, &label, container).await?);
                 continue;
             }
@@ -148,12 +200,13 @@ async fn dump_or_copy(
                 database: database.spec.database.clone(),
             });
         }
+        let stopped = !request.cold.is_empty();
         let result = carry_out(job, request).await;
-        cold::start_again(job).await?;
+        if stopped {
+            cold::start_again(job).await?;
+        }
         match result {
-            Err(BackupError::DumpFailed { label, .. })
-                if work.options.cold_backup && cold.insert(label.clone()) =>
-            {
+            Err(BackupError::DumpFailed { label, .. }) if sources.cold && cold.insert(label.clone()) => {
                 job.record.warn(format!("{label} cannot be dumped, so its files are copied instead")).await;
             }
             result => return result.map_err(|e| e.failure()),
@@ -169,11 +222,11 @@ fn not_running(service: &str) -> Failure {
 }
 
 /// Data that this backup does not hold is named, so that nobody counts on it.
-async fn tell_what_is_left_out(job: &Job, planned: &Planned) {
+async fn tell_what_is_left_out(job: &Job, sources: &Sources<'_>) {
     let dumped: BTreeSet<&str> =
-        planned.databases.iter().map(|database| database.spec.service.as_str()).collect();
+        sources.databases.iter().map(|database| database.spec.service.as_str()).collect();
     let mut left_out = BTreeSet::new();
-    for container in planned.before.iter().filter(|c| !dumped.contains(c.service.as_str())) {
+    for container in sources.containers.iter().filter(|c| !dumped.contains(c.service.as_str())) {
         for mount in container.mounts.iter().filter(|mount| mount.writable) {
             match &mount.source {
                 MountSource::Volume(name) => left_out.insert(format!("the volume {name}")),
@@ -184,39 +237,40 @@ async fn tell_what_is_left_out(job: &Job, planned: &Planned) {
     }
     if !left_out.is_empty() {
         let names: Vec<String> = left_out.into_iter().collect();
-        job.record
-            .note(format!("not in the backup, and not touched by the deploy: {}", names.join(", ")))
-            .await;
+        job.record.note(format!("not in the backup, and not touched by the job: {}", names.join(", "))).await;
     }
 }
 
+/// How the process that works on repositories is started.
+pub fn child(agent: &Agent) -> Child {
+    Child { program: agent.program.as_ref().clone(), arguments: vec!["internal".into(), "backup".into()] }
+}
+
 async fn carry_out(job: &Job, request: BackupRequest) -> Result<BackupReport, BackupError> {
-    let child = Child {
-        program: job.agent.program.as_ref().clone(),
-        arguments: vec!["internal".into(), "backup".into()],
-    };
+    let child = child(&job.agent);
     let init = InitRequest { repo: request.repo.clone(), key_file: request.key_file.clone() };
     wharf_backup::run(&child, init, |_| ()).await?;
     crate::crash::point("backup.inside");
     wharf_backup::run(&child, request, |_| ()).await
 }
 
-async fn record(job: &Job, planned: &Planned, report: &BackupReport) -> Result<(), Failure> {
+async fn record(job: &Job, sources: &Sources<'_>, report: &BackupReport) -> Result<(), Failure> {
     let kept = BackupRecord {
         id: report.id.clone(),
         at: Timestamp::now(),
         job: Some(job.id),
-        release: planned.live.as_ref().map(|live| live.release),
+        release: sources.live,
         report: serde_json::to_value(report).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?,
-        message: None,
-        proof: wharf_proto::backup::Proof::Unproven,
+        message: sources.message.clone(),
+        proof: Proof::Unproven,
     };
     job.agent.state.record_backup(job.app(), kept).await.map_err(|e| failures::of_state(&e))?;
     job.record.say(EventBody::BackedUp { backup: report.id.clone(), summary: summary(report) }).await;
     Ok(())
 }
 
-fn summary(report: &BackupReport) -> String {
+/// What a backup holds, in a line.
+pub fn summary(report: &BackupReport) -> String {
     let dumps = report.dumps.iter().map(|dump| {
         let rows: u64 = dump.tables.iter().map(|table| table.rows).sum();
         format!("database {} ({rows} rows in {} tables)", dump.database, dump.tables.len())

@@ -159,19 +159,7 @@ pub async fn start(
         from: who.from.clone(),
         request,
     };
-    let record = agent.state.create_job(new).await.map_err(|e| failures::of_state(&e))?;
-    let job = record.job;
-    seat.runs(job);
-    let log = agent.events.create(job).await.map_err(|e| failures::of_events(&e, job))?;
-    let entry = AuditEntry {
-        at: Timestamp::now(),
-        app: Some(work.spec.app.clone()),
-        by: who.by.clone(),
-        from: who.from.clone(),
-        action: action(&work.kind()),
-        outcome: format!("job {job} started"),
-    };
-    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))?;
+    let (job, record) = open(agent, new, &seat).await?;
     let beside = beside(&work.spec, job)?;
     let running = run::Job {
         agent: agent.clone(),
@@ -181,11 +169,32 @@ pub async fn start(
         spec: work.spec.clone(),
         beside,
         seat,
-        record: record::Record::new(log),
+        record,
         who,
     };
     tokio::spawn(run::to_the_end(running, work, lease));
     Ok(job)
+}
+
+/// Numbers a job, opens its log, and says in the audit that it has begun.
+///
+/// # Errors
+/// It cannot be recorded.
+pub async fn open(agent: &Agent, new: NewJob, seat: &Seat) -> Result<(JobId, record::Record), Failure> {
+    let mut entry = AuditEntry {
+        at: Timestamp::now(),
+        app: Some(new.app.clone()),
+        by: new.by.clone(),
+        from: new.from.clone(),
+        action: action(&new.kind),
+        outcome: String::new(),
+    };
+    let job = agent.state.create_job(new).await.map_err(|e| failures::of_state(&e))?.job;
+    seat.runs(job);
+    let log = agent.events.create(job).await.map_err(|e| failures::of_events(&e, job))?;
+    entry.outcome = format!("job {job} started");
+    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))?;
+    Ok((job, record::Record::new(log)))
 }
 
 /// The part of the work that recovery needs.
@@ -201,7 +210,7 @@ impl Request {
     }
 }
 
-fn beside(spec: &AppSpec, job: JobId) -> Result<Beside, Failure> {
+pub fn beside(spec: &AppSpec, job: JobId) -> Result<Beside, Failure> {
     Beside::new(Path::new(&spec.path), &spec.app, job)
         .ok_or_else(|| Failure::new(FailureKind::Config, format!("{} cannot be an app directory", spec.path)))
 }

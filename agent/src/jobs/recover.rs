@@ -7,12 +7,12 @@ use crate::agent::Agent;
 use crate::conversation::Who;
 use crate::failures;
 use std::sync::Arc;
-use wharf_proto::event::EventBody;
+use wharf_proto::event::{EventBody, JobKind};
 use wharf_proto::{AppName, Failure, FailureKind, Outcome};
 use wharf_state::{JobRecord, Phase};
 
 /// How long a leftover child of the former agent may take to let go of its app.
-const CHILDREN_END_SECONDS: u32 = 60;
+pub const CHILDREN_END_SECONDS: u32 = 60;
 /// How many jobs are looked at for an outcome that nobody was told: more than can have run at once.
 const RECENT_JOBS: u32 = 50;
 
@@ -36,6 +36,9 @@ pub async fn finish_all(agent: &Agent) {
 }
 
 async fn finish_one(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
+    if matches!(record.kind, JobKind::Backup | JobKind::Restore { .. } | JobKind::Drill { .. }) {
+        return crate::data::recover::finish(agent, record).await;
+    }
     let request: Request = serde_json::from_value(record.request.clone())
         .map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
     let seat = queue::take(agent, &record.app, CHILDREN_END_SECONDS).await?;

@@ -10,6 +10,7 @@ use crate::conversation::Who;
 use crate::failures;
 use crate::layout::Beside;
 use jiff::Timestamp;
+use std::future::Future;
 use std::sync::Arc;
 use wharf_proto::event::EventBody;
 use wharf_proto::event::JobKind;
@@ -22,7 +23,7 @@ pub struct Job {
     pub agent: Agent,
     pub id: JobId,
     pub kind: JobKind,
-    /// The release that is to be live.
+    /// The release that is to be live; for a job that makes none, the one that is.
     pub release: ReleaseId,
     pub spec: AppSpec,
     pub beside: Beside,
@@ -40,21 +41,38 @@ impl Job {
 /// Runs a job to its one last event, whatever happens. The lease keeps its chunks from being pruned until then.
 pub async fn to_the_end(job: Job, work: Work, lease: Option<BlobLease>) {
     let steps = steps(&work);
+    let body = async move |job: Arc<Job>| {
+        let outcome = run(&job, &work).await;
+        drop(lease);
+        outcome
+    };
+    conduct(job, steps, body, async |job, failure| put_back::after_failure(&job, failure).await).await;
+}
+
+/// Announces a job, does its work, and tells its end exactly once, also where the work panics: then `after_panic` says
+/// how the job ended.
+pub async fn conduct<W, P>(
+    job: Job,
+    steps: Vec<Step>,
+    work: impl FnOnce(Arc<Job>) -> W,
+    after_panic: impl FnOnce(Arc<Job>, Failure) -> P,
+) where
+    W: Future<Output = Outcome> + Send + 'static,
+    P: Future<Output = Outcome>,
+{
     let announced = EventBody::Announced { job_kind: job.kind.clone(), app: job.app().clone(), steps };
     job.record.say(announced).await;
     let job = Arc::new(job);
-    let body = Arc::clone(&job);
     // A task of its own, so that a bug in a step ends that step and not the job's promise to end.
-    let outcome = match tokio::spawn(async move { run(&body, &work).await }).await {
+    let outcome = match tokio::spawn(work(Arc::clone(&job))).await {
         Ok(outcome) => outcome,
         Err(panic) => {
             tracing::error!(job = %job.id, %panic, "a job panicked");
             let failure = Failure::from_error(FailureKind::Internal, &panic)
                 .hint("please report this, with the agent's log");
-            put_back::after_failure(&job, failure).await
+            after_panic(Arc::clone(&job), failure).await
         }
     };
-    drop(lease);
     match Arc::try_unwrap(job) {
         Ok(job) => finish(job, outcome).await,
         Err(job) => tracing::error!(job = %job.id, "a step of a job goes on after its end"),

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod audit;
+mod backup;
 mod deploy;
 mod down;
 mod follow;
@@ -29,6 +30,7 @@ pub enum Command {
     Logs(logs::Args),
     Pack(pack::Args),
     Audit(audit::Args),
+    Backup(backup::Args),
     #[command(hide = true)]
     Down(down::Args),
 }
@@ -44,6 +46,7 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Logs(args) => interruptible(context, logs::run, args).await,
         Command::Pack(args) => interruptible(context, pack::run, args).await,
         Command::Audit(args) => interruptible(context, audit::run, args).await,
+        Command::Backup(args) => backup::run(args, context).await,
         Command::Down(args) => down::run(&args, context.common.verbose),
     };
     match ended {

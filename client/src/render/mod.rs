@@ -4,6 +4,7 @@
 //! stdout, everything else to stderr. The text is whole without colour, and colour is used only on a terminal without
 //! `NO_COLOR`. What a server sent is shown without its control characters.
 
+mod backups;
 mod console;
 mod failure;
 pub mod json;
@@ -16,6 +17,7 @@ mod tables;
 mod tests;
 mod text;
 
+pub use backups::backups;
 pub use console::{Captured, Console, Verbosity};
 pub use failure::failure;
 pub use plan::plan;

@@ -4,6 +4,7 @@
 //! anything else is read. Every wait has a bound, but for the next event of a job and the next line of a log: there the
 //! connection's keep-alive notices when the server is gone. Nothing here prints but `prompt`, which asks.
 
+mod begin;
 mod connect;
 mod error;
 mod link;
@@ -19,6 +20,7 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
+pub use begin::begin;
 pub use connect::{Ssh, SshOptions};
 pub use error::SessionError;
 pub use link::{Dial, Receive, Send};

@@ -5,8 +5,9 @@
 
 use crate::sys;
 use async_trait::async_trait;
-use dialoguer::{Confirm, Password, theme::SimpleTheme};
+use dialoguer::{Confirm, Input, Password, theme::SimpleTheme};
 use std::{io::IsTerminal as _, path::Path, sync::Arc};
+use wharf_proto::{Failure, FailureKind};
 use wharf_ssh::{HostKeyPolicy, NoPrompt, Prompt, Secret};
 
 /// Whether somebody is there to be asked, and may be.
@@ -22,6 +23,27 @@ impl Asker {
     pub fn of_process(yes: bool) -> Self {
         let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if terminal && !yes { Self::Person } else { Self::Nobody }
+    }
+
+    /// A name that must be typed before something goes on.
+    ///
+    /// # Errors
+    /// Nobody can be asked.
+    pub async fn type_name(self, question: String) -> Result<String, Failure> {
+        let unasked =
+            || Failure::new(FailureKind::Config, "this must be confirmed by a name, and nobody can be asked");
+        if self == Self::Nobody {
+            return Err(unasked().hint("run the command on a terminal, without --yes"));
+        }
+        let ask = move || {
+            let _prompting = sys::Prompting::begin();
+            Input::<String>::with_theme(&SimpleTheme).with_prompt(question).allow_empty(true).interact_text()
+        };
+        match tokio::task::spawn_blocking(ask).await {
+            Ok(Ok(typed)) => Ok(typed),
+            Ok(Err(error)) => Err(unasked().cause(error.to_string())),
+            Err(_) => Err(unasked()),
+        }
     }
 
     /// What becomes of a server whose key is not known yet.

@@ -104,6 +104,21 @@ impl ComposeProject {
         self.command("stop", args, limit).streaming(|_, line| on_line(line)).await?.success("stop")
     }
 
+    /// Starts containers that are there, each after what it depends on; none is made anew.
+    ///
+    /// # Errors
+    /// One could not be started.
+    pub async fn start(
+        &self,
+        services: &[String],
+        limit: Duration,
+        mut on_line: impl FnMut(&str) + Send,
+    ) -> Result<(), ComposeError> {
+        let mut args: Vec<OsString> = vec!["start".into()];
+        args.extend(services.iter().map(OsString::from));
+        self.command("start", args, limit + GRACE).streaming(|_, line| on_line(line)).await?.success("start")
+    }
+
     /// Removes the project's containers and networks. Its volumes stay: there is no way to ask for more.
     ///
     /// # Errors

@@ -1,0 +1,268 @@
+//! The databases of a running server: looked at, made, renamed; dropped only where this job made them.
+
+use crate::agent::Agent;
+use crate::jobs::run::Job;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use wharf_backup::{BackupError, DumpRequest, LoadReport, LoadRequest, LoadTarget, sql};
+use wharf_proto::{AppName, BackupId, Failure, FailureKind};
+
+/// The longest name that PostgreSQL takes, in bytes.
+const NAME_BYTES: usize = 63;
+/// How often something is tried that open connections stand in the way of.
+const TRIES: u32 = 20;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+/// A database server in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    pub service: String,
+    pub container: String,
+    pub user: Option<String>,
+}
+
+impl Address {
+    fn database(&self, name: &str) -> DumpRequest {
+        DumpRequest {
+            label: self.service.clone(),
+            container: self.container.clone(),
+            user: self.user.clone(),
+            database: Some(name.to_owned()),
+        }
+    }
+
+    /// Runs statements in a database.
+    ///
+    /// # Errors
+    /// What `psql` says.
+    pub async fn run(
+        &self,
+        agent: &Agent,
+        app: &AppName,
+        database: &str,
+        statements: &str,
+    ) -> Result<Vec<String>, BackupError> {
+        let repo = agent.layout.repository(app);
+        sql(&agent.config.docker, &repo, &self.database(database), statements).await
+    }
+
+    /// As [`Address::run`], in a database that is none of those that are worked on.
+    async fn outside(
+        &self,
+        agent: &Agent,
+        app: &AppName,
+        not: &[&str],
+        statements: &str,
+    ) -> Result<Vec<String>, BackupError> {
+        let from = if not.contains(&"postgres") { "template1" } else { "postgres" };
+        self.run(agent, app, from, statements).await
+    }
+
+    /// The names of all databases.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub async fn names(&self, agent: &Agent, app: &AppName) -> Result<Vec<String>, Failure> {
+        let names = self.run(agent, app, "template1", "SELECT datname FROM pg_database;\n").await;
+        names.map_err(|e| e.failure())
+    }
+
+    /// Makes an empty database like `model`, where that exists: its owner, encoding, locale, rights and settings.
+    ///
+    /// # Errors
+    /// It exists already, or the user may not.
+    pub async fn create(
+        &self,
+        agent: &Agent,
+        app: &AppName,
+        name: &str,
+        model: Option<&str>,
+    ) -> Result<(), Failure> {
+        let statements = match model {
+            Some(model) => create_like(name, model),
+            None => format!("CREATE DATABASE {} TEMPLATE template0;\n", identifier(name)),
+        };
+        self.outside(agent, app, &[name], &statements).await.map(drop).map_err(|e| e.failure())
+    }
+
+    /// Drops a database that a job made. One that is not there is fine.
+    ///
+    /// # Errors
+    /// It cannot be dropped.
+    pub async fn drop_own(&self, agent: &Agent, app: &AppName, name: &str) -> Result<(), Failure> {
+        let statements = format!("{}DROP DATABASE IF EXISTS {};\n", terminate(&[name]), identifier(name));
+        self.patiently(agent, app, &[name], &statements).await
+    }
+
+    /// Renames databases, in one transaction, with every connection to them ended first. In the order given: a name
+    /// that is given away is free for the next.
+    ///
+    /// # Errors
+    /// None was renamed.
+    pub async fn rename(&self, agent: &Agent, app: &AppName, names: &[(&str, &str)]) -> Result<(), Failure> {
+        let connected: Vec<&str> = names.iter().map(|(from, _)| *from).collect();
+        let mut statements = terminate(&connected);
+        statements += "BEGIN;\n";
+        for (from, to) in names {
+            statements += &format!("ALTER DATABASE {} RENAME TO {};\n", identifier(from), identifier(to));
+        }
+        statements += "COMMIT;\n";
+        self.patiently(agent, app, &connected, &statements).await
+    }
+
+    /// Ends what an agent that was killed has left running on the server, so that nothing changes any more.
+    ///
+    /// # Errors
+    /// It does not end, or the server does not answer.
+    pub async fn quiet(&self, agent: &Agent, app: &AppName) -> Result<(), Failure> {
+        const OTHERS: &str = "FROM pg_stat_activity WHERE application_name = current_setting('application_name') \
+            AND pid <> pg_backend_pid()";
+        for _ in 0..TRIES {
+            let statements = format!(
+                "SELECT pg_terminate_backend(pid) {OTHERS} \\g /dev/null\nSELECT count(*) {OTHERS};\n"
+            );
+            let left = self.run(agent, app, "template1", &statements).await.map_err(|e| e.failure())?;
+            if left == ["0"] {
+                return Ok(());
+            }
+            tokio::time::sleep(TRY_AGAIN_AFTER).await;
+        }
+        Err(Failure::new(
+            FailureKind::Environment,
+            format!("what an earlier job left running in {} does not end", self.service),
+        )
+        .hint(format!("restart the database's container: docker restart {:.12}", self.container)))
+    }
+
+    /// Tries again while somebody connects just then.
+    async fn patiently(
+        &self,
+        agent: &Agent,
+        app: &AppName,
+        not: &[&str],
+        statements: &str,
+    ) -> Result<(), Failure> {
+        let mut tries = 1;
+        loop {
+            match self.outside(agent, app, not, statements).await {
+                Ok(_) => return Ok(()),
+                Err(BackupError::SqlFailed { stderr, .. })
+                    if tries < TRIES && stderr.contains("is being accessed by other users") =>
+                {
+                    tries += 1;
+                    tokio::time::sleep(TRY_AGAIN_AFTER).await;
+                }
+                Err(error) => return Err(error.failure()),
+            }
+        }
+    }
+}
+
+/// Restores a backup's dump into an empty database.
+///
+/// # Errors
+/// What keeps it from being restored whole.
+pub async fn load(
+    job: &Job,
+    backup: &BackupId,
+    label: &str,
+    into: LoadTarget,
+) -> Result<LoadReport, BackupError> {
+    let request = LoadRequest {
+        repo: job.agent.layout.repository(job.app()),
+        key_file: job.agent.layout.repository_key(job.app()),
+        docker_socket: job.agent.config.docker.clone(),
+        snapshot: backup.clone(),
+        label: label.to_owned(),
+        into,
+    };
+    wharf_backup::run(&crate::jobs::backup::child(&job.agent), request, |_| ()).await
+}
+
+/// A name that PostgreSQL would not cut off.
+///
+/// # Errors
+/// It would, or there is none.
+pub fn check_name(name: &str) -> Result<(), Failure> {
+    if (1..=NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::Config, format!("{name:?} cannot be a database's name"))
+        .hint(format!("use 1 to {NAME_BYTES} letters, digits and underscores")))
+}
+
+/// `name` with `suffix`, cut to what PostgreSQL takes.
+pub fn suffixed(name: &str, suffix: &str) -> String {
+    let mut end = name.len().min(NAME_BYTES.saturating_sub(suffix.len()));
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{suffix}", name.get(..end).unwrap_or_default())
+}
+
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn literal(text: &str) -> String {
+    // Told as an escape string, so that a backslash is one whatever the server's settings.
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+fn terminate(databases: &[&str]) -> String {
+    let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
+    format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({}) \
+         AND pid <> pg_backend_pid() \\g /dev/null\n",
+        names.join(", ")
+    )
+}
+
+/// Source: what `pg_dump --create` writes for a database. Settings whose value is a list are stored quoted already.
+fn create_like(name: &str, model: &str) -> String {
+    let (new_name, live) = (literal(name), literal(model));
+    format!(
+        r#"SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L%s CONNECTION LIMIT %s',
+    {new_name}, pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype,
+    CASE row->>'datlocprovider'
+      WHEN 'c' THEN ' LOCALE_PROVIDER libc'
+      WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L', coalesce(row->>'datlocale', row->>'daticulocale'))
+      WHEN 'b' THEN format(' LOCALE_PROVIDER builtin BUILTIN_LOCALE %L', row->>'datlocale')
+      ELSE '' END,
+    datconnlimit)
+  FROM (SELECT d.*, to_jsonb(d) AS row FROM pg_database d WHERE datname = {live}) found \gexec
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', {new_name}) FROM pg_database WHERE datname = {live} AND datacl IS NOT NULL \gexec
+SELECT format('GRANT %s ON DATABASE %I TO %s%s', privilege_type, {new_name},
+    CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+    CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+  FROM pg_database, aclexplode(datacl) WHERE datname = {live} \gexec
+SELECT format('ALTER %s SET %I TO %s',
+    CASE setrole WHEN 0 THEN format('DATABASE %I', {new_name})
+      ELSE format('ROLE %I IN DATABASE %I', pg_get_userbyid(setrole), {new_name}) END,
+    split_part(setting, '=', 1),
+    CASE WHEN lower(split_part(setting, '=', 1)) IN ('search_path', 'local_preload_libraries',
+        'session_preload_libraries', 'temp_tablespaces', 'unix_socket_directories')
+      THEN substr(setting, strpos(setting, '=') + 1)
+      ELSE quote_literal(substr(setting, strpos(setting, '=') + 1)) END)
+  FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(setconfig) setting
+ WHERE d.datname = {live} \gexec
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_names() {
+        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
+        assert_eq!(literal("a'b\\c"), "E'a''b\\\\c'");
+        assert_eq!(suffixed("fitness", "_before_x"), "fitness_before_x");
+        let long = suffixed(&"ä".repeat(40), "_before_20260102_030405");
+        assert!(long.len() <= NAME_BYTES && long.ends_with("_before_20260102_030405"), "{long}");
+        for bad in ["", "a\nb", &"a".repeat(64)] {
+            assert!(check_name(bad).is_err(), "{bad:?}");
+        }
+    }
+}

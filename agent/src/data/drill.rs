@@ -1,0 +1,181 @@
+//! A drill: a backup is read back byte by byte, and each dump is restored into a throwaway server and compared.
+//!
+//! **Invariants**: the live database is not connected to. What the backup itself is to blame for is recorded as failed;
+//! a server without memory, or an engine that does not answer, proves nothing either way.
+
+use super::beside::{check_sql, passed};
+use super::compare::differences;
+use super::database::{Address, load};
+use super::known::{self, Known};
+use super::throwaway::{self, Server};
+use crate::failures;
+use crate::jobs::backup::child;
+use crate::jobs::run::Job;
+use jiff::Timestamp;
+use wharf_backup::{BackupError, CheckRequest, DumpReport, LoadTarget};
+use wharf_proto::backup::Proof;
+use wharf_proto::{BackupId, Failure, FailureKind, Step};
+use wharf_state::AppRecord;
+
+/// Verifies a backup and records what was found; a summary.
+///
+/// # Errors
+/// The backup is not what it should be, or the drill could not be held.
+pub async fn drill(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<String, Failure> {
+    let known = known::all(&job.agent, app).await?;
+    let known = known::find(&known, backup)?.clone();
+    match hold(job, app, &known).await {
+        Ok(()) if known.dumps.is_empty() && !known.cold.is_empty() => Ok(format!(
+            "backup {} was read back whole; its copied data directories cannot be tried, so it stays unproven",
+            backup.short()
+        )),
+        Ok(()) => {
+            record(job, backup, Proof::Proven { at: Timestamp::now() }).await?;
+            Ok(proven(&known))
+        }
+        Err(Found::Bad(failure)) => {
+            let why =
+                failure.causes.iter().fold(failure.message.clone(), |text, cause| format!("{text}: {cause}"));
+            record(job, backup, Proof::Failed { at: Timestamp::now(), why }).await?;
+            Err(failure)
+        }
+        Err(Found::Nothing(failure)) => Err(failure),
+    }
+}
+
+/// What a drill that did not succeed has found.
+enum Found {
+    /// The backup is bad.
+    Bad(Failure),
+    /// Nothing about the backup.
+    Nothing(Failure),
+}
+
+impl Found {
+    fn into_failure(self) -> Failure {
+        match self {
+            Self::Bad(failure) | Self::Nothing(failure) => failure,
+        }
+    }
+
+    fn of(error: &BackupError) -> Self {
+        match error {
+            BackupError::Damaged { .. }
+            | BackupError::DumpNotRestored { .. }
+            | BackupError::DumpUnchecked { .. }
+            | BackupError::Repository { .. }
+            | BackupError::NotFound { .. }
+            | BackupError::RepositoryMissing { .. } => Self::Bad(error.failure()),
+            _ => Self::Nothing(error.failure()),
+        }
+    }
+}
+
+fn proven(known: &Known) -> String {
+    let rows: u64 = known.dumps.iter().flat_map(|dump| &dump.tables).map(|table| table.rows).sum();
+    let tables: usize = known.dumps.iter().map(|dump| dump.tables.len()).sum();
+    let id = known.id.short();
+    if known.dumps.is_empty() {
+        return format!("backup {id} is proven: {} files read back; it holds no database", known.files);
+    }
+    format!(
+        "backup {id} is proven: {} files read back, {} restored with {tables} tables and {rows} rows, as counted",
+        known.files,
+        if known.dumps.len() == 1 {
+            "1 database".to_owned()
+        } else {
+            format!("{} databases", known.dumps.len())
+        },
+    )
+}
+
+async fn record(job: &Job, backup: &BackupId, proof: Proof) -> Result<(), Failure> {
+    job.agent.state.record_proof(job.app(), backup, proof).await.map_err(|e| failures::of_state(&e))
+}
+
+async fn hold(job: &Job, app: &AppRecord, known: &Known) -> Result<(), Found> {
+    // A step's failure is told as what it is; whose fault it was is kept beside.
+    let mut bad = false;
+    let mut blame = |found: Found| {
+        bad = matches!(found, Found::Bad(_));
+        found.into_failure()
+    };
+    let steps = async {
+        job.record.step(Step::Check, async { read_back(job, &known.id).await.map_err(&mut blame) }).await?;
+        job.record.step(Step::Drill, async { restore_all(job, app, known).await.map_err(&mut blame) }).await
+    };
+    let result = steps.await;
+    result.map_err(|failure| if bad { Found::Bad(failure) } else { Found::Nothing(failure) })
+}
+
+async fn read_back(job: &Job, backup: &BackupId) -> Result<(), Found> {
+    let request = CheckRequest {
+        repo: job.agent.layout.repository(job.app()),
+        key_file: job.agent.layout.repository_key(job.app()),
+        read_data: true,
+        snapshot: Some(backup.clone()),
+    };
+    wharf_backup::run(&child(&job.agent), request, |_| ()).await.map(drop).map_err(|e| Found::of(&e))
+}
+
+async fn restore_all(job: &Job, app: &AppRecord, known: &Known) -> Result<(), Found> {
+    for (number, dump) in known.dumps.iter().enumerate() {
+        let image = image(job, app, dump).await.map_err(Found::Nothing)?;
+        let server = throwaway::start(job, number, dump, image).await.map_err(Found::Nothing)?;
+        crate::crash::point("drill.inside");
+        let tried = try_dump(job, &known.id, dump, &server).await;
+        let removed = server.remove(job).await;
+        tried?;
+        removed.map_err(Found::Nothing)?;
+    }
+    Ok(())
+}
+
+/// The image that the dump was made in; where it is gone, the one that the database runs now.
+async fn image(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<String, Failure> {
+    let engine = &job.agent.engine;
+    if engine.image(&dump.image).await.map_err(|e| failures::of_engine(&e))?.is_some() {
+        return Ok(dump.image.clone());
+    }
+    let containers = super::task::containers(job, app).await?;
+    let now = containers.into_iter().find(|container| container.service == dump.label);
+    let Some(now) = now else {
+        let text = format!(
+            "the image that {} was dumped in is gone, and {} does not run",
+            dump.database, dump.label
+        );
+        return Err(Failure::new(FailureKind::Environment, text)
+            .cause(format!("it was PostgreSQL {}, image {}", dump.server_version, dump.image))
+            .hint("pull the database's image, or start the service"));
+    };
+    let text = format!("the image that {} was dumped in is gone: {} is used", dump.database, now.image);
+    job.record.warn(text).await;
+    Ok(now.image_id)
+}
+
+async fn try_dump(job: &Job, backup: &BackupId, dump: &DumpReport, server: &Server) -> Result<(), Found> {
+    let into =
+        LoadTarget { container: server.container.clone(), user: Some(dump.user.clone()), database: None };
+    let report = load(job, backup, &dump.label, into).await.map_err(|e| Found::of(&e))?;
+    let differences = differences(&dump.tables, &report.tables);
+    if !differences.is_empty() {
+        let text = format!("what came back of {} is not what was dumped", dump.database);
+        let failure = differences.into_iter().fold(Failure::new(FailureKind::Backup, text), Failure::cause);
+        return Err(Found::Bad(
+            failure.hint("make a new backup now: wharf backup create, and verify that one"),
+        ));
+    }
+    if let Some(statements) = check_sql(job, &dump.label) {
+        let at = Address {
+            service: dump.label.clone(),
+            container: server.container.clone(),
+            user: Some(dump.user.clone()),
+        };
+        let lines = at.run(&job.agent, job.app(), &dump.database, &statements).await;
+        let lines = lines.map_err(|error| {
+            Found::Bad(error.failure().cause("check_sql could not be run in the restored database"))
+        })?;
+        passed(&dump.label, &lines).map_err(Found::Bad)?;
+    }
+    Ok(())
+}

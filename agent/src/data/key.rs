@@ -1,0 +1,68 @@
+//! The recovery key: the owner must put it away, or nobody can open the backups elsewhere.
+
+use crate::agent::Agent;
+use crate::answers::known_app;
+use crate::conversation::Who;
+use crate::failures;
+use jiff::Timestamp;
+use wharf_proto::backup::RecoveryKey;
+use wharf_proto::message::Reply;
+use wharf_proto::release::AuditEntry;
+use wharf_proto::{AppName, Failure, FailureKind};
+
+/// Tells the key, or takes note that it is saved. Both are in the audit.
+///
+/// # Errors
+/// An app without backups.
+pub async fn answer(agent: &Agent, who: &Who, app: &AppName, saved: bool) -> Result<Reply, Failure> {
+    known_app(agent, app).await?;
+    let repository = agent.layout.repository(app);
+    if !repository.is_dir() {
+        return Err(Failure::new(
+            FailureKind::NotFound,
+            format!("there is no backup of {app} yet, and so no key"),
+        )
+        .hint("make one: wharf backup create"));
+    }
+    let key = if saved {
+        let now = Timestamp::now();
+        agent.state.set_key_saved(app, Some(now)).await.map_err(|e| failures::of_state(&e))?;
+        None
+    } else {
+        let key = wharf_backup::recovery_key(&agent.layout.repository_key(app)).map_err(|e| e.failure())?;
+        Some(RecoveryKey::new(key.expose()))
+    };
+    let entry = AuditEntry {
+        at: Timestamp::now(),
+        app: Some(app.clone()),
+        by: who.by.clone(),
+        from: who.from.clone(),
+        action: if saved { "backup key --saved" } else { "backup key" }.to_owned(),
+        outcome: if saved { "the recovery key is saved" } else { "the recovery key was shown" }.to_owned(),
+    };
+    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))?;
+    let saved = is_saved(agent, app).await?;
+    Ok(Reply::BackupKey { key, repository: repository.display().to_string(), saved })
+}
+
+/// Whether the owner has said that the key is put away.
+///
+/// # Errors
+/// The state cannot be read.
+pub async fn is_saved(agent: &Agent, app: &AppName) -> Result<bool, Failure> {
+    let saved = agent.state.key_saved(app).await.map_err(|e| failures::of_state(&e))?;
+    Ok(saved.is_some())
+}
+
+/// What `wharf status` says until then.
+///
+/// # Errors
+/// The state cannot be read.
+pub async fn warning(agent: &Agent, app: &AppName) -> Result<Option<String>, Failure> {
+    if !agent.layout.repository(app).is_dir() || is_saved(agent, app).await? {
+        return Ok(None);
+    }
+    let text = "nobody has saved the recovery key: without it the backups cannot be opened on another server; \
+        run: wharf backup key";
+    Ok(Some(text.to_owned()))
+}

@@ -1,0 +1,148 @@
+//! A backup's databases in the place of the live ones.
+//!
+//! A safety backup first; then every database is restored under a name of the job's own and compared, while the app goes
+//! on serving; only then its writers are stopped and names are swapped. The old databases are kept.
+//!
+//! **Invariant**: until the swap nothing that is live is touched, and the swap of one database is one transaction. What
+//! is found half-way after a crash is brought to one side: see [`settle`].
+
+use super::beside::{self, Restored, address, dumps, restore_beside};
+use super::database::suffixed;
+use super::swap;
+use super::task::{containers, note_undo, sources};
+use super::undo::{Swap, Swaps, Undo, Writer};
+use crate::failures;
+use crate::jobs::backup;
+use crate::jobs::run::Job;
+use jiff::Timestamp;
+use wharf_backup::DumpReport;
+use wharf_plan::facts::ContainerState;
+use wharf_proto::{BackupId, Failure, Outcome, Step};
+use wharf_state::{AppRecord, PhaseEvent};
+
+/// Restores every database of the backup over the live one; a summary.
+///
+/// # Errors
+/// What failed. [`settle`] brings things to one side then.
+pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<String, Failure> {
+    let dumps = dumps(job, app, backup).await?;
+    let mut targets = Vec::new();
+    for dump in &dumps {
+        let at = address(job, app, &dump.label).await?;
+        let names = at.names(&job.agent, job.app()).await?;
+        let exists = names.contains(&dump.database);
+        if !exists {
+            let text =
+                format!("{} has no database {} now: it is made from the backup", dump.label, dump.database);
+            job.record.warn(text).await;
+        }
+        targets.push(Target { dump, at, exists });
+    }
+    job.record.step(Step::Backup, safety(job, app, &targets)).await?;
+    let restored = job.record.step(Step::Restore, restore_all(job, backup, &targets)).await?;
+    job.record.step(Step::Check, check_all(job, &targets, &restored)).await?;
+    let swaps = plan(job, app, &targets, restored).await?;
+    note_undo(job, Undo::Swap(swaps.clone())).await?;
+    job.agent.state.set_phase(job.id, PhaseEvent::Change).await.map_err(|e| failures::of_state(&e))?;
+    job.record.step(Step::Swap, swap::swap(job, &swaps)).await?;
+    Ok(summary(backup, &swaps))
+}
+
+/// A database that is to be replaced.
+struct Target<'a> {
+    dump: &'a DumpReport,
+    at: super::database::Address,
+    /// Whether there is one to replace.
+    exists: bool,
+}
+
+async fn safety(job: &Job, app: &AppRecord, targets: &[Target<'_>]) -> Result<(), Failure> {
+    let missing: Vec<&str> =
+        targets.iter().filter(|target| !target.exists).map(|target| target.dump.label.as_str()).collect();
+    let found = sources(job, app, "before-restore", Some("before a restore".into()), &missing).await?;
+    backup::make(job, found.borrowed()).await.map(drop)
+}
+
+async fn restore_all(job: &Job, backup: &BackupId, targets: &[Target<'_>]) -> Result<Vec<Restored>, Failure> {
+    let mut restored = Vec::new();
+    for target in targets {
+        let model = target.exists.then_some(target.dump.database.as_str());
+        restored.push(restore_beside(job, backup, target.dump, &target.at, model).await?);
+    }
+    Ok(restored)
+}
+
+async fn check_all(job: &Job, targets: &[Target<'_>], restored: &[Restored]) -> Result<(), Failure> {
+    for (target, restored) in targets.iter().zip(restored) {
+        beside::check(job, restored, target.dump).await?;
+    }
+    Ok(())
+}
+
+async fn plan(
+    job: &Job,
+    app: &AppRecord,
+    targets: &[Target<'_>],
+    restored: Vec<Restored>,
+) -> Result<Swaps, Failure> {
+    let suffix = Timestamp::now().strftime("_before_%Y%m%d_%H%M%S").to_string();
+    let swaps = targets.iter().zip(restored).map(|(target, restored)| Swap {
+        at: restored.at,
+        live: target.dump.database.clone(),
+        restored: restored.name,
+        kept: target.exists.then(|| suffixed(&target.dump.database, &suffix)),
+    });
+    let swaps: Vec<Swap> = swaps.collect();
+    let databases: Vec<&str> = swaps.iter().map(|swap| swap.at.service.as_str()).collect();
+    let writers = containers(job, app).await?.into_iter().filter(|container| {
+        container.state == ContainerState::Running && !databases.contains(&container.service.as_str())
+    });
+    let writers = writers
+        .map(|container| Writer {
+            healthy: container.health.as_deref() != Some("unhealthy"),
+            service: container.service,
+            container: container.id,
+        })
+        .collect();
+    Ok(Swaps { project: app.project.clone(), swaps, writers })
+}
+
+fn summary(backup: &BackupId, swaps: &Swaps) -> String {
+    let each = swaps.swaps.iter().map(|swap| match &swap.kept {
+        Some(kept) => format!("{} (what it was is kept as {kept} in {})", swap.live, swap.at.service),
+        None => swap.live.clone(),
+    });
+    format!("restored from backup {}: {}", backup.short(), each.collect::<Vec<_>>().join(", "))
+}
+
+/// Brings a restore that failed or was interrupted after its writers may have been stopped to one side: where a database
+/// was swapped already, to the new; where none was, to the old. The writers run then, either way.
+pub async fn settle(job: &Job, backup: &BackupId, swaps: &Swaps, failure: Failure) -> Outcome {
+    let settled = job.record.step(Step::PutBack, swap::settle(job, swaps)).await;
+    match settled {
+        Ok(swap::Side::New) => match job.agent.state.commit_job(job.id).await {
+            Ok(()) => Outcome::Done { summary: summary(backup, swaps) },
+            Err(error) => Outcome::NotPutBack { failure, put_back: failures::of_state(&error) },
+        },
+        Ok(swap::Side::Old) => put_back(job, failure, None).await,
+        Err(problem) => put_back(job, failure, Some(problem)).await,
+    }
+}
+
+async fn put_back(job: &Job, failure: Failure, problem: Option<Failure>) -> Outcome {
+    let phase = job.agent.state.set_phase(job.id, PhaseEvent::PutBack).await;
+    let problem = problem.or_else(|| phase.err().map(|error| failures::of_state(&error)));
+    match problem {
+        None => {
+            let live = job.agent.state.app(job.app()).await.ok().flatten().and_then(|app| app.live);
+            Outcome::PutBack { failure, live }
+        }
+        Some(problem) => {
+            let problem = problem
+                .hint("list the databases (\\l in psql): the one called wharf_restore_… is the backup's, the one \
+                    with _before_ in its name is what was live")
+                .hint("start the app again: docker compose start");
+            Outcome::NotPutBack { failure, put_back: problem }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What a job about data leaves is taken away, and what it changed is brought to one side: after a failure, and after a
+//! crash.
+
+use super::over;
+use super::task::Task;
+use super::undo::Undo;
+use crate::agent::Agent;
+use crate::conversation::Who;
+use crate::failures;
+use crate::jobs::compose::JOB_LABEL;
+use crate::jobs::record::Record;
+use crate::jobs::recover::CHILDREN_END_SECONDS;
+use crate::jobs::run::{self, Job};
+use crate::jobs::{self, queue};
+use std::path::Path;
+use std::sync::Arc;
+use wharf_proto::{BackupId, Failure, FailureKind, Outcome, ReleaseId};
+use wharf_state::{JobRecord, Phase};
+
+/// Brings a job that a crash interrupted to its end.
+///
+/// # Errors
+/// Its app or its request is not known any more.
+pub async fn finish(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
+    let known = crate::answers::known_app(agent, &record.app).await?;
+    let seat = queue::take(agent, &record.app, CHILDREN_END_SECONDS).await?;
+    seat.runs(record.job);
+    let log = agent.events.resume(record.job).await.map_err(|e| failures::of_events(&e, record.job))?;
+    let job = Job {
+        agent: agent.clone(),
+        id: record.job,
+        kind: record.kind.clone(),
+        release: known.live.unwrap_or(ReleaseId(0)),
+        beside: jobs::beside(&known.spec, record.job)?,
+        spec: known.spec,
+        seat,
+        record: Record::new(log),
+        who: Arc::new(Who { by: record.by.clone(), from: record.from.clone() }),
+    };
+    job.record.warn("the agent was interrupted here and has started again").await;
+    let interrupted = Failure::new(FailureKind::Environment, "the agent was interrupted while the job ran")
+        .hint("try again");
+    let outcome = after_failure(&job, interrupted).await;
+    run::finish(job, outcome).await;
+    Ok(())
+}
+
+/// Ends a job that failed, by what it had done until then.
+pub async fn after_failure(job: &Job, failure: Failure) -> Outcome {
+    let record = job.agent.state.job(job.id).await.ok().flatten();
+    let phase = record.as_ref().map_or(Phase::Changing, |record| record.phase);
+    let backup = record.and_then(|record| match serde_json::from_value(record.request) {
+        Ok(Task::Restore { backup, .. } | Task::Drill { backup }) => Some(backup),
+        Ok(Task::Backup { .. }) | Err(_) => None,
+    });
+    let backup = backup.unwrap_or(BackupId(String::new()));
+    let outcome = match phase {
+        Phase::Preparing => Outcome::Failed { failure },
+        Phase::Committed | Phase::Done => {
+            Outcome::Done { summary: format!("restored from backup {}", backup.short()) }
+        }
+        Phase::Changing | Phase::PuttingBack => match entries(job).await {
+            Ok(entries) => {
+                let swaps = entries.iter().find_map(|entry| match entry {
+                    Undo::Swap(swaps) => Some(swaps.clone()),
+                    Undo::Folder { .. } | Undo::Database { .. } => None,
+                });
+                match swaps {
+                    Some(swaps) => over::settle(job, &backup, &swaps, failure).await,
+                    None => Outcome::Failed { failure },
+                }
+            }
+            Err(problem) => Outcome::NotPutBack { failure, put_back: problem },
+        },
+    };
+    if !matches!(outcome, Outcome::NotPutBack { .. }) {
+        clear(job).await;
+    }
+    outcome
+}
+
+async fn entries(job: &Job) -> Result<Vec<Undo>, Failure> {
+    let entries = job.agent.state.undo_entries::<Undo>(job.id).await.map_err(|e| failures::of_state(&e))?;
+    Ok(entries.into_iter().map(|entry| entry.undo).collect())
+}
+
+/// Takes away what the job made for itself. What cannot be is told of.
+pub async fn clear(job: &Job) {
+    let label = format!("{JOB_LABEL}={}", job.id);
+    match job.agent.engine.containers_labelled(&label).await {
+        Ok(containers) => {
+            for container in containers {
+                if let Err(error) = job.agent.engine.remove_container(&container.id).await {
+                    job.record.warn(format!("{} is left: {error}", container.name)).await;
+                }
+            }
+        }
+        Err(error) => job.record.warn(format!("containers of this job may be left: {error}")).await,
+    }
+    let entries = match entries(job).await {
+        Ok(entries) => entries,
+        Err(failure) => {
+            return job.record.warn(format!("something of this job may be left: {failure}")).await;
+        }
+    };
+    for entry in entries.into_iter().rev() {
+        let cleared = match &entry {
+            Undo::Folder { path } => remove_folder(path).await,
+            Undo::Database { at, name } => match at.quiet(&job.agent, job.app()).await {
+                Ok(()) => at.drop_own(&job.agent, job.app(), name).await,
+                Err(failure) => Err(failure),
+            },
+            Undo::Swap(_) => Ok(()),
+        };
+        if let Err(failure) = cleared {
+            let what = match &entry {
+                Undo::Folder { path } => format!("the folder {}", path.display()),
+                Undo::Database { at, name } => format!("the database {name} in {}", at.service),
+                Undo::Swap(_) => String::new(),
+            };
+            job.record.warn(format!("{what} of this job is left; remove it by hand: {failure}")).await;
+        }
+    }
+}
+
+/// Removes a folder of a job's own. One that is not there is fine.
+///
+/// # Errors
+/// Something in there cannot be removed.
+pub async fn remove_folder(path: &Path) -> Result<(), Failure> {
+    let path = path.to_owned();
+    failures::blocking(move || match std::fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::from_error(FailureKind::Environment, &error)
+                .cause(format!("while removing {}", path.display())))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    })
+    .await
+}

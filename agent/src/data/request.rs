@@ -1,0 +1,99 @@
+//! Requests about backups: questions are answered, the rest become jobs.
+
+use super::key;
+use super::known::{self, Known};
+use super::task::{self, Task};
+use crate::agent::Agent;
+use crate::answers::known_app;
+use crate::conversation::{Stop, Talk, watch};
+use crate::jobs::queue;
+use wharf_proto::backup::RestoreWhat;
+use wharf_proto::message::{Reply, Request, ServerMessage};
+use wharf_proto::{AppName, BackupId, Failure, FailureKind};
+use wharf_state::AppRecord;
+
+/// Answers the requests about backups.
+///
+/// # Errors
+/// What keeps the request from being carried out.
+pub async fn requested(agent: &Agent, talk: &mut Talk, request: Request) -> Result<Option<Reply>, Stop> {
+    match request {
+        Request::BackupList { app } => {
+            let record = known_app(agent, &app).await?;
+            let backups = known::infos(agent, &record).await?;
+            Ok(Some(Reply::Backups { backups, key_saved: key::is_saved(agent, &app).await? }))
+        }
+        Request::BackupKey { app, saved } => Ok(Some(key::answer(agent, &talk.who, &app, saved).await?)),
+        Request::BackupCreate { app, message, lock_wait_seconds } => {
+            begin(agent, talk, &app, lock_wait_seconds, Asked::Create(message)).await
+        }
+        Request::BackupVerify { app, backup, lock_wait_seconds } => {
+            begin(agent, talk, &app, lock_wait_seconds, Asked::Verify(backup)).await
+        }
+        Request::BackupRestore { app, backup, what, lock_wait_seconds } => {
+            begin(agent, talk, &app, lock_wait_seconds, Asked::Restore(backup, what)).await
+        }
+        _ => Err(unsupported().into()),
+    }
+}
+
+/// What was asked, before the backup that it is about is found.
+enum Asked {
+    Create(Option<String>),
+    Verify(Option<BackupId>),
+    Restore(BackupId, RestoreWhat),
+}
+
+async fn begin(
+    agent: &Agent,
+    talk: &mut Talk,
+    app: &AppName,
+    lock_wait_seconds: u32,
+    asked: Asked,
+) -> Result<Option<Reply>, Stop> {
+    let record = known_app(agent, app).await?;
+    let seat = queue::take(agent, app, lock_wait_seconds).await?;
+    let task = resolve(agent, &record, asked).await?;
+    let job = task::start(agent, record, task, seat, talk.who.clone()).await?;
+    talk.say(&ServerMessage::Accepted { job }).await?;
+    watch(agent, talk, job, 0).await?;
+    Ok(None)
+}
+
+async fn resolve(agent: &Agent, record: &AppRecord, asked: Asked) -> Result<Task, Failure> {
+    let known = async || known::all(agent, record).await;
+    Ok(match asked {
+        Asked::Create(message) => Task::Backup { message },
+        Asked::Verify(None) => Task::Drill { backup: newest(&record.app, known().await?)? },
+        Asked::Verify(Some(wanted)) => {
+            Task::Drill { backup: known::find(&known().await?, &wanted)?.id.clone() }
+        }
+        Asked::Restore(wanted, what) => {
+            check(&record.app, &what)?;
+            Task::Restore { backup: known::find(&known().await?, &wanted)?.id.clone(), what }
+        }
+    })
+}
+
+fn newest(app: &AppName, known: Vec<Known>) -> Result<BackupId, Failure> {
+    known.into_iter().next().map(|backup| backup.id).ok_or_else(|| {
+        Failure::new(FailureKind::NotFound, format!("there is no backup of {app} yet"))
+            .hint("make one: wharf backup create")
+    })
+}
+
+fn check(app: &AppName, what: &RestoreWhat) -> Result<(), Failure> {
+    match what {
+        RestoreWhat::Over { confirmed } if confirmed != app.as_str() => {
+            let text = format!("restoring over what is live must be confirmed by the app's name, {app}");
+            Err(Failure::new(FailureKind::Refused, text).hint(format!("add --confirm {app}")))
+        }
+        RestoreWhat::Unknown => Err(unsupported()),
+        RestoreWhat::Over { .. } | RestoreWhat::ToFolder { .. } | RestoreWhat::Beside { .. } => Ok(()),
+    }
+}
+
+fn unsupported() -> Failure {
+    Failure::new(FailureKind::Unsupported, "this agent does not know that request")
+        .hint("upgrade wharfd on the server")
+}

@@ -1,0 +1,215 @@
+//! A job about data, from its beginning to its one last event.
+
+use super::undo::Undo;
+use super::{beside, drill, folder, over, recover};
+use crate::agent::Agent;
+use crate::conversation::Who;
+use crate::failures;
+use crate::jobs::backup::{self, Sources, data_folders, databases_of};
+use crate::jobs::queue::Seat;
+use crate::jobs::run::{self, Job};
+use crate::jobs::{self, compose};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use wharf_plan::facts::ContainerFacts;
+use wharf_proto::backup::RestoreWhat;
+use wharf_proto::event::JobKind;
+use wharf_proto::{BackupId, Failure, FailureKind, JobId, Outcome, ReleaseId, Step};
+use wharf_state::{AppRecord, NewJob};
+
+/// What a job is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum Task {
+    Backup { message: Option<String> },
+    Drill { backup: BackupId },
+    Restore { backup: BackupId, what: RestoreWhat },
+}
+
+impl Task {
+    fn kind(&self) -> JobKind {
+        match self {
+            Self::Backup { .. } => JobKind::Backup,
+            Self::Drill { backup } => JobKind::Drill { backup: backup.clone() },
+            Self::Restore { backup, .. } => JobKind::Restore { backup: backup.clone() },
+        }
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        match self {
+            Self::Backup { .. } => vec![Step::Backup],
+            Self::Drill { .. } => vec![Step::Check, Step::Drill],
+            Self::Restore { what: RestoreWhat::Beside { .. }, .. } => vec![Step::Restore, Step::Check],
+            Self::Restore { what: RestoreWhat::Over { .. }, .. } => {
+                vec![Step::Backup, Step::Restore, Step::Check, Step::Swap]
+            }
+            Self::Restore { .. } => vec![Step::Restore],
+        }
+    }
+}
+
+/// Begins a job, which goes on by itself.
+///
+/// # Errors
+/// It cannot be recorded; nothing has begun then.
+pub async fn start(
+    agent: &Agent,
+    app: AppRecord,
+    task: Task,
+    seat: Seat,
+    who: Arc<Who>,
+) -> Result<JobId, Failure> {
+    let request = serde_json::to_value(&task).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
+    let new = NewJob {
+        app: app.app.clone(),
+        kind: task.kind(),
+        by: who.by.clone(),
+        from: who.from.clone(),
+        request,
+    };
+    let (id, record) = jobs::open(agent, new, &seat).await?;
+    let job = Job {
+        agent: agent.clone(),
+        id,
+        kind: task.kind(),
+        release: app.live.unwrap_or(ReleaseId(0)),
+        beside: jobs::beside(&app.spec, id)?,
+        spec: app.spec.clone(),
+        seat,
+        record,
+        who,
+    };
+    let steps = task.steps();
+    let body = async move |job: Arc<Job>| carry_out(&job, &app, &task).await;
+    let conducted =
+        run::conduct(job, steps, body, async |job, failure| recover::after_failure(&job, failure).await);
+    tokio::spawn(conducted);
+    Ok(id)
+}
+
+async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
+    let ended = match task {
+        Task::Backup { message } => create(job, app, message.clone()).await,
+        Task::Drill { backup } => drill::drill(job, app, backup).await,
+        Task::Restore { backup, what: RestoreWhat::ToFolder { folder } } => {
+            folder::restore(job, backup, Path::new(folder)).await
+        }
+        Task::Restore { backup, what: RestoreWhat::Beside { database, as_name } } => {
+            beside::restore(job, app, backup, database, as_name).await
+        }
+        Task::Restore { backup, what: RestoreWhat::Over { .. } } => over::restore(job, app, backup).await,
+        Task::Restore { what: RestoreWhat::Unknown, .. } => {
+            Err(Failure::new(FailureKind::Unsupported, "this agent does not know that restore"))
+        }
+    };
+    match ended {
+        Ok(summary) => {
+            recover::clear(job).await;
+            Outcome::Done { summary }
+        }
+        Err(failure) => recover::after_failure(job, failure).await,
+    }
+}
+
+async fn create(job: &Job, app: &AppRecord, message: Option<String>) -> Result<String, Failure> {
+    let made = async {
+        let sources = sources(job, app, "on-demand", message, &[]).await?;
+        backup::make(job, sources.borrowed()).await
+    };
+    let report = job.record.step(Step::Backup, made).await?;
+    Ok(match report {
+        Some(report) => {
+            format!("backup {} made and checked: {}", report.id.short(), backup::summary(&report))
+        }
+        None => "there is nothing on the server to back up yet".to_owned(),
+    })
+}
+
+/// What a backup of the app as it stands would hold.
+pub struct Found {
+    databases: Vec<backup::Database>,
+    containers: Vec<ContainerFacts>,
+    folders: Vec<std::path::PathBuf>,
+    live: Option<ReleaseId>,
+    tag: String,
+    message: Option<String>,
+}
+
+impl Found {
+    pub fn borrowed(&self) -> Sources<'_> {
+        Sources {
+            databases: &self.databases,
+            containers: &self.containers,
+            data_folders: self.folders.clone(),
+            cold: false,
+            live: self.live,
+            tag: self.tag.clone(),
+            message: self.message.clone(),
+        }
+    }
+}
+
+/// Looks at the app as it stands. The databases of the services `without` are left out.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn sources(
+    job: &Job,
+    app: &AppRecord,
+    tag: &str,
+    message: Option<String>,
+    without: &[&str],
+) -> Result<Found, Failure> {
+    let containers = containers(job, app).await?;
+    let mut databases = databases(job, &containers).await?;
+    databases.retain(|database| !without.contains(&database.spec.service.as_str()));
+    let model = compose::in_place(job, &app.project).model().await;
+    if let Err(failure) = &model {
+        // What containers mount now is known without Compose, and a broken file must not stand in a backup's way.
+        job.record
+            .warn(format!("the Compose files cannot be read: {failure}; they are backed up as they are"))
+            .await;
+    }
+    let app_dir = Path::new(&job.spec.path);
+    Ok(Found {
+        folders: data_folders(&containers, model.as_ref().ok(), app_dir),
+        databases,
+        containers,
+        live: app.live,
+        tag: tag.to_owned(),
+        message,
+    })
+}
+
+/// The app's containers, but for one-offs.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn containers(job: &Job, app: &AppRecord) -> Result<Vec<ContainerFacts>, Failure> {
+    let containers = job.agent.engine.project_containers(&app.project).await;
+    let containers = containers.map_err(|e| failures::of_engine(&e))?;
+    Ok(containers.into_iter().filter(|container| !container.one_off).collect())
+}
+
+/// The app's databases.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn databases(job: &Job, containers: &[ContainerFacts]) -> Result<Vec<backup::Database>, Failure> {
+    let mut images = BTreeMap::new();
+    for container in containers {
+        let image = job.agent.engine.image(&container.image_id).await.map_err(|e| failures::of_engine(&e))?;
+        images.extend(image.map(|image| (container.image_id.clone(), image)));
+    }
+    Ok(databases_of(&job.spec, containers, &images))
+}
+
+/// Writes down what the job is about to make.
+///
+/// # Errors
+/// The state cannot be written; then it must not be made.
+pub async fn note_undo(job: &Job, undo: Undo) -> Result<(), Failure> {
+    job.agent.state.record_undo(job.id, [undo]).await.map_err(|e| failures::of_state(&e))
+}

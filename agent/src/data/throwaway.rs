@@ -1,0 +1,148 @@
+//! A PostgreSQL server of the database's own image that exists for one drill: no network, in memory while it fits.
+
+use super::task::note_undo;
+use super::undo::Undo;
+use crate::failures;
+use crate::jobs::compose::JOB_LABEL;
+use crate::jobs::run::Job;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::Instant;
+use wharf_backup::DumpReport;
+use wharf_engine::exec::ExecSpec;
+use wharf_engine::{Scratch, Throwaway};
+use wharf_plan::facts::ContainerState;
+use wharf_proto::{Failure, FailureKind};
+
+/// Up to here a dump is restored in memory.
+const IN_MEMORY_DUMP_BYTES: u64 = 256 * 1024 * 1024;
+const MIB: u64 = 1024 * 1024;
+/// For an empty cluster and its journal.
+const CLUSTER_BYTES: u64 = 256 * MIB;
+/// For the server's processes.
+const SERVER_BYTES: u64 = 512 * MIB;
+const SCRATCH: &str = "/wharf-drill";
+/// How long the server may take for its first start.
+const STARTS_WITHIN: Duration = Duration::from_secs(180);
+const ASK_EVERY: Duration = Duration::from_millis(200);
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// Nothing of it is to survive: it need not be safe from a power cut, and writes little.
+const SETTINGS: [&str; 8] = [
+    "fsync=off",
+    "full_page_writes=off",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "max_wal_size=128MB",
+    "shared_buffers=64MB",
+    "maintenance_work_mem=64MB",
+    "autovacuum=off",
+];
+
+/// A server that runs. [`Server::remove`] ends it; after a crash, recovery does.
+pub struct Server {
+    pub container: String,
+    folder: Option<PathBuf>,
+}
+
+/// Starts a server for `dump` and waits until it answers.
+///
+/// # Errors
+/// The image is gone, or the server does not start.
+pub async fn start(job: &Job, number: usize, dump: &DumpReport, image: String) -> Result<Server, Failure> {
+    let in_memory = dump.size_bytes < IN_MEMORY_DUMP_BYTES;
+    let folder = if in_memory { None } else { Some(make_folder(job, number).await?) };
+    let bytes = CLUSTER_BYTES + 4 * dump.size_bytes;
+    let scratch = folder.clone().map_or(Scratch::Memory { bytes }, Scratch::Folder);
+    let command = std::iter::once("postgres".to_owned())
+        .chain(SETTINGS.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
+    let spec = Throwaway {
+        image,
+        name: format!("wharf-{}-job{}-drill{number}", job.app(), job.id),
+        command: command.collect(),
+        env: vec![
+            format!("POSTGRES_USER={}", dump.user),
+            "POSTGRES_DB=postgres".to_owned(),
+            "POSTGRES_HOST_AUTH_METHOD=trust".to_owned(),
+            format!("PGDATA={SCRATCH}/data"),
+        ],
+        labels: vec![(JOB_LABEL.to_owned(), job.id.to_string())],
+        scratch: (SCRATCH.to_owned(), scratch),
+        memory_bytes: SERVER_BYTES + if in_memory { bytes } else { 0 },
+    };
+    let container = job.agent.engine.start_throwaway(&spec).await.map_err(|e| failures::of_engine(&e))?;
+    let server = Server { container, folder };
+    match wait(job, &server, &dump.user).await {
+        Ok(()) => Ok(server),
+        Err(failure) => {
+            server.remove(job).await?;
+            Err(failure)
+        }
+    }
+}
+
+impl Server {
+    /// Ends the server, with everything that it has written.
+    ///
+    /// # Errors
+    /// The engine does not answer; recovery removes it at the next start of the agent.
+    pub async fn remove(self, job: &Job) -> Result<(), Failure> {
+        job.agent.engine.remove_container(&self.container).await.map_err(|e| failures::of_engine(&e))?;
+        if let Some(folder) = self.folder {
+            super::recover::remove_folder(&folder).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn make_folder(job: &Job, number: usize) -> Result<PathBuf, Failure> {
+    let folder = job.agent.layout.state().join("scratch").join(format!("job{}-{number}", job.id));
+    note_undo(job, Undo::Folder { path: folder.clone() }).await?;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    made.map_err(|e| {
+        Failure::from_error(FailureKind::Environment, &e)
+            .cause(format!("while making {}", folder.display()))
+            .hint("make room on the disk of the agent's state folder")
+    })?;
+    // The server in the container is another user.
+    std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o711))
+        .map_err(|e| Failure::from_error(FailureKind::Environment, &e))?;
+    Ok(folder)
+}
+
+async fn wait(job: &Job, server: &Server, user: &str) -> Result<(), Failure> {
+    let until = Instant::now() + STARTS_WITHIN;
+    // Over TCP, since the local socket answers before the first start is complete.
+    let ask = ExecSpec::new(["pg_isready", "-q", "-h", "127.0.0.1", "-d", "postgres", "-U", user]);
+    loop {
+        let found =
+            job.agent.engine.container(&server.container).await.map_err(|e| failures::of_engine(&e))?;
+        let running = found.as_ref().is_some_and(|found| found.state == ContainerState::Running);
+        if !running {
+            let code = found.and_then(|found| found.exit_code).unwrap_or_default();
+            return Err(not_started(format!("it ended with exit code {code}")));
+        }
+        let answer = job
+            .agent
+            .engine
+            .exec_to_end(&server.container, &ask, &[], Duration::from_secs(10), ANSWER_BYTES)
+            .await;
+        match answer {
+            Ok(answer) if answer.code == Some(0) => return Ok(()),
+            Ok(answer) if answer.code == Some(126) || answer.code == Some(127) => {
+                return Err(not_started("its image has no pg_isready".to_owned()));
+            }
+            _ if Instant::now() >= until => {
+                return Err(not_started(format!("it does not answer after {} s", STARTS_WITHIN.as_secs())));
+            }
+            _ => tokio::time::sleep(ASK_EVERY).await,
+        }
+    }
+}
+
+fn not_started(why: String) -> Failure {
+    Failure::new(FailureKind::Environment, "the throwaway database server for the drill did not start")
+        .cause(why)
+        .hint("see that the server has memory and disk left, and that the database's image starts by itself")
+}

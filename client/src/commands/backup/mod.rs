@@ -1,0 +1,82 @@
+//! `wharf backup`: what to do with backups, one file each.
+
+mod create;
+mod key;
+mod list;
+mod restore;
+mod verify;
+
+use super::follow;
+use crate::{
+    context::{Context, Exit},
+    session,
+};
+use clap::Subcommand;
+use wharf_proto::{BackupId, Failure, message::Request};
+
+/// Make, list, verify and restore backups
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Create(create::Args),
+    List(list::Args),
+    Verify(verify::Args),
+    Restore(restore::Args),
+    Key(key::Args),
+}
+
+/// The flags of jobs about backups.
+#[derive(Debug, clap::Args)]
+struct JobArgs {
+    /// How long to wait for another job of the app
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    lock_wait: u32,
+    /// Leave when the job has started; it goes on on the server
+    #[arg(long)]
+    detach: bool,
+}
+
+pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
+    match args.command {
+        Command::Create(args) => create::run(args, context).await,
+        Command::List(args) => super::interruptible(context, list::run, args).await,
+        Command::Verify(args) => verify::run(args, context).await,
+        Command::Restore(args) => restore::run(args, context).await,
+        Command::Key(args) => super::interruptible(context, key::run, args).await,
+    }
+}
+
+/// A backup as people name it: the beginning of its identity.
+fn backup_id(text: &str) -> Result<BackupId, String> {
+    let is_id = text.len() >= 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_id {
+        Ok(BackupId(text.to_ascii_lowercase()))
+    } else {
+        Err("a backup is named by the first digits of its ID, at least four, as `wharf backup list` shows them"
+            .into())
+    }
+}
+
+/// Begins a job and watches it to its end.
+async fn watch(context: &mut Context, request: Request, args: &JobArgs) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let session = context.session(&config);
+    let stopped = context.stopped();
+    let (job, talk) = tokio::select! {
+        begun = session::begin(&session, request, args.lock_wait) => begun?,
+        () = stopped => {
+            context.console.say("Stopped before the server answered; `wharf jobs` shows whether the job began.");
+            return Ok(Exit::INTERRUPTED);
+        }
+    };
+    if args.detach {
+        super::rollback::detached(context, job);
+        return Ok(Exit::DONE);
+    }
+    Ok(follow::follow(context, &session, job, Some(talk)).await?.exit())
+}
