@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use hyper::header::{CONTENT_TYPE, HeaderValue, UPGRADE};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -50,9 +50,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let guard = Arc::new(Guard::new(Engine::new(upstream), policy));
-    if let Err(why) = guard.removals.resume().await {
-        tracing::warn!(%why, "cannot look for containers that an earlier guard left");
-    }
+    guard.removals.resume();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut shutdown = pin!(shutdown);
     loop {
@@ -161,7 +159,6 @@ impl From<GuardError> for Trouble {
 async fn handle(guard: Arc<Guard>, mut request: Request<Incoming>) -> Result<Response<Body>, Trouble> {
     let client = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
-    check_framing(&parts.headers)?;
     let mut body = Some(body);
     let verdict = judge(&guard, read(&parts), &mut body).await?;
     let (forward, keep) = match verdict {
@@ -200,14 +197,6 @@ async fn handle(guard: Arc<Guard>, mut request: Request<Incoming>) -> Result<Res
         return Ok(hijack::join(client, answer, &guard.tasks, guard.stop.clone()));
     }
     Ok(stream(answer))
-}
-
-/// Two lengths are two readings. hyper takes one of them, and the request is framed anew; but nobody honest sends both.
-fn check_framing(headers: &HeaderMap) -> Result<(), Trouble> {
-    if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
-        return Err(Trouble::Refused(Refusal::unclear("the body has two lengths")));
-    }
-    Ok(())
 }
 
 fn read(parts: &Parts) -> request::Request {

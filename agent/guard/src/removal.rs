@@ -46,10 +46,28 @@ impl Removals {
         Arc::clone(&self.restarts).read_owned().await
     }
 
-    /// Takes over what an earlier guard left.
-    pub async fn resume(&self) -> Result<(), GuardError> {
+    /// Takes over what an earlier guard left, as soon as the engine answers. Nobody has to wait for it.
+    pub fn resume(&self) {
+        let this = self.clone();
+        self.tasks.spawn(async move {
+            let mut pause = RETRY_FIRST;
+            while let Err(why) = this.find_left().await {
+                tracing::warn!(%why, "cannot look for containers that an earlier guard left; trying again");
+                tokio::select! {
+                    () = this.stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(RETRY_MAX),
+                }
+            }
+        });
+    }
+
+    async fn find_left(&self) -> Result<(), GuardError> {
         let filters = format!("%7B%22label%22%3A%5B%22{KEEP_LABEL}%22%5D%7D");
-        let listed = self.engine.get(&format!("/containers/json?all=1&filters={filters}")).await?;
+        let path = format!("/containers/json?all=1&filters={filters}");
+        let listed = tokio::select! {
+            () = self.stop.cancelled() => return Ok(()),
+            listed = self.engine.get(&path) => listed?,
+        };
         let listed = listed.as_ref().and_then(Value::as_array).into_iter().flatten();
         for id in listed.filter_map(|container| container.get("Id")?.as_str()) {
             self.spawn(id.to_owned(), None);

@@ -1,0 +1,13 @@
+//! The guard before a real engine.
+//!
+//! A second engine of the tests' own stands behind it (data root, sockets and networks of its own), because some of what is sent here
+//! would hit everything on an engine if the guard let it through.
+
+mod commands;
+mod corpus;
+mod engine;
+mod hostile;
+mod keeping;
+mod raw;
+mod refused;
+mod wire;
