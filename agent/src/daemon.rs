@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::conversation::Doorman;
 use crate::jobs;
 use crate::layout::Layout;
+use crate::local;
 use std::future::Future;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
@@ -101,8 +102,9 @@ async fn serve(agent: Agent, shutdown: impl Future<Output = ()> + Send + 'static
         authorized_keys: agent.config.authorized_keys.clone(),
         limits: Limits::default(),
     };
-    announce(&agent.layout, &bound.to_string())?;
     let doorman = Arc::new(Doorman { agent });
+    local::listen(&doorman.agent.layout, Arc::clone(&doorman));
+    announce(&doorman.agent.layout, &bound.to_string())?;
     wharf_agent_ssh::serve(listener, config, doorman, shutdown).await.map_err(DaemonError::Serve)
 }
 

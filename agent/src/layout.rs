@@ -27,6 +27,11 @@ impl Layout {
         self.state.join("address")
     }
 
+    /// Where the agent listens to its own server's root.
+    pub fn socket(&self) -> PathBuf {
+        self.state.join("wharfd.sock")
+    }
+
     /// Held by the one agent that owns this state.
     pub fn agent_lock(&self) -> PathBuf {
         self.state.join("agent.lock")

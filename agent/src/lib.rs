@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod answers;
+pub mod ask;
 pub mod config;
 pub mod conversation;
 pub mod crash;
@@ -13,4 +14,5 @@ pub mod data;
 pub mod failures;
 pub mod jobs;
 pub mod layout;
+pub mod local;
 pub mod receive;

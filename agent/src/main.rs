@@ -17,6 +17,8 @@ struct Arguments {
 enum Command {
     /// Serve deploys over SSH until told to stop
     Serve(Serve),
+    /// Back up an app now, through the agent that runs; says nothing unless it fails
+    Backup(Backup),
     /// What the agent starts for itself
     #[command(subcommand, hide = true)]
     Internal(Internal),
@@ -41,6 +43,24 @@ struct Serve {
     docker: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct Backup {
+    /// The app, as wharf.toml names it
+    app: wharf_proto::AppName,
+    /// The server's own configuration; defaults apply where there is none
+    #[arg(long, value_name = "FILE", default_value = "/etc/wharf/wharfd.toml")]
+    config: PathBuf,
+    /// Where the agent keeps its state
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// How long to wait for another job of the app
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    lock_wait: u32,
+    /// Say what was made, too
+    #[arg(short, long)]
+    verbose: bool,
+}
+
 #[derive(Subcommand)]
 enum Internal {
     /// Run a command that ends when the agent does
@@ -55,6 +75,7 @@ enum Internal {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(serve) => run_server(serve),
+        Command::Backup(backup) => run_backup(backup),
         Command::Internal(Internal::Run { command }) => wharf_engine::supervise::child_main(command),
         Command::Internal(Internal::Backup) => wharf_backup::child_main(),
     }
@@ -76,6 +97,31 @@ fn run_server(serve: Serve) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, 1),
+    }
+}
+
+fn run_backup(backup: Backup) -> ExitCode {
+    let config = match Config::load(&backup.config) {
+        Ok(config) => config.overridden(backup.state, None, None, None),
+        Err(error) => return complain(&error, 2),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error, 1),
+    };
+    match runtime.block_on(wharfd::ask::backup(&config.state, backup.app, backup.lock_wait)) {
+        Ok(summary) => {
+            if backup.verbose {
+                println!("{summary}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("wharfd: {failure}");
+            failure.causes.iter().for_each(|cause| eprintln!("  because: {cause}"));
+            failure.hints.iter().for_each(|hint| eprintln!("  hint: {hint}"));
+            ExitCode::from(failure.exit_code())
+        }
     }
 }
 

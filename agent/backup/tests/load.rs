@@ -54,14 +54,11 @@ async fn a_dump_that_lacks_a_table_comes_back_without_it() {
     let container = Container::postgres();
     container.fill(20);
     container.sql("fitness", "CREATE TABLE lost AS SELECT 1 AS a");
-    let wrapper = "#!/bin/sh\nexec /usr/lib/postgresql/17/bin/pg_dump --exclude-table=lost \"$@\"\n";
-    // Before the real one on the path.
-    let install = format!(
-        "printf '%s' '{wrapper}' > /usr/lib/postgresql/17/bin/wrapper && chmod 755 /usr/lib/postgresql/17/bin/wrapper \
-         && cd /usr/lib/postgresql/17/bin && mv pg_dump pg_dump.real && sed -i s/bin.pg_dump/bin\\\\/pg_dump.real/ wrapper \
-         && mv wrapper pg_dump"
-    );
-    container.exec(&["sh", "-c", &install]);
+    // In the place of the real one, which answers `-V` whatever follows.
+    let install = "cd /usr/lib/postgresql/17/bin && mv pg_dump pg_dump.real && \
+        printf '#!/bin/sh\\nexec /usr/lib/postgresql/17/bin/pg_dump.real \"$@\" --exclude-table=lost\\n' > pg_dump && \
+        chmod 755 pg_dump";
+    container.exec(&["sh", "-c", install]);
     let backup = scene.make_backup(vec![container.dump("db")]).await.unwrap();
     container.sql("fitness", "CREATE DATABASE scratch TEMPLATE template0");
     let report = ask(load(&scene, &backup, &container, Some("scratch"))).await.unwrap();
