@@ -58,9 +58,6 @@ impl Story {
                 let what = match job_kind {
                     JobKind::Deploy { release } => format!("Deploy of {app} as {release}"),
                     JobKind::Rollback { from, to } => format!("Rollback of {app} from {from} to {to}"),
-                    JobKind::Backup => format!("Backup of {app}"),
-                    JobKind::Restore { backup } => format!("Restore of {app} from backup {}", backup.short()),
-                    JobKind::Drill { backup } => format!("Drill of {app}'s backup {}", backup.short()),
                 };
                 format!("{} (job {})\n", self.style.bold(&what), event.job)
             }
@@ -182,7 +179,6 @@ impl Story {
                 failure(put_back, &self.style),
                 self.backup_sentence(),
             ),
-            Outcome::Done { summary } => format!("{}\n", self.style.green(&clean(summary))),
         }
     }
 

@@ -70,9 +70,6 @@ pub(super) fn job_kind(kind: &JobKind) -> String {
     match kind {
         JobKind::Deploy { release } => format!("deploy {release}"),
         JobKind::Rollback { from, to } => format!("rollback {from} to {to}"),
-        JobKind::Backup => "backup".to_owned(),
-        JobKind::Restore { backup } => format!("restore {}", backup.short()),
-        JobKind::Drill { backup } => format!("verify {}", backup.short()),
     }
 }
 
@@ -82,7 +79,6 @@ fn outcome(outcome: &Outcome) -> String {
         Outcome::Failed { failure } => format!("failed, nothing changed: {}", failure.message),
         Outcome::PutBack { failure, .. } => format!("failed, put back: {}", failure.message),
         Outcome::NotPutBack { failure, .. } => format!("failed, NOT put back: {}", failure.message),
-        Outcome::Done { summary } => summary.clone(),
     }
 }
 
