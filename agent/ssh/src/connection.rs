@@ -76,8 +76,8 @@ impl Connection {
             };
             match bound.checked_sub(self.load.still_for()) {
                 None | Some(Duration::ZERO) => return why,
-                // A conversation may end meanwhile, and then the shorter bound holds.
-                Some(left) => sleep(left.min(limits.idle)).await,
+                // Conversations begin and end meanwhile, and then the other bound holds.
+                Some(left) => sleep(left.min(limits.idle).min(limits.quiet)).await,
             }
         }
     }

@@ -4,11 +4,9 @@
 //! than [`STALL`] is told so rather than kept; after the end of a conversation every send fails.
 
 use crate::load::{HARD_PIECES, Load};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wharf_proto::frame::{Assembler, Frame, FrameError};
 
@@ -18,7 +16,6 @@ const OUTBOUND_BYTES: usize = 1024 * 1024;
 const OUTBOUND_FRAMES: usize = 256;
 /// How long a peer may take nothing at all before a send gives up.
 pub(crate) const STALL: Duration = Duration::from_secs(120);
-const READ_BYTES: usize = 64 * 1024;
 
 /// Why a conversation cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -80,20 +77,6 @@ impl Conversation {
     /// What sends to the peer. It can be cloned, and used while another task receives.
     pub fn sender(&self) -> FrameSender {
         self.sender.clone()
-    }
-
-    /// A conversation over any pair of streams, and its transport's ends. The tasks that carry it stop when the streams
-    /// fail, or with [`Ends::finish`].
-    pub fn over(
-        reader: impl AsyncRead + Send + Unpin + 'static,
-        writer: impl AsyncWrite + Send + Unpin + 'static,
-    ) -> (Self, Ends) {
-        let (conversation, transport) = Self::new(Arc::default());
-        let Transport { pieces, load, outbound, gone } = transport;
-        let finish = CancellationToken::new();
-        let reading = tokio::spawn(take_in(reader, pieces, load, gone.clone()));
-        let writing = tokio::spawn(put_out(writer, outbound, finish.clone(), gone.clone()));
-        (conversation, Ends { finish, gone, reading, writing })
     }
 
     /// A conversation and what its transport needs.
@@ -228,96 +211,5 @@ impl Outbound {
 impl Drop for Outbound {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// The tasks that carry a conversation made by [`Conversation::over`].
-#[derive(Debug)]
-pub struct Ends {
-    finish: CancellationToken,
-    gone: CancellationToken,
-    reading: JoinHandle<()>,
-    writing: JoinHandle<Result<(), ConversationError>>,
-}
-
-impl Ends {
-    /// Delivers what was sent, and closes the stream.
-    ///
-    /// # Errors
-    /// The peer left before it had taken everything.
-    pub async fn finish(self) -> Result<(), ConversationError> {
-        self.finish.cancel();
-        let delivered = self.writing.await.unwrap_or(Err(ConversationError::Gone));
-        self.reading.abort();
-        self.gone.cancel();
-        delivered
-    }
-}
-
-async fn take_in(
-    mut reader: impl AsyncRead + Unpin,
-    pieces: mpsc::Sender<Piece>,
-    load: Arc<Load>,
-    gone: CancellationToken,
-) {
-    let mut buffer = BytesMut::new();
-    loop {
-        buffer.reserve(READ_BYTES);
-        match reader.read_buf(&mut buffer).await {
-            Ok(0) => {
-                let _ = pieces.send(Piece::Eof).await;
-                return;
-            }
-            Ok(count) => {
-                load.add(count);
-                if pieces.send(Piece::Data(buffer.split().freeze())).await.is_err() {
-                    load.remove(count);
-                    return;
-                }
-                while !load.admits() {
-                    tokio::select! {
-                        () = std::future::poll_fn(|context| {
-                            load.register(context.waker());
-                            if load.admits() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-                        }) => {}
-                        () = gone.cancelled() => return,
-                    }
-                }
-            }
-            Err(_) => {
-                gone.cancel();
-                return;
-            }
-        }
-    }
-}
-
-async fn put_out(
-    mut writer: impl AsyncWrite + Unpin,
-    mut outbound: Outbound,
-    finish: CancellationToken,
-    gone: CancellationToken,
-) -> Result<(), ConversationError> {
-    while let Some(queued) = outbound.next(&finish).await {
-        let written = tokio::select! {
-            written = tokio::time::timeout(STALL, writer.write_all(&queued.bytes)) => written,
-            () = gone.cancelled() => return Err(ConversationError::Gone),
-        };
-        match written {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => {
-                gone.cancel();
-                return Err(ConversationError::Gone);
-            }
-            Err(_) => {
-                gone.cancel();
-                return Err(ConversationError::Stalled);
-            }
-        }
-    }
-    match tokio::time::timeout(STALL, writer.shutdown()).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(ConversationError::Gone),
-        Err(_) => Err(ConversationError::Stalled),
     }
 }

@@ -9,6 +9,8 @@
 //! - Everything is bounded: connections, tries, channels, bytes that wait in either direction, time.
 //! - A peer or handler that is slow stops its own connection, and no other.
 
+#![deny(clippy::indexing_slicing)]
+
 mod address_pattern;
 mod authorized_keys;
 mod channel;
@@ -22,6 +24,7 @@ mod load;
 mod peer;
 mod serve;
 mod session;
+mod stream;
 
 pub use config::{Limits, ServerConfig};
 pub use conversation::{Conversation, ConversationError, FrameSender};
@@ -29,3 +32,4 @@ pub use host_key::{HostKeyError, fingerprint, load_or_create_host_key};
 pub use peer::{Handler, Peer, serve_stream};
 pub use russh::keys::PrivateKey as HostKey;
 pub use serve::{ServeError, serve};
+pub use stream::Ends;

@@ -5,18 +5,17 @@
 
 use crate::{
     client::Client,
-    error::{SshError, Tried},
+    error::SshError,
     host_key::Prompt,
     identity::{self, Identity, Private},
-    key_agent::{self, KeyAgent},
+    key_agent,
     secret::Secret,
+    showing::{Showing, Stop},
     target::Hop,
+    tried::TriedOutcome,
 };
-use russh::client::{AuthResult, Handle};
-use russh::keys::{
-    Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey, agent::AgentIdentity, decode_secret_key,
-};
-use russh::{AgentAuthError, MethodKind, SendError};
+use russh::client::Handle;
+use russh::keys::{PrivateKey, PublicKey, decode_secret_key};
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 const PASSPHRASES: usize = 3;
@@ -57,31 +56,6 @@ pub async fn authenticate(
     Err(SshError::NotAuthenticated { place: hop.place(), tried: showing.tried, ended })
 }
 
-/// Why no more keys are shown.
-enum Stop {
-    /// There are no more.
-    Over,
-    /// The server hung up.
-    Ended,
-    Again,
-    Failed(Box<SshError>),
-}
-
-impl From<SshError> for Stop {
-    fn from(error: SshError) -> Self {
-        Self::Failed(Box::new(error))
-    }
-}
-
-struct Showing<'a> {
-    handle: &'a mut Handle<Client>,
-    hop: &'a Hop,
-    step: Duration,
-    /// The hash for RSA signatures, once the server was asked.
-    rsa: Option<Option<HashAlg>>,
-    tried: Vec<Tried>,
-}
-
 impl Showing<'_> {
     /// Shows key after key; `Ok` when one was taken.
     async fn all(&mut self, keyring: &mut Keyring, prompt: &dyn Prompt) -> Result<(), Stop> {
@@ -119,14 +93,16 @@ impl Showing<'_> {
             let wrong = |why: String| SshError::Identity { file: file.clone(), why };
             match Identity::load(file) {
                 Ok(Some(identity)) => match identity.private {
-                    Private::Unusable(why) if self.hop.identities_named => return Err(wrong(why.to_owned())),
+                    Private::Unusable(why) if self.hop.identities_named => {
+                        return Err(SshError::Unusable { file: file.clone(), why });
+                    }
                     _ if found.iter().any(|other| other.file == identity.file) => {}
                     _ => found.push(identity),
                 },
                 Ok(None) if self.hop.identities_named => return Err(wrong("there is no such file".into())),
                 Ok(None) => {}
                 Err(error) if self.hop.identities_named => return Err(wrong(error.to_string())),
-                Err(_) => self.note(&file.display().to_string(), None, "not used, since it cannot be read"),
+                Err(_) => self.note(&file.display().to_string(), None, TriedOutcome::Unreadable),
             }
         }
         Ok(found)
@@ -169,30 +145,6 @@ impl Showing<'_> {
         }
         Ok(Some(shown))
     }
-
-    async fn show_agent_key(
-        &mut self,
-        agent: &mut KeyAgent,
-        name: &str,
-        key: &PublicKey,
-    ) -> Result<bool, Stop> {
-        let hash = self.rsa_hash(&key.algorithm()).await?;
-        let signing = self.handle.authenticate_publickey_with(&self.hop.user, key.clone(), hash, agent);
-        // The agent may ask the person to touch or confirm.
-        match tokio::time::timeout(self.step.saturating_mul(3), signing).await {
-            Ok(Ok(result)) => self.weigh(name, Some(key), result),
-            Ok(Err(AgentAuthError::Send(_))) => {
-                self.note(name, Some(key), "shown");
-                Err(Stop::Ended)
-            }
-            Ok(Err(AgentAuthError::Key(_))) => {
-                self.note(name, Some(key), "the key agent did not sign with it");
-                Ok(false)
-            }
-            Err(_) => Err(self.timed_out()),
-        }
-    }
-
     /// Shows a key file; a locked one is unlocked if the server would take it.
     async fn file(
         &mut self,
@@ -204,21 +156,17 @@ impl Showing<'_> {
         let text = match &identity.private {
             Private::Open(key) => return self.show(&name, key).await,
             Private::Elsewhere => {
-                self.note(
-                    &name,
-                    identity.public.as_ref(),
-                    "only its public half is there, and no key agent has the other",
-                );
+                self.note(&name, identity.public.as_ref(), TriedOutcome::PublicOnly);
                 return Ok(false);
             }
             Private::Unusable(why) => {
-                self.note(&name, identity.public.as_ref(), why);
+                self.note(&name, identity.public.as_ref(), *why);
                 return Ok(false);
             }
             Private::Locked(text) => text,
         };
         if keyring.left_locked.contains(&identity.file) {
-            self.note(&name, identity.public.as_ref(), "it is encrypted, and nobody gave its passphrase");
+            self.note(&name, identity.public.as_ref(), TriedOutcome::Locked);
             return Ok(false);
         }
         if let Some(public) = &identity.public
@@ -240,89 +188,10 @@ impl Showing<'_> {
             }
             None => {
                 keyring.left_locked.push(identity.file.clone());
-                self.note(&name, identity.public.as_ref(), "it is encrypted, and nobody gave its passphrase");
+                self.note(&name, identity.public.as_ref(), TriedOutcome::Locked);
                 if self.handle.is_closed() { Err(Stop::Again) } else { Ok(false) }
             }
         }
-    }
-
-    /// Signs with a key; whether the server took it.
-    async fn show(&mut self, name: &str, key: &Arc<PrivateKey>) -> Result<bool, Stop> {
-        let hash = self.rsa_hash(&key.algorithm()).await?;
-        let key_with_hash = PrivateKeyWithHashAlg::new(key.clone(), hash);
-        let signing = self.handle.authenticate_publickey(&self.hop.user, key_with_hash);
-        match tokio::time::timeout(self.step, signing).await {
-            Ok(Ok(result)) => self.weigh(name, Some(key.public_key()), result),
-            Ok(Err(_)) => {
-                self.note(name, Some(key.public_key()), "shown");
-                Err(Stop::Ended)
-            }
-            Err(_) => Err(self.timed_out()),
-        }
-    }
-
-    /// Asks whether the server would take a key, without signing.
-    async fn would_take(&mut self, name: &str, key: &PublicKey) -> Result<bool, Stop> {
-        let hash = self.rsa_hash(&key.algorithm()).await?;
-        let mut probe = Probe;
-        let asking = self.handle.authenticate_publickey_with(&self.hop.user, key.clone(), hash, &mut probe);
-        match tokio::time::timeout(self.step, asking).await {
-            Ok(Ok(result)) => self.weigh(name, Some(key), result),
-            Ok(Err(Probed::Acceptable)) => Ok(true),
-            Ok(Err(Probed::Gone)) => {
-                self.note(name, Some(key), "shown");
-                Err(Stop::Ended)
-            }
-            Err(_) => Err(self.timed_out()),
-        }
-    }
-
-    fn weigh(&mut self, name: &str, key: Option<&PublicKey>, result: AuthResult) -> Result<bool, Stop> {
-        match result {
-            AuthResult::Success => Ok(true),
-            AuthResult::Failure { partial_success: true, .. } => {
-                self.note(name, key, "accepted, but the server wants more than a key");
-                Err(Stop::Over)
-            }
-            AuthResult::Failure { remaining_methods, .. } => {
-                self.note(name, key, "refused");
-                match (remaining_methods.is_empty(), remaining_methods.contains(&MethodKind::PublicKey)) {
-                    // So russh says that the connection is gone.
-                    (true, _) => Err(Stop::Ended),
-                    (false, false) => Err(SshError::NoPublicKeys { place: self.hop.place() }.into()),
-                    (false, true) => Ok(false),
-                }
-            }
-        }
-    }
-
-    /// The hash to sign with: SHA-2, as much as the server takes.
-    async fn rsa_hash(&mut self, algorithm: &Algorithm) -> Result<Option<HashAlg>, Stop> {
-        if !matches!(algorithm, Algorithm::Rsa { .. }) {
-            return Ok(None);
-        }
-        if let Some(hash) = self.rsa {
-            return Ok(hash);
-        }
-        let best = match tokio::time::timeout(self.step, self.handle.best_supported_rsa_hash()).await {
-            Ok(Ok(best)) => best,
-            Ok(Err(_)) => return Err(Stop::Ended),
-            Err(_) => return Err(self.timed_out()),
-        };
-        // SHA-1 is never used: a server that wants it refuses the key, and says so.
-        let hash = Some(best.flatten().unwrap_or(HashAlg::Sha512));
-        self.rsa = Some(hash);
-        Ok(hash)
-    }
-
-    fn note(&mut self, name: &str, key: Option<&PublicKey>, outcome: &'static str) {
-        let fingerprint = key.map(|key| key.fingerprint(HashAlg::Sha256).to_string());
-        self.tried.push(Tried { key: name.to_owned(), fingerprint, outcome });
-    }
-
-    fn timed_out(&self) -> Stop {
-        let seconds = self.step.as_secs();
-        SshError::TimedOut { address: self.hop.address(), doing: "checking a key", seconds }.into()
     }
 }
 
@@ -334,6 +203,9 @@ fn read_key_text(text: &Secret) -> Result<Arc<PrivateKey>, SshError> {
     match decode_secret_key(text.expose().trim_start(), None) {
         Ok(key) if !key.is_encrypted() => Ok(Arc::new(key)),
         Ok(_) | Err(russh::keys::Error::KeyIsEncrypted) => {
+            Err(SshError::KeyText { why: "it is encrypted".into() })
+        }
+        Err(_) if identity::locked_in_an_old_format(text.expose()) => {
             Err(SshError::KeyText { why: "it is encrypted".into() })
         }
         Err(_) => Err(SshError::KeyText { why: "it is no private key".into() }),
@@ -349,31 +221,4 @@ async fn ask(identity: &Identity, text: &Secret, prompt: &dyn Prompt) -> Option<
         }
     }
     None
-}
-
-/// A signer that signs nothing: being asked is the answer.
-struct Probe;
-
-enum Probed {
-    Acceptable,
-    Gone,
-}
-
-impl From<SendError> for Probed {
-    fn from(_: SendError) -> Self {
-        Self::Gone
-    }
-}
-
-impl russh::Signer for Probe {
-    type Error = Probed;
-
-    async fn auth_sign(
-        &mut self,
-        _: &AgentIdentity,
-        _: Option<HashAlg>,
-        _: Vec<u8>,
-    ) -> Result<Vec<u8>, Probed> {
-        Err(Probed::Acceptable)
-    }
 }

@@ -3,7 +3,7 @@
 use crate::{
     authenticate::{Keyring, Outcome, authenticate},
     client::{self, Client, ClientError, Lost},
-    error::SshError,
+    error::{ChangedHostKey, SshError},
     host_key::{HostKeyPolicy, Prompt},
     known_hosts::{self, KnownHost, Verdict},
     link::Link,
@@ -201,14 +201,14 @@ impl Journey {
             Verdict::Known => return Ok(()),
             Verdict::Changed(place, known) => {
                 let (listed, shown) = (hop.listed.clone(), fingerprint);
-                return Err(SshError::HostKeyChanged {
+                return Err(SshError::HostKeyChanged(Box::new(ChangedHostKey {
                     address,
                     listed,
                     shown,
                     known,
                     file: place.file,
                     line: place.line,
-                });
+                })));
             }
             Verdict::Revoked(place) => {
                 return Err(SshError::HostKeyRevoked {

@@ -115,7 +115,8 @@ impl Receiver {
                 Ok(None) => {}
                 Err(source) if self.understood => return Err(source.into()),
                 Err(source) => {
-                    let began = printable(&String::from_utf8_lossy(&self.began));
+                    let began = String::from_utf8_lossy(&self.began);
+                    let began = printable(began.lines().next().unwrap_or_default());
                     return Err(SshError::NotWharf { place: self.ending.place(), source, began });
                 }
             }

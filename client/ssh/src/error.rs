@@ -1,6 +1,7 @@
 //! What can go wrong on the way to an agent, and what to do about it.
 
-use std::{fmt, io, path::PathBuf};
+use crate::tried::{Tried, TriedOutcome};
+use std::{io, path::PathBuf};
 use wharf_proto::frame::FrameError;
 use wharf_proto::{Failure, FailureKind};
 
@@ -23,6 +24,8 @@ pub enum SshError {
     NoUser { host: String },
     #[error("cannot use the key {}: {why}", file.display())]
     Identity { file: PathBuf, why: String },
+    #[error("cannot use the key {}: {why}", file.display())]
+    Unusable { file: PathBuf, why: TriedOutcome },
     #[error("the private key that was given as text cannot be used: {why}")]
     KeyText { why: String },
     #[error("cannot use the list of known hosts {}", file.display())]
@@ -37,18 +40,8 @@ pub enum SshError {
     Handshake { address: String, source: russh::Error },
     #[error("the host key of {address} is not known: {key_type} {fingerprint}")]
     HostKeyUnknown { address: String, key_type: String, fingerprint: String, declined: bool },
-    #[error(
-        "the host key of {address} has CHANGED: it shows {shown}, but line {line} of {} has {known}",
-        file.display()
-    )]
-    HostKeyChanged {
-        address: String,
-        listed: String,
-        shown: String,
-        known: String,
-        file: PathBuf,
-        line: usize,
-    },
+    #[error(transparent)]
+    HostKeyChanged(Box<ChangedHostKey>),
     #[error("the host key of {address}, {fingerprint}, is marked as revoked in line {line} of {}", file.display())]
     HostKeyRevoked { address: String, fingerprint: String, file: PathBuf, line: usize },
     #[error("{place} accepts none of the keys that it was shown")]
@@ -71,22 +64,20 @@ pub enum SshError {
     Lost { place: String, why: String },
 }
 
-/// A key that a server was shown, or could not be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tried {
-    /// Its file, or where else it is from.
-    pub key: String,
-    pub fingerprint: Option<String>,
-    pub outcome: &'static str,
-}
-
-impl fmt::Display for Tried {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.fingerprint {
-            Some(fingerprint) => write!(formatter, "{} ({fingerprint}): {}", self.key, self.outcome),
-            None => write!(formatter, "{}: {}", self.key, self.outcome),
-        }
-    }
+/// A host that shows another key than it is known by.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the host key of {address} has CHANGED: it shows {shown}, but line {line} of {} has {known}",
+    file.display()
+)]
+pub struct ChangedHostKey {
+    pub address: String,
+    /// The name that the file has it under.
+    pub listed: String,
+    pub shown: String,
+    pub known: String,
+    pub file: PathBuf,
+    pub line: usize,
 }
 
 fn ending(status: Option<u32>, signal: Option<&str>) -> String {
@@ -113,6 +104,7 @@ impl SshError {
             }
             Self::TooManyJumps { .. } => failure.hint("look for a ProxyJump that leads in a circle"),
             Self::Identity { .. } => failure.hint("name a private key in OpenSSH's format that only you can read"),
+            Self::Unusable { file, why } => why.remedy(&file.display().to_string()).into_iter().fold(failure, Failure::hint),
             Self::KeyText { .. } => {
                 failure.hint("set it to the whole text of an unencrypted private key, line breaks included")
             }
@@ -123,12 +115,7 @@ impl SshError {
             Self::Jump { via, .. } => failure.hint(format!("check the host and port as seen from {via}, and that it allows forwarding")),
             Self::Handshake { .. } => failure.hint("check that the port is that of an SSH server: the agent's own, or OpenSSH's"),
             Self::HostKeyUnknown { declined, .. } => unknown_host_hints(failure, *declined),
-            Self::HostKeyChanged { listed, file, line, .. } => failure
-                .hint("if nobody made the server anew, somebody may be listening in between: do not go on")
-                .hint(format!(
-                    "if the change is right, take line {line} out of {} (`ssh-keygen -R '{listed}'` does so for your own file), and accept the new key",
-                    file.display()
-                )),
+            Self::HostKeyChanged(changed) => changed_host_hints(failure, changed),
             Self::HostKeyRevoked { .. } => failure.hint("do not connect; ask the server's owner for the key that replaces it"),
             Self::NotAuthenticated { place, tried, ended } => not_authenticated_hints(failure, place, tried, *ended),
             Self::NoPublicKeys { .. } => failure.hint("allow PubkeyAuthentication in the server's sshd_config, or use the agent's own port"),
@@ -151,10 +138,11 @@ impl SshError {
             | Self::TooManyJumps { .. }
             | Self::NoUser { .. }
             | Self::Identity { .. }
+            | Self::Unusable { .. }
             | Self::KeyText { .. } => FailureKind::Config,
             Self::KnownHosts { .. } => FailureKind::Environment,
             Self::HostKeyUnknown { .. }
-            | Self::HostKeyChanged { .. }
+            | Self::HostKeyChanged(_)
             | Self::HostKeyRevoked { .. }
             | Self::NotAuthenticated { .. }
             | Self::NoPublicKeys { .. } => FailureKind::Unauthorized,
@@ -182,6 +170,16 @@ fn unknown_host_hints(failure: Failure, declined: bool) -> Failure {
     }
 }
 
+fn changed_host_hints(failure: Failure, changed: &ChangedHostKey) -> Failure {
+    let (line, file, listed) = (changed.line, changed.file.display(), &changed.listed);
+    failure
+        .hint("if nobody made the server anew, somebody may be listening in between: do not go on")
+        .hint(format!(
+            "if the change is right, take line {line} out of {file} (`ssh-keygen -R '{listed}'` does so for your own file), \
+             and accept the new key"
+        ))
+}
+
 fn not_authenticated_hints(failure: Failure, place: &str, tried: &[Tried], ended: bool) -> Failure {
     let mut failure = tried.iter().fold(failure, |failure, key| failure.cause(key.to_string()));
     if tried.is_empty() {
@@ -194,7 +192,17 @@ fn not_authenticated_hints(failure: Failure, place: &str, tried: &[Tried], ended
             .cause("the server ended the connection before every key was shown")
             .hint("name the right key with `identity`");
     }
-    failure.hint(format!("add your public key to the authorized_keys of {place}"))
+    let mut hints: Vec<String> = Vec::new();
+    for hint in tried.iter().filter_map(|key| key.outcome.remedy(&key.key)) {
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    // A key that is merely locked may well be listed there already.
+    if hints.is_empty() || tried.iter().any(|key| key.outcome == TriedOutcome::Refused) {
+        hints.push(format!("add your public key to the authorized_keys of {place}"));
+    }
+    hints.into_iter().fold(failure, Failure::hint)
 }
 
 fn ended_hints(failure: Failure, status: Option<u32>, stderr: &str) -> Failure {

@@ -1,6 +1,6 @@
 //! Private keys in files.
 
-use crate::{private_file, secret::Secret};
+use crate::{private_file, secret::Secret, tried::TriedOutcome};
 use russh::keys::{PrivateKey, PublicKey, decode_secret_key};
 use std::{
     fs,
@@ -27,7 +27,7 @@ pub enum Private {
     Locked(Secret),
     /// The file has the public half alone: only a key agent can have the other.
     Elsewhere,
-    Unusable(&'static str),
+    Unusable(TriedOutcome),
 }
 
 impl Identity {
@@ -48,8 +48,7 @@ impl Identity {
             return Ok(Some(Self::new(file, Some(public), Private::Elsewhere)));
         }
         if exposed {
-            let private =
-                Private::Unusable("not used, since others can read the file; run `chmod 600` on it");
+            let private = Private::Unusable(TriedOutcome::Exposed);
             return Ok(Some(Self::new(file, public_half(file), private)));
         }
         Ok(Some(Self::parse(file, text)))
@@ -62,15 +61,12 @@ impl Identity {
                 Self::new(file, Some(public), Private::Locked(Secret::new(text)))
             }
             Ok(key) => Self::new(file, Some(key.public_key().clone()), Private::Open(Arc::new(key))),
+            Err(_) if locked_in_an_old_format(&text) => {
+                Self::new(file, public_half(file), Private::Locked(Secret::new(text)))
+            }
             Err(_) => match decode_secret_key(&text, None) {
                 Ok(key) => Self::new(file, Some(key.public_key().clone()), Private::Open(Arc::new(key))),
-                Err(russh::keys::Error::KeyIsEncrypted) => {
-                    Self::new(file, public_half(file), Private::Locked(Secret::new(text)))
-                }
-                Err(_) => {
-                    let why = "not used, since the file is no private key that can be read";
-                    Self::new(file, public_half(file), Private::Unusable(why))
-                }
+                Err(_) => Self::new(file, public_half(file), Private::Unusable(TriedOutcome::Malformed)),
             },
         }
     }
@@ -78,6 +74,11 @@ impl Identity {
     fn new(file: &Path, public: Option<PublicKey>, private: Private) -> Self {
         Self { file: file.into(), public, private }
     }
+}
+
+/// Encrypted as PKCS #8, or as the one kind of older PEM that can be decrypted.
+pub fn locked_in_an_old_format(text: &str) -> bool {
+    text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("DEK-Info: AES-128-CBC,")
 }
 
 /// The key in `file` with `.pub` after it.

@@ -11,6 +11,8 @@
 //! - While a person is asked, no connection is expected to wait: it is made anew if need be.
 //! - Every step has a timeout, every queue a bound.
 
+#![deny(clippy::indexing_slicing)]
+
 mod authenticate;
 mod client;
 mod config_file;
@@ -29,13 +31,16 @@ mod openssh_config;
 mod private_file;
 mod secret;
 mod settings;
+mod showing;
 mod target;
+mod tried;
 
 pub use connect::{Timeouts, connect};
 pub use conversation::{Conversation, Receiver, Sender};
 pub use ending::End;
-pub use error::{SshError, Tried};
+pub use error::{ChangedHostKey, SshError};
 pub use host_key::{HostKeyPolicy, NoPrompt, Prompt};
 pub use link::Link;
 pub use secret::Secret;
 pub use target::{Options, Resolver, Target};
+pub use tried::{Tried, TriedOutcome};
