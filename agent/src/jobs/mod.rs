@@ -147,8 +147,9 @@ pub async fn start(
     who: Arc<Who>,
     lease: Option<wharf_state::BlobLease>,
 ) -> Result<JobId, Failure> {
-    let request = serde_json::to_value(Request::of(&work))
-        .map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
+    // Before the job is recorded, so that a path that does not do leaves no job behind.
+    let place = beside(&work.spec, JobId(0))?;
+    let request = serde_json::to_value(Request::of(&work)).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
     let new = NewJob {
         app: work.spec.app.clone(),
         kind: work.kind(),
@@ -158,18 +159,17 @@ pub async fn start(
     };
     let record = agent.state.create_job(new).await.map_err(|e| failures::of_state(&e))?;
     let job = record.job;
-    seat.runs(job);
-    let log = agent.events.create(job).await.map_err(|e| failures::of_events(&e, job))?;
-    let entry = AuditEntry {
-        at: Timestamp::now(),
-        app: Some(work.spec.app.clone()),
-        by: who.by.clone(),
-        from: who.from.clone(),
-        action: action(&work.kind()),
-        outcome: format!("job {job} started"),
+    let log = match begin(agent, &work, &who, job).await {
+        Ok(log) => log,
+        Err(failure) => {
+            // A job that has no log cannot be told of: it has never been.
+            let outcome = wharf_proto::Outcome::Failed { failure: failure.clone() };
+            agent.state.finish_job(job, outcome).await.map_err(|e| failures::of_state(&e))?;
+            return Err(failure);
+        }
     };
-    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))?;
-    let beside = beside(&work.spec, job)?;
+    seat.runs(job);
+    let beside = place.of_job(&work.spec.app, job);
     let running = run::Job {
         agent: agent.clone(),
         id: job,
@@ -183,6 +183,20 @@ pub async fn start(
     };
     tokio::spawn(run::to_the_end(running, work, lease));
     Ok(job)
+}
+
+/// Opens the job's log and tells the audit.
+async fn begin(agent: &Agent, work: &Work, who: &Who, job: JobId) -> Result<wharf_state::EventWriter, Failure> {
+    let entry = AuditEntry {
+        at: Timestamp::now(),
+        app: Some(work.spec.app.clone()),
+        by: who.by.clone(),
+        from: who.from.clone(),
+        action: action(&work.kind()),
+        outcome: format!("job {job} started"),
+    };
+    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))?;
+    agent.events.create(job).await.map_err(|e| failures::of_events(&e, job))
 }
 
 /// The part of the work that recovery needs.
