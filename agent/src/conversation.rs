@@ -80,7 +80,10 @@ impl Talk {
     ///
     /// # Errors
     /// What `work` failed with, or [`Stop::Gone`].
-    pub async fn unless_gone<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Stop> {
+    pub async fn unless_gone<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Stop> {
         let sender = self.conversation.sender();
         tokio::select! {
             // First, so that a client that left meanwhile is noticed also where the work is done.

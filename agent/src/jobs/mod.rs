@@ -149,7 +149,8 @@ pub async fn start(
 ) -> Result<JobId, Failure> {
     // Before the job is recorded, so that a path that does not do leaves no job behind.
     let place = beside(&work.spec, JobId(0))?;
-    let request = serde_json::to_value(Request::of(&work)).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
+    let request = serde_json::to_value(Request::of(&work))
+        .map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
     let new = NewJob {
         app: work.spec.app.clone(),
         kind: work.kind(),
@@ -186,7 +187,12 @@ pub async fn start(
 }
 
 /// Opens the job's log and tells the audit.
-async fn begin(agent: &Agent, work: &Work, who: &Who, job: JobId) -> Result<wharf_state::EventWriter, Failure> {
+async fn begin(
+    agent: &Agent,
+    work: &Work,
+    who: &Who,
+    job: JobId,
+) -> Result<wharf_state::EventWriter, Failure> {
     let entry = AuditEntry {
         at: Timestamp::now(),
         app: Some(work.spec.app.clone()),
