@@ -1,6 +1,7 @@
 //! One conversation with one client: hello, request, answer.
 
 use crate::{agent::Agent, answers, data, failures, jobs, receive};
+use std::future::Future;
 use std::sync::Arc;
 use wharf_agent_ssh::{Conversation, FrameSender, Handler, Peer};
 use wharf_proto::frame::Frame;
@@ -73,6 +74,23 @@ impl Talk {
     /// [`Stop::Gone`] where the client left.
     pub async fn say(&mut self, message: &ServerMessage) -> Result<(), Stop> {
         say(&self.conversation.sender(), message).await
+    }
+
+    /// What `work` gives, unless the client leaves before: what nobody waits for any more must not begin.
+    ///
+    /// # Errors
+    /// What `work` failed with, or [`Stop::Gone`].
+    pub async fn unless_gone<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Stop> {
+        let sender = self.conversation.sender();
+        tokio::select! {
+            // First, so that a client that left meanwhile is noticed also where the work is done.
+            biased;
+            () = sender.gone() => Err(Stop::Gone),
+            result = work => Ok(result?),
+        }
     }
 
     /// The next frame.

@@ -21,6 +21,21 @@ pub fn of_state(error: &wharf_state::StateError) -> Failure {
 }
 
 pub fn of_blobs(error: &wharf_state::BlobError) -> Failure {
+    use wharf_state::BlobError as E;
+    let from_client = matches!(
+        error,
+        E::NotAZip(_)
+            | E::PackTooLong(_)
+            | E::Unpack { .. }
+            | E::Name { .. }
+            | E::Unwanted { .. }
+            | E::TooLong { .. }
+            | E::WrongDigest { .. }
+    );
+    if from_client {
+        return Failure::from_error(FailureKind::Unsupported, error)
+            .hint("deploy again; if it comes back, use a wharf and a wharfd of the same version");
+    }
     Failure::from_error(FailureKind::Environment, error)
         .hint("deploy again; if it comes back, look at the disk of the agent's state folder")
 }

@@ -91,6 +91,11 @@ impl Beside {
         })
     }
 
+    /// The same place for another job.
+    pub fn of_job(&self, app: &AppName, job: JobId) -> Self {
+        Self::new(&self.app_dir, app, job).unwrap_or_else(|| self.clone())
+    }
+
     /// The next tree. It lies as deep as the app directory does, so that `../x` means the same in both.
     pub fn stage(&self) -> PathBuf {
         self.stage.clone()

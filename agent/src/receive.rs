@@ -7,12 +7,12 @@ use crate::agent::Agent;
 use crate::conversation::{Stop, Talk, watch};
 use crate::failures;
 use crate::jobs::{self, Work, paths};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use wharf_proto::frame::Kind;
 use wharf_proto::limits;
 use wharf_proto::message::{ClientMessage, DeployRequest, PackEncoding, Reply, ServerMessage};
-use wharf_proto::{Digest, Failure, FailureKind, Manifest};
+use wharf_proto::{Digest, Entry, EntryKind, Failure, FailureKind, Manifest};
 use wharf_state::{BlobError, BlobStore};
 
 /// Receives a deploy and watches its job.
@@ -27,7 +27,7 @@ pub async fn deploy(agent: &Agent, talk: &mut Talk, request: DeployRequest) -> R
     let lease = agent.blobs.lease(manifest.chunks().map(|chunk| chunk.digest));
     receive_content(agent, talk, &manifest).await?;
     // Only now: a client that is slow, or gone, keeps nobody else from deploying.
-    let seat = jobs::queue::take(agent, &request.spec.app, wait_seconds).await?;
+    let seat = talk.unless_gone(jobs::queue::take(agent, &request.spec.app, wait_seconds)).await?;
 
     let dry_run = request.options.dry_run;
     let work = Work::deploy(agent, request, manifest, &talk.who).await?;
@@ -42,12 +42,22 @@ pub async fn deploy(agent: &Agent, talk: &mut Talk, request: DeployRequest) -> R
 }
 
 async fn receive_manifest(talk: &mut Talk) -> Result<Manifest, Stop> {
-    let mut all = Vec::new();
+    let mut all: Vec<Entry> = Vec::new();
+    let mut chunks = 0;
     loop {
         let ClientMessage::Manifest { entries, last } = talk.hear_message().await? else {
             return Err(out_of_turn("a page of the manifest").into());
         };
+        if entries.is_empty() && !last {
+            return Err(out_of_turn("a page of the manifest with something on it").into());
+        }
+        chunks += entries.iter().map(chunk_count).sum::<usize>();
         all.extend(entries);
+        if chunks > limits::MANIFEST_CHUNKS {
+            return Err(Failure::new(FailureKind::Config, "the project is larger than Wharf ships at once")
+                .hint("leave out what the server does not need, in .gitignore or .wharfignore")
+                .into());
+        }
         if all.len() > limits::MANIFEST_ENTRIES {
             let text = format!("the project has more than {} files", limits::MANIFEST_ENTRIES);
             return Err(Failure::new(FailureKind::Config, text)
@@ -58,11 +68,20 @@ async fn receive_manifest(talk: &mut Talk) -> Result<Manifest, Stop> {
             break;
         }
     }
-    let checked = Manifest::new(all).map_err(|e| Failure::from_error(FailureKind::Unsupported, &e))?;
-    Ok(checked)
+    let check = move || Manifest::new(all).map_err(|e| Failure::from_error(FailureKind::Unsupported, &e));
+    Ok(failures::blocking(check).await?)
+}
+
+fn chunk_count(entry: &Entry) -> usize {
+    match &entry.kind {
+        EntryKind::File { chunks, .. } => chunks.len(),
+        EntryKind::Symlink { .. } | EntryKind::Folder { .. } => 0,
+    }
 }
 
 async fn receive_content(agent: &Agent, talk: &mut Talk, manifest: &Manifest) -> Result<(), Stop> {
+    let lengths: HashMap<Digest, u64> =
+        manifest.chunks().map(|chunk| (chunk.digest, u64::from(chunk.size_bytes))).collect();
     let digests: Vec<Digest> = manifest.chunks().map(|chunk| chunk.digest).collect();
     let missing = on_disk(agent, move |blobs| blobs.missing(digests)).await?;
     tell_missing(talk, &missing).await?;
@@ -73,7 +92,10 @@ async fn receive_content(agent: &Agent, talk: &mut Talk, manifest: &Manifest) ->
                 let bytes = receive_pack(talk, size_bytes).await?;
                 let expected = Arc::clone(&wanted);
                 let stored = on_disk(agent, move |blobs| blobs.put_pack_zip(&bytes, &expected)).await?;
-                for (digest, _) in &stored {
+                for (digest, length) in &stored {
+                    if lengths.get(digest) != Some(length) {
+                        return Err(out_of_turn("a chunk of the length that the manifest says").into());
+                    }
                     Arc::make_mut(&mut wanted).remove(digest);
                 }
                 talk.say(&ServerMessage::Stored { chunks: stored.len() as u64 }).await?;

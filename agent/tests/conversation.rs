@@ -180,7 +180,6 @@ async fn a_key_that_is_limited_in_words_that_are_not_ours_may_do_nothing() {
 
 /// A link on the server that leads to a folder that no app may have.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the check of app directories compares paths as text; it does not follow links yet"]
 async fn links_do_not_lead_into_the_agents_state() {
     let agent = Agent::start().await;
     let link = agent.folder().join("link");

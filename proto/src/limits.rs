@@ -21,6 +21,8 @@ pub const MANIFEST_PAGE_ENTRIES: usize = 2_000;
 pub const MANIFEST_ENTRIES: usize = 500_000;
 /// Chunks of one file (at the average length, a file of 64 GiB).
 pub const FILE_CHUNKS: usize = 65_536;
+/// Chunks of a whole manifest (at the average length, a project of a tebibyte).
+pub const MANIFEST_CHUNKS: usize = 1_000_000;
 /// Digests in one page of the agent's answer to an offer.
 pub const MISSING_PAGE_DIGESTS: usize = 20_000;
 /// Longest path inside a project, in bytes.

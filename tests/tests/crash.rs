@@ -16,6 +16,8 @@ const POINTS: &[&str] = &[
     "apply.before",
     "apply.inside",
     "apply.after",
+    "migrate.before",
+    "migrate.after",
     "start.before",
     "start.inside",
     "start.after",
@@ -35,6 +37,7 @@ fn the_agent_dies_anywhere_and_one_release_serves_wholly() {
     let mut world = World::fitnessapp();
     world.deploy(&[]).exits(0);
     world.add_workout("squats");
+    world.write_config("[[migrate]]\nservice = \"backend\"\ncommand = [\"true\"]\n");
     let points = if wharf_tests::long() { POINTS } else { SAMPLE };
     let mut backend = "1.0.0".to_owned();
     for (number, point) in points.iter().enumerate() {
@@ -65,6 +68,32 @@ fn the_agent_dies_anywhere_and_one_release_serves_wholly() {
     world.deploy(&[]).exits(0);
     assert_eq!(world.backend_version(), "3.0.0");
     assert_eq!(world.workouts(), ["squats"]);
+}
+
+#[test]
+fn the_agent_dies_while_it_puts_back_and_goes_on_with_it() {
+    let mut world = World::fitnessapp();
+    world.deploy(&[]).exits(0);
+    world.add_workout("squats");
+    world.laptop.edit("backend/healthcheck.py", "!= 200", "!= 299");
+    world.laptop.edit("backend/version.py", "1.0.0", "2.0.0");
+    let before = wharf_tests::tree::read(&world.app_dir);
+    let points: &[&str] = if wharf_tests::long() {
+        &["put_back.before", "put_back.inside", "put_back.after"]
+    } else {
+        &["put_back.inside"]
+    };
+    for point in points {
+        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
+        let client = world.laptop.wharf_json(&["deploy", "--yes", "--accept-new-host-key"]);
+        world.server.wait_for_death();
+        client.kill();
+        world.server.restart(&[]);
+        assert_eq!(world.backend_version(), "1.0.0", "{point}");
+        assert_eq!(wharf_tests::tree::read(&world.app_dir), before, "{point}");
+        assert_eq!(world.workouts(), ["squats"], "{point}");
+        assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new(), "{point}");
+    }
 }
 
 #[test]

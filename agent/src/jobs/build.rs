@@ -178,7 +178,11 @@ async fn build_one(
         key: &planned.key,
     };
     let id = match staged.way(service, build)? {
-        Way::Engine(recipe) => {
+        Way::Engine(mut recipe) => {
+            // Named from its first moment on, so that a crash leaves no image that nobody knows.
+            let tag = pin(job.app(), &service.name, job.release);
+            journal(job, Undo::Pin { tag: tag.clone() }).await?;
+            recipe.spec.tags = vec![tag];
             refresh_bases(job, planned.pull, &recipe.from).await;
             if let Some(digest) = staged.digest(&recipe).await? {
                 images.inputs.insert(service.name.clone(), digest);
@@ -189,7 +193,7 @@ async fn build_one(
                 .with_output(Step::Build, Some(&service.name), |lines| async move {
                     let on_line = |line: wharf_engine::BuildLine| {
                         crate::crash::point("build.inside");
-                        lines.push(line.text);
+                        lines.push(if line.text.is_empty() { line.step } else { line.text });
                     };
                     job.agent.engine.build(recipe.spec, &cancel, on_line).await
                 })

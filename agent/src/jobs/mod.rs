@@ -150,6 +150,8 @@ pub async fn start(
     who: Arc<Who>,
     lease: Option<wharf_state::BlobLease>,
 ) -> Result<JobId, Failure> {
+    // Before the job is recorded, so that a path that does not do leaves no job behind.
+    let place = beside(&work.spec, JobId(0))?;
     let request = serde_json::to_value(Request::of(&work))
         .map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
     let new = NewJob {
@@ -160,7 +162,7 @@ pub async fn start(
         request,
     };
     let (job, record) = open(agent, new, &seat).await?;
-    let beside = beside(&work.spec, job)?;
+    let beside = place.of_job(&work.spec.app, job);
     let running = run::Job {
         agent: agent.clone(),
         id: job,
@@ -179,9 +181,9 @@ pub async fn start(
 /// Numbers a job, opens its log, and says in the audit that it has begun.
 ///
 /// # Errors
-/// It cannot be recorded.
+/// It cannot be recorded; then it is over, and nothing of it has begun.
 pub async fn open(agent: &Agent, new: NewJob, seat: &Seat) -> Result<(JobId, record::Record), Failure> {
-    let mut entry = AuditEntry {
+    let entry = AuditEntry {
         at: Timestamp::now(),
         app: Some(new.app.clone()),
         by: new.by.clone(),
@@ -190,11 +192,23 @@ pub async fn open(agent: &Agent, new: NewJob, seat: &Seat) -> Result<(JobId, rec
         outcome: String::new(),
     };
     let job = agent.state.create_job(new).await.map_err(|e| failures::of_state(&e))?.job;
-    seat.runs(job);
-    let log = agent.events.create(job).await.map_err(|e| failures::of_events(&e, job))?;
-    entry.outcome = format!("job {job} started");
+    match tell_of(agent, job, entry).await {
+        Ok(log) => {
+            seat.runs(job);
+            Ok((job, record::Record::new(log)))
+        }
+        Err(failure) => {
+            let outcome = wharf_proto::Outcome::Failed { failure: failure.clone() };
+            agent.state.finish_job(job, outcome).await.map_err(|e| failures::of_state(&e))?;
+            Err(failure)
+        }
+    }
+}
+
+async fn tell_of(agent: &Agent, job: JobId, entry: AuditEntry) -> Result<wharf_state::EventWriter, Failure> {
+    let entry = AuditEntry { outcome: format!("job {job} started"), ..entry };
     agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))?;
-    Ok((job, record::Record::new(log)))
+    agent.events.create(job).await.map_err(|e| failures::of_events(&e, job))
 }
 
 /// The part of the work that recovery needs.

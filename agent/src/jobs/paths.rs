@@ -1,7 +1,7 @@
 //! Where an app may live on the server.
 
 use crate::agent::Agent;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use wharf_proto::{AppSpec, Failure, FailureKind};
 
 /// Folders of the system: an app directory may not be one of these. A folder below one that ends in `/**` neither.
@@ -63,17 +63,37 @@ fn check_app_dir(path: &str, state: &Path) -> Result<(), Failure> {
     if path.contains([':', ',', '\n']) {
         return wrong("it has a colon, a comma or a line break, which Docker cuts paths at".into());
     }
+    // Both as it is written and as links lead: neither may come to where it must not.
+    let state = std::fs::canonicalize(state).unwrap_or_else(|_| state.to_owned());
+    for folder in [folder.to_owned(), resolved(folder)] {
+        if let Some(why) = forbidden(&folder, &state) {
+            return wrong(why.into());
+        }
+    }
+    Ok(())
+}
+
+/// The path with the links in the part of it that exists followed.
+fn resolved(path: &Path) -> PathBuf {
+    for (depth, ancestor) in path.ancestors().enumerate() {
+        if let Ok(real) = std::fs::canonicalize(ancestor) {
+            let rest = path.components().rev().take(depth).collect::<Vec<_>>();
+            return real.join(rest.into_iter().rev().collect::<PathBuf>());
+        }
+    }
+    path.to_owned()
+}
+
+fn forbidden(folder: &Path, state: &Path) -> Option<&'static str> {
     let reserved = RESERVED.iter().any(|rule| match rule.strip_suffix("/**") {
         Some(prefix) => folder.starts_with(prefix),
         None => folder == Path::new(rule),
     });
     if reserved {
-        return wrong("that folder belongs to the system".into());
+        return Some("that folder belongs to the system");
     }
-    if folder.starts_with(state) || state.starts_with(folder) {
-        return wrong("the agent keeps its state and the backups there".into());
-    }
-    Ok(())
+    let is_agents = folder.starts_with(state) || state.starts_with(folder);
+    is_agents.then_some("the agent keeps its state and the backups there")
 }
 
 #[cfg(test)]

@@ -75,6 +75,7 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
     }
     tags(job, &entries).await?;
     restore_files(job, &entries).await?;
+    crate::crash::point("put_back.inside");
     if !containers.is_empty() {
         let spec = spec_of(job, live).await?;
         restart(job, &spec, &project, &containers).await?;

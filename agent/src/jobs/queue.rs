@@ -6,6 +6,7 @@
 
 use crate::agent::Agent;
 use std::collections::HashMap;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
@@ -97,7 +98,7 @@ pub async fn take(agent: &Agent, app: &AppName, wait_seconds: u32) -> Result<Sea
 async fn lock_file(agent: &Agent, app: &AppName) -> Result<AppLock, Failure> {
     let path = agent.layout.app_lock(app);
     let folder = path.parent().unwrap_or(agent.layout.state()).to_owned();
-    std::fs::create_dir_all(&folder).map_err(|e| {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|e| {
         Failure::from_error(FailureKind::Environment, &e)
             .hint(format!("look at the folder {}", folder.display()))
     })?;

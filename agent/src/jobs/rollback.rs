@@ -20,7 +20,7 @@ pub async fn requested(
     request: RollbackRequest,
 ) -> Result<Option<Reply>, Stop> {
     let known = known_app(agent, &request.app).await?;
-    let seat = queue::take(agent, &request.app, request.options.lock_wait_seconds).await?;
+    let seat = talk.unless_gone(queue::take(agent, &request.app, request.options.lock_wait_seconds)).await?;
     let live = known.live.ok_or_else(|| {
         Failure::new(FailureKind::NotFound, format!("no release of {} is live", request.app))
             .hint("deploy: wharf deploy")
