@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::json::{Json, Object};
 
+/// The value of that label.
+pub const KEEP_VALUE: &str = "without-volumes";
+
 /// The label that marks a container that the guard, not the engine, removes when it has ended.
 pub const KEEP_LABEL: &str = "dev.wharf.guard.remove";
 
@@ -136,7 +139,8 @@ impl ContainerFact {
             return None;
         };
         let auto_remove = matches!(host_config.get("AutoRemove"), Some(Json::Bool(true)));
-        let kept = value.pointer("/Config/Labels").and_then(|labels| labels.get(KEEP_LABEL)).is_some();
+        let label = value.pointer("/Config/Labels").and_then(|labels| labels.get(KEEP_LABEL));
+        let kept = label.and_then(Value::as_str) == Some(KEEP_VALUE);
         let named = named_volumes(raw);
         let anonymous_volumes = match value.get("Mounts") {
             None | Some(Value::Null) => Vec::new(),

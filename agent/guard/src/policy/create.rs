@@ -1,7 +1,7 @@
 //! `POST /containers/create`: what the container may reach, and what it would take with it when it ends.
 
 use super::{Case, Stop, Verdict, folded, names, privilege, texts};
-use crate::facts::{Fact, KEEP_LABEL};
+use crate::facts::{Fact, KEEP_LABEL, KEEP_VALUE};
 use crate::json::{Json, Object};
 use crate::request::{Afterwards, Forward, Refusal};
 
@@ -127,10 +127,10 @@ fn take_host_config(body: &Object) -> Result<Object, Stop> {
 
 fn label(body: &mut Object) -> Result<(), Stop> {
     match body.get_mut("Labels") {
-        Some(Json::Object(labels)) => labels.set(KEEP_LABEL, Json::String("without-volumes".into())),
+        Some(Json::Object(labels)) => labels.set(KEEP_LABEL, Json::String(KEEP_VALUE.into())),
         None | Some(Json::Null) => {
             let mut labels = Object::default();
-            labels.set(KEEP_LABEL, Json::String("without-volumes".into()));
+            labels.set(KEEP_LABEL, Json::String(KEEP_VALUE.into()));
             body.set("Labels", Json::Object(labels));
         }
         Some(_) => return Err(Refusal::unclear("Labels is not an object").into()),

@@ -56,8 +56,8 @@ pub fn plugin(harmless: bool) -> Refusal {
 
 pub fn swarm() -> Refusal {
     Refusal::forbidden(
-        "Swarm deletes the anonymous volumes of a task together with the task, so services, nodes and leaving the \
-         swarm are not changed through this socket. Do it as root on the server, past the guard.",
+        "Swarm deletes the anonymous volumes of a task together with the task, so services, nodes and the swarm \
+         itself are not changed through this socket. Do it as root on the server, past the guard.",
     )
 }
 

@@ -105,8 +105,8 @@ const COMMANDS: [(&str, Compare); 104] = [
     ("docker tag $P-image:1 $P-image:2", Same),
     ("docker images --format '{{.Repository}}:{{.Tag}}' $P-image", Same),
     ("docker history --format '{{.Comment}}' $P-image:1", Same),
-    ("docker save $P-image:1 -o saved.tar && tar -tf saved.tar | grep -c manifest.json", Same),
-    ("docker rmi $P-image:1 && docker load -q -i saved.tar", Same),
+    ("docker save $P-image:1 -o saved-$P.tar && tar -tf saved-$P.tar | grep -c manifest.json", Same),
+    ("docker rmi $P-image:1 && docker load -q -i saved-$P.tar", Same),
     ("docker save $P-image:1 $P-image:2 | docker load", Same),
     ("docker export $P-c | tar -t | grep -c bin/busybox", Same),
     ("docker export $P-cat | docker import - $P-imported:1", Same),
@@ -214,9 +214,13 @@ fn complains(output: &Output) -> bool {
     said.contains("refused: ") || said.contains("the volume guard")
 }
 
-/// The output without what differs between any two runs: names, IDs, and the words of errors on stderr.
+/// The output without what differs between any two runs: names, IDs, what a terminal echoes of a closed input.
 fn plain(output: &Output) -> String {
-    let text = String::from_utf8_lossy(&output.stdout).replace("aaqx", "P").replace("bbqx", "P");
+    let text = String::from_utf8_lossy(&output.stdout)
+        .replace("aaqx", "P")
+        .replace("bbqx", "P")
+        .replace("^@", "")
+        .replace('\0', "");
     let mut words = String::new();
     let mut run = String::new();
     for letter in text.chars().chain(['\n']) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::engine::{BUSYBOX, DATA, Guard, Turn, until};
-use crate::hostile::{CONTAINER, Dice, FLEETING, Hostile, VOLUME, mutate, table};
+use crate::hostile::{CONTAINER, FLEETING, Hostile, VOLUME, table};
+use crate::mutate::{Dice, mutate};
 use crate::raw;
 
 const PATIENCE: Duration = Duration::from_millis(1500);

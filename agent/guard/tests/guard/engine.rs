@@ -14,9 +14,10 @@ use wharf_guard::Policy;
 
 use crate::raw;
 
-/// Ends the engine when the test process, and with it the pipe, is gone.
+/// Ends the engine when the test process, and with it the pipe, is gone. It has a network namespace of its own: an engine
+/// that starts with `--bridge none` removes `docker0` from whichever engine has it.
 const KEEPER: &str = r#"
-dockerd --host "unix://$1/docker.sock" --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/docker.pid" \
+unshare --net dockerd --host "unix://$1/docker.sock" --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/docker.pid" \
     --bridge none --iptables=false --ip6tables=false --ip-masq=false --ip-forward=false --shutdown-timeout 2 \
     --default-address-pool base=10.213.0.0/16,size=24 </dev/null >"$1/log" 2>&1 &
 engine=$!
@@ -105,19 +106,10 @@ impl Turn {
 
     fn images(&self) {
         if self.api("GET", &format!("/images/{BUSYBOX}/json"), Value::Null).0 != 200 {
-            let saved =
-                Command::new("docker").args(["save", BUSYBOX]).stdout(Stdio::piped()).spawn().unwrap();
-            let loaded = Command::new("docker")
-                .env("DOCKER_HOST", host(&self.socket()))
-                .arg("load")
-                .stdin(saved.stdout.unwrap())
-                .output()
-                .unwrap();
-            assert!(
-                loaded.status.success(),
-                "{BUSYBOX} must be on this machine: {}",
-                String::from_utf8_lossy(&loaded.stderr)
-            );
+            let script = format!("docker --host unix:///var/run/docker.sock save {BUSYBOX} | docker load");
+            let loaded = shell(&self.socket(), &self.engine.folder, "load", &script);
+            let said = String::from_utf8_lossy(&loaded.stderr);
+            assert!(loaded.status.success(), "{BUSYBOX} must be on this machine: {said}");
         }
         if self.api("GET", &format!("/images/{DATA}/json"), Value::Null).0 != 200 {
             let id = self.container("maker", json!({"Image": BUSYBOX}));
