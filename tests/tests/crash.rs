@@ -7,9 +7,9 @@ use wharf_tests::{World, docker, http};
 const POINTS: &[&str] = &[
     "plan.before",
     "plan.after",
-    "backup.before",
-    "backup.inside",
-    "backup.after",
+    "back_up.before",
+    "back_up.inside",
+    "back_up.after",
     "build.before",
     "build.inside",
     "build.after",

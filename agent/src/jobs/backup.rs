@@ -250,7 +250,7 @@ async fn carry_out(job: &Job, request: BackupRequest) -> Result<BackupReport, Ba
     let child = child(&job.agent);
     let init = InitRequest { repo: request.repo.clone(), key_file: request.key_file.clone() };
     wharf_backup::run(&child, init, |_| ()).await?;
-    crate::crash::point("backup.inside");
+    crate::crash::point("back_up.inside");
     wharf_backup::run(&child, request, |_| ()).await
 }
 

@@ -56,7 +56,9 @@ fn check_app_dir(path: &str, state: &Path) -> Result<(), Failure> {
     };
     let folder = Path::new(path);
     let normal = folder.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-    if !folder.is_absolute() || !normal || path.contains('\0') || path.contains("//") {
+    // Parts that say nothing are not among the components.
+    let plain = !path.contains("//") && !path.contains("/./") && !path.ends_with("/.");
+    if !folder.is_absolute() || !normal || !plain || path.contains('\0') {
         return wrong("it must be absolute, without '.' or '..'".into());
     }
     // Compose and Docker cut lists of paths at these.
