@@ -19,6 +19,9 @@ enum Command {
     Serve(Serve),
     /// Back up an app now, through the agent that runs; says nothing unless it fails
     Backup(Backup),
+    /// Put a guard before Docker's socket: everything passes but what deletes volumes
+    #[command(subcommand)]
+    Guard(Guard),
     /// What the agent starts for itself
     #[command(subcommand, hide = true)]
     Internal(Internal),
@@ -62,6 +65,22 @@ struct Backup {
 }
 
 #[derive(Subcommand)]
+enum Guard {
+    /// Serve a guarded socket until told to stop; use it with DOCKER_HOST=unix://SOCKET
+    Serve {
+        /// The socket to make; a stale one is replaced
+        #[arg(long, value_name = "SOCKET")]
+        listen: PathBuf,
+        /// Docker's own socket
+        #[arg(long, value_name = "SOCKET", default_value = wharf_engine::connection::DEFAULT_SOCKET)]
+        upstream: PathBuf,
+        /// Let privileged containers, Docker's socket, `/` and the like through
+        #[arg(long)]
+        allow_root_equivalent: bool,
+    },
+}
+
+#[derive(Subcommand)]
 enum Internal {
     /// Run a command that ends when the agent does
     Run {
@@ -76,6 +95,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(serve) => run_server(serve),
         Command::Backup(backup) => run_backup(backup),
+        Command::Guard(guard) => run_guard(guard),
         Command::Internal(Internal::Run { command }) => wharf_engine::supervise::child_main(command),
         Command::Internal(Internal::Backup) => wharf_backup::child_main(),
     }
@@ -122,6 +142,21 @@ fn run_backup(backup: Backup) -> ExitCode {
             failure.hints.iter().for_each(|hint| eprintln!("  hint: {hint}"));
             ExitCode::from(failure.exit_code())
         }
+    }
+}
+
+fn run_guard(guard: Guard) -> ExitCode {
+    start_log();
+    let Guard::Serve { listen, upstream, allow_root_equivalent } = guard;
+    let policy = wharf_guard::Policy { allow_root_equivalent };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error, 1),
+    };
+    tracing::info!(listen = %listen.display(), upstream = %upstream.display(), "guarding Docker's socket");
+    match runtime.block_on(wharf_guard::run(&listen, &upstream, policy, stop_signal())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error, 1),
     }
 }
 
