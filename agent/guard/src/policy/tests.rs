@@ -213,8 +213,8 @@ fn says_what_why_and_what_instead() {
         refusal(verdict(&request(method, target), TIGHT, &facts())).message
     };
     for (line, words) in [
-        ("DELETE /volumes/pg", ["\"pg\"", "wharfd volume delete", "without -v is fine"]),
-        ("POST /volumes/prune", ["every volume", "wharfd volume delete", "without --volumes is fine"]),
+        ("DELETE /volumes/pg", ["\"pg\"", "docker volume rm NAME", "without -v is fine"]),
+        ("POST /volumes/prune", ["every volume", "docker volume rm NAME", "without --volumes is fine"]),
         ("DELETE /containers/web?v=1", ["\"web\"", "anonymous volumes", "without -v is fine"]),
         ("POST /containers/fleeting/stop", ["--rm", "abc", "docker rm -f fleeting"]),
         ("POST /containers/root/exec", ["\"root\"", "Privileged", "wharfd.toml"]),

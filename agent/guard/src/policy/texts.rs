@@ -5,7 +5,7 @@ use crate::facts::Fact;
 use crate::request::Refusal;
 
 /// The one way.
-const ONE_WAY: &str = "Volumes are never deleted through this socket; the only way is `wharfd volume delete NAME` on \
+const ONE_WAY: &str = "Volumes are never deleted through this socket; the only way is `docker volume rm NAME` with Docker's own socket, on \
                        the server, as root, after a backup";
 
 pub fn volumes(method: &str, segments: &[&str]) -> Refusal {
