@@ -161,11 +161,14 @@ fn special(sorted: &[&Candidate], kept: &Kept, now: Timestamp) -> Reasons {
     reasons
 }
 
+/// Which hour, day, week, month or year a moment lies in, as a number.
+type Span = fn(Zone, Timestamp) -> i64;
+
 /// What the rules keep of good backups, newest first.
 fn by_rules(good: &[&Candidate], keep: &KeepSpec, zone: Zone) -> Vec<(BackupId, Why)> {
     let last = good.iter().take(keep.last as usize).map(|backup| (backup.id.clone(), Why::Last));
     let mut found: Vec<_> = last.collect();
-    let rules: [(u32, Why, fn(Zone, Timestamp) -> i64); 5] = [
+    let rules: [(u32, Why, Span); 5] = [
         (keep.hourly, Why::Hourly, |_, at| at.as_second().div_euclid(3600)),
         (keep.daily, Why::Daily, |zone, at| day(zone, at)),
         // Weeks begin on Monday, as day 1 of the common era did.
@@ -176,11 +179,11 @@ fn by_rules(good: &[&Candidate], keep: &KeepSpec, zone: Zone) -> Vec<(BackupId, 
         }),
         (keep.yearly, Why::Yearly, |zone, at| i64::from(zone.local(at).date().year())),
     ];
-    for (count, why, bucket) in rules {
+    for (count, why, span) in rules {
         let mut last = None;
         let mut left = count;
         for backup in good {
-            let this = Some(bucket(zone, backup.time));
+            let this = Some(span(zone, backup.time));
             if left == 0 {
                 break;
             }
