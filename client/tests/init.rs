@@ -1,5 +1,7 @@
 //! `wharf init`, as a process, in folders as people have them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
+
 use std::{fs, path::Path, process::Command};
 use tempfile::TempDir;
 

@@ -1,5 +1,7 @@
 //! Projects in the shapes that people have, and the `wharf.toml` that is written for each.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends by panicking")]
+
 use std::path::Path;
 use wharf_look::{Facts, Rule, config, look};
 
