@@ -5,6 +5,7 @@ mod backup;
 mod deploy;
 mod down;
 mod follow;
+mod init;
 mod jobs;
 mod logs;
 mod pack;
@@ -22,6 +23,7 @@ use wharf_proto::Failure;
 /// What `wharf` does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Init(init::Args),
     Deploy(Box<deploy::Args>),
     Releases(releases::Args),
     Rollback(rollback::Args),
@@ -38,6 +40,7 @@ pub enum Command {
 /// Runs a command, renders its failure, and says how the process ends.
 pub async fn run(command: Command, context: &mut Context) -> Exit {
     let ended = match command {
+        Command::Init(args) => interruptible(context, init::run, args).await,
         Command::Deploy(args) => deploy::run(*args, context).await,
         Command::Releases(args) => interruptible(context, releases::run, args).await,
         Command::Rollback(args) => rollback::run(args, context).await,

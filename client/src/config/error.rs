@@ -68,9 +68,7 @@ impl ConfigError {
     /// What to do about it.
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NotFound(_) => {
-                "change to the project's folder, or write a wharf.toml there: app, [server] host and path, [compose] files".into()
-            }
+            Self::NotFound(_) => "change to the project's folder; `wharf init` there writes one".into(),
             Self::Read { .. } | Self::Syntax { .. } => return None,
             Self::UnknownKey(unknown) => match &unknown.nearest {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
@@ -79,7 +77,8 @@ impl ConfigError {
             Self::Type { example, .. } => format!("write for example: {}", (*example)?),
             Self::Missing { example, .. } => format!("write for example: {example}"),
             Self::NoServer { known, .. } if known.is_empty() => {
-                "write for example: [server] host = \"deploy@home.example\", path = \"/home/deploy/myapp\"".into()
+                "write for example: [server] host = \"deploy@home.example\", path = \"/home/deploy/myapp\""
+                    .into()
             }
             Self::NoServer { known, .. } => format!("choose an environment: {}", flags(known)),
             Self::UnknownEnvironment { known, .. } if known.is_empty() => {

@@ -44,7 +44,11 @@ fn shown(path: &Path, folder: &Path) -> String {
     path.strip_prefix(folder).unwrap_or(path).display().to_string()
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
+/// The text of a configuration.
+///
+/// # Errors
+/// A file that cannot be read, or is too long to be one.
+pub fn read(path: &Path) -> std::io::Result<String> {
     if std::fs::metadata(path)?.len() > FILE_BYTES {
         return Err(std::io::Error::other(format!("it is longer than {FILE_BYTES} bytes")));
     }
@@ -71,6 +75,18 @@ pub(super) fn parse(
     })?;
     let raw = decode(file, text, Spanned::new(span, merged))?;
     Checker { file, text, root, known, environment }.check(raw)
+}
+
+/// Checks a text as the `wharf.toml` of the project at `root`. One that leaves its server to be filled in passes.
+///
+/// # Errors
+/// Whatever is wrong with it, by line.
+pub fn check(text: &str, root: &Path) -> Result<Option<Config>, ConfigError> {
+    match parse(FILE_NAME, text, root.to_owned(), None) {
+        Ok(config) => Ok(Some(config)),
+        Err(ConfigError::NoServer { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn decode(file: &str, text: &str, merged: Spanned<DeTable<'_>>) -> Result<Raw, ConfigError> {

@@ -16,7 +16,7 @@ mod server;
 mod tests;
 
 pub use error::{ConfigError, Place, UnknownKey};
-pub use load::{FILE_NAME, find, load};
+pub use load::{FILE_NAME, check, find, load, read};
 pub use server::ServerAddress;
 
 use std::path::PathBuf;

@@ -46,6 +46,25 @@ impl Asker {
         }
     }
 
+    /// A question with an answer that is taken where nobody answers another; `None` where nobody can be asked, or
+    /// nothing was answered.
+    pub async fn ask(self, question: &'static str, default: Option<String>) -> Option<String> {
+        if self == Self::Nobody {
+            return default;
+        }
+        let ask = move || {
+            let _prompting = sys::Prompting::begin();
+            let input = Input::<String>::with_theme(&SimpleTheme).with_prompt(question).allow_empty(true);
+            match default {
+                Some(default) => input.default(default).interact_text(),
+                None => input.interact_text(),
+            }
+        };
+        let typed = tokio::task::spawn_blocking(ask).await.ok()?.ok()?;
+        let typed = typed.trim();
+        (!typed.is_empty()).then(|| typed.to_owned())
+    }
+
     /// What becomes of a server whose key is not known yet.
     pub(super) fn policy(self, accept_new_host_key: bool) -> HostKeyPolicy {
         match (accept_new_host_key, self) {
