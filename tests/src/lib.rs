@@ -7,6 +7,7 @@
 pub mod docker;
 pub mod http;
 pub mod laptop;
+pub mod left;
 pub mod server;
 pub mod tree;
 pub mod world;

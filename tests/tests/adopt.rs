@@ -58,6 +58,7 @@ fn a_stack_that_runs_is_taken_over_with_its_name_volume_and_rows() {
     assert_eq!(std::fs::read(world.app_dir.join("notes.txt")).expect("the note"), b"the owner's");
     assert_eq!(world.workouts(), ["squats"]);
     assert_eq!(world.container("db"), database);
+    world.nothing_is_left("adoption and the way back");
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn refused(world: &World, more: &[&str], code: i32) -> Ran {
     let before = world.fingerprint();
     let ran = world.deploy(more).exits(code);
     assert_eq!(world.fingerprint(), before, "something was touched");
-    assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(world.leftovers(), Vec::<PathBuf>::new());
     ran
 }
 
