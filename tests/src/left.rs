@@ -16,7 +16,12 @@ impl World {
     #[track_caller]
     pub fn nothing_is_left(&self, when: &str) {
         let told = || self.laptop.wharf(&["jobs", "--json"]).stdout;
-        assert_eq!(self.leftovers(), Vec::<PathBuf>::new(), "{when}: folders are left; the jobs:\n{}", told());
+        assert_eq!(
+            self.leftovers(),
+            Vec::<PathBuf>::new(),
+            "{when}: folders are left; the jobs:\n{}",
+            told()
+        );
         let stopped = docker::stopped(&self.project);
         assert_eq!(stopped, Vec::<String>::new(), "{when}: containers are left; the jobs:\n{}", told());
         let dangling = docker::dangling_images(&self.app);

@@ -4,6 +4,7 @@
 //! removes what it made when it is dropped, also after a failure: containers, networks and volumes of its own project, and
 //! images of its own app.
 
+pub mod disk;
 pub mod docker;
 pub mod http;
 pub mod laptop;
@@ -12,6 +13,7 @@ pub mod server;
 pub mod tree;
 pub mod world;
 
+pub use disk::SmallDisk;
 pub use laptop::{Laptop, Ran};
 pub use server::Server;
 pub use world::World;

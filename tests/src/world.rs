@@ -161,7 +161,8 @@ fn label_images(project: &Path, app: &str) {
     for path in tree::read(project).into_keys().filter(|path| path.ends_with("Dockerfile")) {
         let path = project.join(path);
         let text = std::fs::read_to_string(&path).expect("a file of the project");
-        std::fs::write(path, format!("{text}LABEL {}={app}\n", docker::APP_LABEL)).expect("a file of the test's");
+        std::fs::write(path, format!("{text}LABEL {}={app}\n", docker::APP_LABEL))
+            .expect("a file of the test's");
     }
 }
 

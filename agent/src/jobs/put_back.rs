@@ -87,7 +87,8 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
     Ok(live)
 }
 
-/// Gives names back to the images that had them.
+/// Gives names back to the images that had them. An image that has none then goes: it is one that the job was killed with
+/// before it was given the release's own name.
 ///
 /// # Errors
 /// The engine does not answer.
@@ -95,11 +96,15 @@ pub async fn tags(job: &Job, entries: &[Undo]) -> Result<(), Failure> {
     let engine = &job.agent.engine;
     for entry in entries.iter().rev() {
         let Undo::Tag { reference, before, .. } = entry else { continue };
+        let now = engine.image(reference).await.map_err(|e| failures::of_engine(&e))?;
         match before {
             Some(id) => engine.tag(id, reference).await.map_err(|e| failures::of_engine(&e))?,
             None => {
                 engine.untag(reference).await.map_err(|e| failures::of_engine(&e))?;
             }
+        }
+        if let Some(now) = now {
+            engine.remove_nameless(&now.id).await.map_err(|e| failures::of_engine(&e))?;
         }
     }
     Ok(())

@@ -122,8 +122,9 @@ async fn remove_half_made(engine: &Engine, stack: &Stack) -> Result<(), Failure>
 fn half_made(containers: &[ContainerFacts]) -> impl Iterator<Item = &ContainerFacts> {
     containers.iter().filter(|successor| {
         let Some((id, _)) = successor.name.split_once('_') else { return false };
-        let replaced =
-            |c: &&ContainerFacts| c.service == successor.service && c.id != successor.id && c.id.starts_with(id);
+        let replaced = |c: &&ContainerFacts| {
+            c.service == successor.service && c.id != successor.id && c.id.starts_with(id)
+        };
         let is_id = id.len() == PASSING_NAME_DIGITS && id.bytes().all(|b| b.is_ascii_hexdigit());
         is_id && successor.state == ContainerState::Created && containers.iter().any(|c| replaced(&c))
     })
