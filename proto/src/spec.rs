@@ -6,7 +6,10 @@
 //! Unknown fields are ignored here as everywhere on the wire; that a key of `wharf.toml` is unknown is found where that file
 //! is read. What an older agent must not ignore needs a new version of the protocol.
 
+mod backup;
+
 use crate::{AppName, RelPath};
+pub use backup::{BackupSpec, DrillSpec, KeepSpec};
 use serde::{Deserialize, Serialize};
 
 /// How an app is deployed.
@@ -28,6 +31,8 @@ pub struct AppSpec {
     pub verify: VerifySpec,
     #[serde(default)]
     pub secrets: SecretsSpec,
+    #[serde(default)]
+    pub backup: BackupSpec,
     /// How many releases stay listed, and can be rolled back to, beside the live one.
     #[serde(default = "default_keep_releases")]
     pub keep_releases: u32,
