@@ -169,10 +169,10 @@ mod tests {
         let found = |containers: &[ContainerFacts]| -> Vec<String> {
             half_made(containers).map(|c| c.id.clone()).collect()
         };
-        let made = container("ce0679f7afdbe4", passing, "web", ContainerState::Created);
-        assert_eq!(found(&[old.clone(), made.clone()]), [made.id.clone()]);
+        let made = || container("ce0679f7afdbe4", passing, "web", ContainerState::Created);
+        assert_eq!(found(&[old.clone(), made()]), ["ce0679f7afdbe4"]);
         // The old one is gone: what it had is the successor's alone.
-        assert_eq!(found(std::slice::from_ref(&made)), Vec::<String>::new());
+        assert_eq!(found(&[made()]), Vec::<String>::new());
         let runs = container("ce0679f7afdbe4", passing, "web", ContainerState::Running);
         assert_eq!(found(&[old.clone(), runs]), Vec::<String>::new());
         let other = container("ce0679f7afdbe4", passing, "api", ContainerState::Created);
