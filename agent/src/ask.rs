@@ -69,6 +69,10 @@ fn ended(outcome: Outcome) -> Result<String, Failure> {
         Outcome::Failed { failure }
         | Outcome::PutBack { failure, .. }
         | Outcome::NotPutBack { failure, .. } => Err(failure),
+        Outcome::Unknown => {
+            Err(Failure::new(FailureKind::Unsupported, "the agent is newer than this wharfd")
+                .hint("see how it ended: wharf jobs"))
+        }
     }
 }
 

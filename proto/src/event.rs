@@ -2,6 +2,8 @@
 //!
 //! **Invariants**: a job's events are numbered from 0 without gaps; the first announces every step; exactly one, the
 //! last, is [`EventBody::Finished`]. An event is on the server's disk before anybody is sent it.
+//!
+//! Whoever watches an agent newer than itself skips what it does not know: every enum here has an `Unknown`.
 
 use crate::{BackupId, Failure, JobId, ReleaseId, plan::DeployPlan};
 use jiff::Timestamp;
@@ -41,6 +43,9 @@ pub enum Step {
     Swap,
     /// A backup is restored into a throwaway database.
     Drill,
+    /// One that a newer agent tells of and this build does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Step {
@@ -61,6 +66,7 @@ impl Step {
             Self::Check => "check",
             Self::Swap => "swap",
             Self::Drill => "drill",
+            Self::Unknown => "something newer",
         }
     }
 }
@@ -113,6 +119,9 @@ pub enum EventBody {
     Finished {
         outcome: Outcome,
     },
+    /// One that a newer agent tells of and this build does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What sort of job this is.
@@ -134,6 +143,9 @@ pub enum JobKind {
     Drill {
         backup: BackupId,
     },
+    /// One that a newer agent tells of and this build does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +153,9 @@ pub enum JobKind {
 pub enum Level {
     Info,
     Warning,
+    /// One that a newer agent tells of and this build does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 /// How a job ended.
@@ -157,6 +172,9 @@ pub enum Outcome {
     NotPutBack { failure: Failure, put_back: Failure },
     /// A job that makes no release did what was asked.
     Done { summary: String },
+    /// One that a newer agent tells of and this build does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Outcome {
@@ -167,6 +185,8 @@ impl Outcome {
             Self::Failed { failure } => failure.exit_code(),
             Self::PutBack { .. } => 1,
             Self::NotPutBack { .. } => crate::failure::EXIT_NOT_PUT_BACK,
+            // Neither success nor a known failure: one side is too old for the other.
+            Self::Unknown => crate::failure::EXIT_CANNOT_TALK,
         }
     }
 }

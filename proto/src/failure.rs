@@ -89,7 +89,9 @@ impl Failure {
         match self.kind {
             FailureKind::Config | FailureKind::NotFound => 2,
             FailureKind::Refused | FailureKind::Busy => 3,
-            FailureKind::Unreachable | FailureKind::Unauthorized | FailureKind::Unsupported => 4,
+            FailureKind::Unreachable | FailureKind::Unauthorized | FailureKind::Unsupported => {
+                EXIT_CANNOT_TALK
+            }
             FailureKind::Backup
             | FailureKind::Build
             | FailureKind::Migration
@@ -101,6 +103,9 @@ impl Failure {
         }
     }
 }
+
+/// The exit code when client and agent do not come to speak with each other.
+pub const EXIT_CANNOT_TALK: u8 = 4;
 
 /// The exit code when a release failed and what ran before could not be put back.
 pub const EXIT_NOT_PUT_BACK: u8 = 5;

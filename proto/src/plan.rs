@@ -67,6 +67,9 @@ pub enum ImageAction {
     /// Fetched from its registry.
     Pull,
     Keep,
+    /// One that a newer agent tells of and this build does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +81,9 @@ pub enum ContainerAction {
     Keep,
     /// The new model lacks the service: its containers go, its volumes stay.
     Remove,
+    /// One that a newer agent tells of and this build does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Where a container keeps data.

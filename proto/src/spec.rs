@@ -2,6 +2,9 @@
 //!
 //! What protects data on the server (keys and their rights, the retention floor, where backups lie) is not here: a ship
 //! cannot change it.
+//!
+//! Unknown fields are ignored here as everywhere on the wire; that a key of `wharf.toml` is unknown is found where that file
+//! is read. What an older agent must not ignore needs a new version of the protocol.
 
 mod backup;
 
@@ -65,7 +68,6 @@ pub struct BumpRule {
 
 /// A PostgreSQL database inside the stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PostgresSpec {
     pub service: String,
     /// `None`: the container's `POSTGRES_USER`, else `postgres`.
@@ -81,7 +83,6 @@ pub struct PostgresSpec {
 
 /// A command that brings the database's schema to the new release's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct MigrateSpec {
     pub service: String,
     pub command: Vec<String>,
@@ -95,7 +96,6 @@ fn default_migrate_timeout_seconds() -> u32 {
 
 /// An HTTP request, made from the server, that a healthy release answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ProbeSpec {
     pub url: String,
     #[serde(default = "default_probe_status")]
@@ -122,7 +122,6 @@ fn default_probe_within_seconds() -> u32 {
 
 /// How a new release proves itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct VerifySpec {
     /// How long `docker compose up --wait` may take.
     #[serde(default = "default_start_timeout_seconds")]
@@ -151,7 +150,6 @@ impl Default for VerifySpec {
 
 /// What the env file must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SecretsSpec {
     /// Keys without which a deploy is refused.
     #[serde(default)]

@@ -28,10 +28,6 @@ use wharf_proto::{Entry, EntryKind, Event, EventBody, Failure, Outcome, event::J
 /// Objects whose keys are data and not fields: a stranger in there is no unknown field.
 const MAPS: &[&str] = &["versions"];
 
-/// What of an app's spec refuses a field that it does not know, since `wharf.toml` is read by the same types: a newer
-/// client's addition to one of these is an error to an older agent.
-const STRICT: &[&str] = &["health", "migrate", "postgres", "secrets", "verify"];
-
 /// The name of a field that no version has.
 const STRANGER: &str = "from_the_future";
 
@@ -86,22 +82,19 @@ fn check<F: Family>() {
     }
 }
 
-/// `value` with a field that no version knows in each object that is not strict.
+/// `value` with a field that no version knows in each object that is not a map.
 fn with_strangers(value: &Value, key: Option<&str>) -> Value {
     match value {
         Value::Object(fields) => {
             let mut fields: serde_json::Map<String, Value> =
                 fields.iter().map(|(key, value)| (key.clone(), with_strangers(value, Some(key)))).collect();
-            if !key.is_some_and(|key| MAPS.contains(&key) || STRICT.contains(&key)) {
+            if !key.is_some_and(|key| MAPS.contains(&key)) {
                 fields.insert(STRANGER.into(), json!({"a": [1, null]}));
             }
             Value::Object(fields)
         }
-        Value::Array(items) => {
-            // An element of a strict list is strict; one of a list that is called as a map is, is not.
-            let key = key.filter(|key| STRICT.contains(key));
-            Value::Array(items.iter().map(|item| with_strangers(item, key)).collect())
-        }
+        // An element of a list that is called as a map is, is no map.
+        Value::Array(items) => Value::Array(items.iter().map(|item| with_strangers(item, None)).collect()),
         other => other.clone(),
     }
 }
@@ -187,20 +180,40 @@ fn words_of_the_future_are_unknown() {
     assert_eq!(pack, ClientMessage::Pack { encoding, size_bytes: 1 });
 }
 
-/// Where unknown fields are refused, so that nobody believes otherwise.
+/// A watcher goes on to a job's last event, whatever a newer agent tells on the way.
 #[test]
-fn parts_of_the_spec_refuse_unknown_fields() {
-    let deploy = serde_json::to_value(messages::deploy()).unwrap();
-    for key in STRICT {
-        let mut deploy = deploy.clone();
-        let part = match &mut deploy["spec"][key] {
-            Value::Array(items) => &mut items[0],
-            part => part,
-        };
-        part[STRANGER] = json!(1);
-        let error = serde_json::from_value::<Request>(deploy).unwrap_err().to_string();
-        assert!(error.contains("unknown field"), "{key}: {error}");
-    }
+fn what_a_newer_agent_tells_is_skipped() {
+    let event = |body: Value| -> EventBody {
+        let mut event = json!({"job": 17, "index": 3, "at": "2026-01-02T03:04:05Z"});
+        event.as_object_mut().unwrap().append(&mut body.as_object().unwrap().clone());
+        serde_json::from_value::<Event>(event).unwrap().body
+    };
+    let unknown = wharf_proto::Step::Unknown;
+    assert_eq!(event(json!({"event": "weather", "sky": {"clouds": 4}})), EventBody::Unknown);
+    assert_eq!(
+        event(json!({"event": "step_started", "step": "levitate"})),
+        EventBody::StepStarted { step: unknown }
+    );
+    let kind = json!({"name": "teleport", "to": "moon"});
+    let announced = json!({"event": "announced", "job_kind": kind, "app": "fit", "steps": ["levitate"]});
+    assert_eq!(
+        event(announced),
+        EventBody::Announced {
+            job_kind: JobKind::Unknown,
+            app: "fit".parse().unwrap(),
+            steps: vec![unknown],
+        }
+    );
+    let level = wharf_proto::event::Level::Unknown;
+    let note = json!({"event": "note", "level": "whisper", "text": "psst"});
+    assert_eq!(event(note), EventBody::Note { level, text: "psst".into() });
+    let finished = event(json!({"event": "finished", "outcome": {"result": "promoted", "to": "staging"}}));
+    assert_eq!(finished, EventBody::Finished { outcome: Outcome::Unknown });
+    assert_eq!(
+        Outcome::Unknown.exit_code(),
+        4,
+        "whoever does not know how it ended does not call it a success"
+    );
 }
 
 /// A golden that nothing checks is one that somebody forgot.

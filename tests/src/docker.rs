@@ -73,8 +73,30 @@ pub fn image_tags(prefix: &str) -> Vec<String> {
     found
 }
 
+/// The label by which the images that are built from a test's project are told from all others, also without a name.
+pub const APP_LABEL: &str = "wharf.test.app";
+
+/// IDs of the images built from a test's project that no name leads to any more.
+pub fn dangling_images(app: &str) -> Vec<String> {
+    let label = format!("label={APP_LABEL}={app}");
+    lines(&docker(&["image", "ls", "-q", "--no-trunc", "--filter", "dangling=true", "--filter", &label]))
+}
+
+/// Names and states of a project's containers that do not run.
+pub fn stopped(project: &str) -> Vec<String> {
+    let all = docker(&[
+        "ps",
+        "-a",
+        "--format",
+        "{{.State}} {{.Names}}",
+        "--filter",
+        &format!("label=com.docker.compose.project={project}"),
+    ]);
+    lines(&all).into_iter().filter(|line| !line.starts_with("running ")).collect()
+}
+
 /// Removes what a test made. Volumes are the test's own too, and Wharf never touches them, so the test does.
-pub fn remove_project(project: &str, image_prefix: &str) {
+pub fn remove_project(project: &str, app: &str) {
     let quiet = |arguments: &[&str]| {
         let _ = Command::new("docker").args(arguments).output();
     };
@@ -87,9 +109,12 @@ pub fn remove_project(project: &str, image_prefix: &str) {
             quiet(&[kind, "rm", &name]);
         }
     }
-    for prefix in [image_prefix, &format!("{project}-")] {
-        for tag in image_tags(prefix) {
+    for prefix in [app, project] {
+        for tag in image_tags(&format!("{prefix}-")) {
             quiet(&["image", "rm", &tag]);
         }
+    }
+    for id in dangling_images(app) {
+        quiet(&["image", "rm", &id]);
     }
 }

@@ -4,13 +4,16 @@
 //! removes what it made when it is dropped, also after a failure: containers, networks and volumes of its own project, and
 //! images of its own app.
 
+pub mod disk;
 pub mod docker;
 pub mod http;
 pub mod laptop;
+pub mod left;
 pub mod server;
 pub mod tree;
 pub mod world;
 
+pub use disk::SmallDisk;
 pub use laptop::{Laptop, Ran};
 pub use server::Server;
 pub use world::World;

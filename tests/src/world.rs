@@ -34,6 +34,7 @@ impl World {
         std::fs::create_dir_all(&app_dir).expect("a folder of the test's");
         let projects = Path::new(env!("CARGO_MANIFEST_DIR")).join("projects");
         tree::copy(&projects.join(name), &laptop.project);
+        label_images(&laptop.project, &app);
         let (project, web_port) = (app.clone(), http::free_port());
         let world = Self { server, laptop, app, project, app_dir, web_port, _folder: folder };
         world.write_env(&world.env());
@@ -152,18 +153,22 @@ required = ["DB_PASSWORD", "SECRET_KEY"]
     pub fn fingerprint(&self) -> (Vec<String>, Vec<String>, tree::Tree) {
         (docker::containers(&self.project), docker::volumes(&self.project), tree::read(&self.app_dir))
     }
+}
 
-    /// What jobs leave beside the app directory: nothing, once they are over.
-    pub fn leftovers(&self) -> Vec<PathBuf> {
-        let beside = self.app_dir.parent().expect("the app directory lies in a folder");
-        let entries = std::fs::read_dir(beside).expect("a folder of the test's").flatten();
-        entries.map(|entry| entry.path()).filter(|path| *path != self.app_dir).collect()
+/// Lets every image that is built from the project say whose it is, so that one without a name is found on an engine that
+/// other tests share.
+fn label_images(project: &Path, app: &str) {
+    for path in tree::read(project).into_keys().filter(|path| path.ends_with("Dockerfile")) {
+        let path = project.join(path);
+        let text = std::fs::read_to_string(&path).expect("a file of the project");
+        std::fs::write(path, format!("{text}LABEL {}={app}\n", docker::APP_LABEL))
+            .expect("a file of the test's");
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         self.server.kill();
-        docker::remove_project(&self.project, &format!("{}-", self.app));
+        docker::remove_project(&self.project, &self.app);
     }
 }

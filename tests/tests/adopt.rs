@@ -1,6 +1,6 @@
 //! A stack that its owner started by hand. Show 13 of the ship issue.
 
-use wharf_tests::{World, docker, http};
+use wharf_tests::{World, docker};
 
 /// Starts the project by hand, as its owner would; the project's name is what Compose makes of the folder.
 fn started_by_hand(world: &World, folder: &str) {
@@ -58,22 +58,5 @@ fn a_stack_that_runs_is_taken_over_with_its_name_volume_and_rows() {
     assert_eq!(std::fs::read(world.app_dir.join("notes.txt")).expect("the note"), b"the owner's");
     assert_eq!(world.workouts(), ["squats"]);
     assert_eq!(world.container("db"), database);
-}
-
-#[test]
-fn a_volume_of_the_same_name_that_belongs_to_nobody_known_is_refused_with_both_names() {
-    let world = World::fitnessapp();
-    let volume = format!("{}_pgdata", world.app);
-    docker::docker(&[
-        "volume",
-        "create",
-        "--label",
-        &format!("com.docker.compose.project={}", world.app),
-        &volume,
-    ]);
-    let ran = world.deploy(&[]).exits(3);
-    assert!(ran.stderr.contains(&volume), "{}", ran.stderr);
-    assert_eq!(docker::containers(&world.app), Vec::<String>::new());
-    world.deploy(&["--accept-volume", &volume]).exits(0);
-    assert_eq!(http::get(world.web_port, "/health").map(|answer| answer.status), Some(200));
+    world.nothing_is_left("adoption and the way back");
 }

@@ -54,6 +54,7 @@ fn a_base_image_tagged_anew_is_used() {
     docker::docker(&["build", "-q", "-t", &base, folder.to_str().expect("UTF-8")]);
     world.deploy(&["--pull"]).exits(0);
     assert_eq!(docker::docker(&["exec", &world.container("backend"), "cat", "/newer"]), "newer");
+    world.nothing_is_left("a newer base image");
 }
 
 #[test]
@@ -70,6 +71,6 @@ fn a_dry_run_tells_the_plan_and_changes_nothing() {
     }
     assert_eq!(world.fingerprint(), before);
     assert_eq!(world.laptop.read("mobile/app.json"), app_json);
-    assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
+    world.nothing_is_left("a dry run");
     assert_eq!(world.laptop.wharf(&["releases", "--json"]).exits(0).json().len(), 1);
 }

@@ -61,13 +61,14 @@ fn the_agent_dies_anywhere_and_one_release_serves_wholly() {
             assert_eq!(tree, before, "{point}: not everything was put back");
         }
         assert_eq!(world.workouts(), ["squats"], "{point}");
-        assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new(), "{point}");
+        world.nothing_is_left(point);
         backend = next;
     }
     world.laptop.edit("backend/version.py", &backend, "3.0.0");
     world.deploy(&[]).exits(0);
     assert_eq!(world.backend_version(), "3.0.0");
     assert_eq!(world.workouts(), ["squats"]);
+    world.nothing_is_left("all of it");
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn the_agent_dies_while_it_puts_back_and_goes_on_with_it() {
         assert_eq!(world.backend_version(), "1.0.0", "{point}");
         assert_eq!(wharf_tests::tree::read(&world.app_dir), before, "{point}");
         assert_eq!(world.workouts(), ["squats"], "{point}");
-        assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new(), "{point}");
+        world.nothing_is_left(point);
     }
 }
 
@@ -105,6 +106,7 @@ fn a_first_deploy_that_is_killed_leaves_nothing_and_the_next_succeeds() {
     client.kill();
     world.server.restart(&[]);
     assert_eq!(docker::containers(&world.app), Vec::<String>::new());
+    world.nothing_is_left("a first deploy that was killed");
     world.deploy(&[]).exits(0);
     assert_eq!(http::get(world.web_port, "/health").map(|answer| answer.status), Some(200));
 }
@@ -165,6 +167,7 @@ fn a_client_that_is_killed_later_is_not_missed_and_another_sees_every_event_once
         let ends = attached.iter().filter(|line| line["event"] == "finished").count();
         assert_eq!(ends, 1);
         assert_eq!(world.backend_version(), version);
+        world.nothing_is_left("a client that was killed");
         let unique: BTreeSet<u64> = events.iter().copied().collect();
         assert_eq!(unique.len(), events.len());
     }

@@ -1,6 +1,6 @@
 //! Nothing that could lose data is begun. Shows 8 and 9 of the ship issue (R5, R20, R21, R22).
 
-use wharf_tests::{Ran, World, docker};
+use wharf_tests::{Ran, SmallDisk, World, docker, http};
 
 /// A deploy that must be refused, and leave everything as it was.
 #[track_caller]
@@ -16,7 +16,7 @@ fn refused(world: &World, more: &[&str], code: i32) -> Ran {
 fn rendering(world: &World, ran: &Ran) -> String {
     let start = ran.stderr.find("refused").or_else(|| ran.stderr.find("error")).unwrap_or(0);
     let text = ran.stderr[start..].replace(&world.app_dir.display().to_string(), "[app dir]");
-    text.replace(&world.app, "[app]")
+    text.replace(&world.server.folder.display().to_string(), "[server]").replace(&world.app, "[app]")
 }
 
 const COMPOSE: &str = "docker/docker-compose.prod.yml";
@@ -50,6 +50,9 @@ fn what_would_detach_data_is_refused() {
         original.replace("pgdata:/var/lib/postgresql/data", "pgdata:/var/lib/postgresql/elsewhere"),
     );
     insta::assert_snapshot!("volume_mounted_elsewhere", rendering(&world, &refused(&world, &[], 3)));
+
+    world.laptop.write(COMPOSE, original.replace("  web:\n", "  web:\n    privileged: true\n"));
+    insta::assert_snapshot!("rights_of_root", rendering(&world, &refused(&world, &[], 3)));
 
     world.laptop.write(COMPOSE, original.clone());
     let down = world.laptop.wharf(&["down", "--volumes"]).exits(3);
@@ -112,13 +115,54 @@ fn shipped_content_does_not_overwrite_what_containers_wrote() {
         .expect("a file of the test's");
     world.laptop.write("uploads/welcome.txt", "shipped again");
     insta::assert_snapshot!("writable_mount", rendering(&world, &refused(&world, &[], 3)));
+
+    // The same release, without what it ships there: the front end changed and its version did not.
+    world.write_config("");
+    world.laptop.edit("mobile/src/App.js", "\n", "\n// changed\n");
+    insta::assert_snapshot!(
+        "version_not_raised",
+        rendering(&world, &refused(&world, &["--bump", "none"], 3))
+    );
+}
+
+#[test]
+fn a_stack_or_volume_that_may_be_another_s_is_not_taken() {
+    let world = World::fitnessapp();
+    // Two stacks that were started from the app's own files.
+    let by_hand: Vec<String> = ["one", "two"].map(|name| started_from_here(&world, name)).into();
+    let ran = refused(&world, &[], 3);
+    by_hand.iter().for_each(|id| drop(docker::docker(&["rm", "-f", id])));
+    insta::assert_snapshot!("two_candidates", rendering(&world, &ran));
+
+    let volume = format!("{}_pgdata", world.app);
+    let label = format!("com.docker.compose.project={}", world.app);
+    docker::docker(&["volume", "create", "--label", &label, &volume]);
+    insta::assert_snapshot!("volume_of_nobody_known", rendering(&world, &refused(&world, &[], 3)));
+    assert_eq!(docker::containers(&world.app), Vec::<String>::new());
+    world.deploy(&["--accept-volume", &volume]).exits(0);
+    assert_eq!(http::get(world.web_port, "/health").map(|answer| answer.status), Some(200));
+}
+
+/// A container as Compose would have made it from the app's files, under another project's name.
+fn started_from_here(world: &World, name: &str) -> String {
+    let folder = world.app_dir.join("docker");
+    let labels = [
+        format!("com.docker.compose.project={}-{name}", world.app),
+        "com.docker.compose.service=web".to_owned(),
+        format!("com.docker.compose.project.working_dir={}", folder.display()),
+        format!("com.docker.compose.project.config_files={}", world.app_dir.join(COMPOSE).display()),
+    ];
+    let mut arguments = vec!["create"];
+    labels.iter().for_each(|label| arguments.extend(["--label", label]));
+    arguments.extend(["wharf-base/busybox:1", "true"]);
+    docker::docker(&arguments)
 }
 
 #[test]
 fn two_apps_under_one_project_are_refused() {
     let world = World::fitnessapp();
     world.deploy(&[]).exits(0);
-    let other_dir = world.server.folder.join("apps/other");
+    let other_dir = world.server.folder.join("other");
     std::fs::create_dir_all(&other_dir).expect("a folder of the test's");
     std::fs::copy(world.app_dir.join(".env.prod"), other_dir.join(".env.prod")).expect("the env file");
     let config = world.laptop.read("wharf.toml");
@@ -126,10 +170,10 @@ fn two_apps_under_one_project_are_refused() {
         .replace(&format!("app = \"{}\"", world.app), "app = \"other\"")
         .replace(&world.app_dir.display().to_string(), &other_dir.display().to_string());
     world.laptop.write("wharf.toml", other);
-    let before = world.fingerprint();
-    let ran = world.deploy(&[]).exits(3);
-    assert_eq!(world.fingerprint(), before);
-    assert!(ran.stderr.contains(&world.app), "{}", ran.stderr);
+    let before = std::fs::read_dir(&other_dir).expect("a folder of the test's").count();
+    let ran = refused(&world, &[], 3);
+    assert_eq!(std::fs::read_dir(&other_dir).expect("a folder of the test's").count(), before);
+    insta::assert_snapshot!("two_apps", rendering(&world, &ran));
 }
 
 #[test]
@@ -174,4 +218,40 @@ fn a_dump_that_fails_keeps_everything_as_it_was() {
     world.deploy(&[]).exits(0);
     assert_eq!(world.backend_version(), "2.0.0");
     assert_eq!(world.workouts(), ["squats"]);
+}
+
+#[test]
+fn a_full_disk_keeps_everything_as_it_was() {
+    let mut world = World::fitnessapp();
+    world.server.kill();
+    let Some(disk) = SmallDisk::mount(&world.server.folder.join("state"), "64m") else {
+        eprintln!("only root can mount a small disk: not tested");
+        return;
+    };
+    world.server.restart(&[]);
+    world.deploy(&[]).exits(0);
+    world.add_workout("squats");
+    // A dump that is larger than what will be left, also when it is compressed.
+    let bulk = "CREATE TABLE bulk AS SELECT md5(random()::text) FROM generate_series(1, 300000)";
+    let database = world.container("db");
+    docker::docker(&["exec", &database, "psql", "-qU", "fitness", "-c", bulk]);
+    world.laptop.edit("backend/version.py", "1.0.0", "2.0.0");
+
+    // Room for the journal and the upload, and not for the dump.
+    disk.fill(2 << 20);
+    let ran = refused(&world, &[], 1);
+    insta::assert_snapshot!("disk_full_for_the_backup", rendering(&world, &ran));
+    // Room for nothing.
+    disk.fill(0);
+    let ran = refused(&world, &[], 1);
+    assert!(rendering(&world, &ran).contains("o space left"), "{}", ran.stderr);
+    assert_eq!(world.backend_version(), "1.0.0");
+
+    disk.make_room();
+    world.deploy(&[]).exits(0);
+    assert_eq!(world.backend_version(), "2.0.0");
+    assert_eq!(world.workouts(), ["squats"]);
+    world.nothing_is_left("a full disk");
+    // The agent has files open there.
+    world.server.kill();
 }

@@ -23,7 +23,7 @@ fn fails_and_is_put_back(more: &str, breaks: impl Fn(&World), says: &str) {
     let (_, volumes_after, tree_after) = world.fingerprint();
     assert_eq!(volumes_after, volumes);
     assert_eq!(tree_after, tree, "files or the env file differ from before");
-    assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
+    world.nothing_is_left(says);
 }
 
 #[test]

@@ -27,6 +27,8 @@ fn rollback_goes_back_without_a_build_and_forward_again() {
     assert_eq!(docker::docker(&["inspect", "-f", "{{.Image}}", &world.container("backend")]), new_image);
     assert_eq!(tree::read(&world.app_dir), second);
 
+    world.nothing_is_left("back and forward");
+
     let nowhere = world.laptop.wharf(&["rollback", "v9", "--yes"]).exits(2);
     assert!(nowhere.stderr.contains("v9"), "{}", nowhere.stderr);
 }
@@ -93,33 +95,7 @@ fn files_of_the_server_survive_ten_deploys() {
         .map(|path| path.to_string_lossy().into_owned())
         .collect();
     assert_eq!(docs, ["added-8.md", "added-9.md", "at-10/moved.md", "changed.md"]);
-    nothing_is_left(&world);
-}
-
-/// No stopped container, no dangling image, no staging folder; and only the listed releases' images.
-fn nothing_is_left(world: &World) {
-    let stopped = docker::docker(&[
-        "ps",
-        "-aq",
-        "--filter",
-        "status=exited",
-        "--filter",
-        "status=created",
-        "--filter",
-        &format!("label=com.docker.compose.project={}", world.app),
-    ]);
-    assert_eq!(stopped, "");
-    assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
-    let releases = world.laptop.wharf(&["releases", "--json"]).exits(0).json();
-    let listed: Vec<String> =
-        releases.iter().map(|line| line["release"].as_str().expect("a release").to_owned()).collect();
-    for tag in docker::image_tags(&format!("{}-", world.app)) {
-        let version = tag.rsplit(':').next().expect("a tag").to_owned();
-        assert!(
-            version == "latest" || listed.contains(&version),
-            "{tag} belongs to no listed release {listed:?}"
-        );
-    }
+    world.nothing_is_left("ten deploys");
 }
 
 #[test]
@@ -146,5 +122,5 @@ fn a_failed_deploy_leaves_no_image_of_its_own() {
     world.laptop.edit("backend/healthcheck.py", "!= 200", "!= 299");
     world.deploy(&[]).exits(1);
     assert_eq!(docker::image_tags(&format!("{}-", world.app)), before);
-    nothing_is_left(&world);
+    world.nothing_is_left("a failed deploy");
 }

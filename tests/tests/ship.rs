@@ -22,7 +22,7 @@ fn a_second_ship_keeps_the_row_and_the_database_container() {
     assert_eq!(world.laptop.read("mobile/app.json"), app_json);
     let releases = world.laptop.wharf(&["releases", "--json"]).exits(0).json();
     assert_eq!(releases.len(), 2, "{releases:?}");
-    assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
+    world.nothing_is_left("two deploys");
 }
 
 #[test]
@@ -76,6 +76,7 @@ fn only_what_changed_is_built_and_rebuild_builds_all() {
     world.deploy(&["--rebuild"]).exits(0);
     assert_ne!(stamp("backend"), backend);
     assert_ne!(stamp("web"), web);
+    world.nothing_is_left("building all");
 }
 
 #[test]

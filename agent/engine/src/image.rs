@@ -56,6 +56,19 @@ impl Engine {
         self.remove(id).await
     }
 
+    /// Removes an image that no tag names any more; one that has a name, or that a container uses, stays. Whether it is
+    /// gone.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn remove_nameless(&self, id: &str) -> Result<bool, EngineError> {
+        match self.image(id).await? {
+            Some(image) if image.tags.is_empty() => self.remove(id).await,
+            Some(_) => Ok(false),
+            None => Ok(true),
+        }
+    }
+
     /// Fetches an image from its registry, with the login that `docker login` left.
     ///
     /// # Errors

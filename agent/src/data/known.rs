@@ -119,7 +119,7 @@ async fn releases_made(agent: &Agent, app: &AppName) -> Result<BTreeMap<JobId, R
     let jobs = agent.state.jobs(Some(app), u32::MAX).await.map_err(|e| failures::of_state(&e))?;
     let made = jobs.into_iter().filter_map(|job| match job.kind {
         JobKind::Deploy { release } | JobKind::Rollback { to: release, .. } => Some((job.job, release)),
-        JobKind::Backup | JobKind::Restore { .. } | JobKind::Drill { .. } => None,
+        JobKind::Backup | JobKind::Restore { .. } | JobKind::Drill { .. } | JobKind::Unknown => None,
     });
     Ok(made.collect())
 }

@@ -212,13 +212,24 @@ async fn build_one(
 /// finds out whether it can do without.
 async fn refresh_bases(job: &Job, all: bool, from: &[String]) {
     for reference in from {
-        let here = matches!(job.agent.engine.image(reference).await, Ok(Some(_)));
-        if here && !all {
+        let here = job.agent.engine.image(reference).await.ok().flatten();
+        if here.is_some() && !all {
             continue;
         }
-        if let Err(error) = fetch(job, None, reference).await {
-            let instead = if here { ", the one on the server is used" } else { "" };
-            job.record.warn(format!("the base image {reference} cannot be fetched{instead}: {error}")).await;
+        match (fetch(job, None, reference).await, here) {
+            // What was built on the old one has its layers; without a name and a container it is waste.
+            (Ok(now), Some(old)) if now != old.id => {
+                if let Err(error) = job.agent.engine.remove_nameless(&old.id).await {
+                    tracing::warn!(job = %job.id, %error, "cannot remove a base image that was replaced");
+                }
+            }
+            (Ok(_), _) => {}
+            (Err(error), here) => {
+                let instead = if here.is_some() { ", the one on the server is used" } else { "" };
+                job.record
+                    .warn(format!("the base image {reference} cannot be fetched{instead}: {error}"))
+                    .await;
+            }
         }
     }
 }

@@ -137,7 +137,8 @@ async fn decide_shipped(
         pull,
     });
     let decision = match (why.action, serving) {
-        (ImageAction::Build, _) => ImageDecision::Build,
+        // Nothing here decides the unknown.
+        (ImageAction::Build | ImageAction::Unknown, _) => ImageDecision::Build,
         (ImageAction::Pull, _) => ImageDecision::Pull { optional: present },
         (ImageAction::Keep | ImageAction::Reuse, Some(id)) => ImageDecision::Keep { id },
         (ImageAction::Keep | ImageAction::Reuse, None) => ImageDecision::Pull { optional: false },

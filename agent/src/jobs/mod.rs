@@ -124,6 +124,7 @@ fn action(kind: &JobKind) -> String {
         JobKind::Backup => "backup create".to_owned(),
         JobKind::Restore { backup } => format!("backup restore {}", backup.short()),
         JobKind::Drill { backup } => format!("backup verify {}", backup.short()),
+        JobKind::Unknown => "something newer".to_owned(),
     }
 }
 

@@ -2,11 +2,12 @@
 //! release needs, never anything of another app.
 
 use super::record::Record;
+use super::undo::Undo;
 use crate::agent::Agent;
 use crate::failures;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use wharf_proto::{AppName, Failure, ReleaseId};
+use wharf_proto::{AppName, Failure, JobId, ReleaseId};
 use wharf_state::ReleaseRecord;
 
 /// Content that nothing needs stays this long: an upload that broke off goes on from it.
@@ -19,7 +20,7 @@ const KEPT_JOBS: usize = 100;
 ///
 /// # Errors
 /// The state, the engine or the content store does not answer. What is left is pruned the next time.
-pub async fn prune(agent: &Agent, app: &AppName, record: &Record) -> Result<(), Failure> {
+pub async fn prune(agent: &Agent, app: &AppName, job: JobId, record: &Record) -> Result<(), Failure> {
     let state = &agent.state;
     let Some(known) = state.app(app).await.map_err(|e| failures::of_state(&e))? else { return Ok(()) };
     let releases = state.releases(app).await.map_err(|e| failures::of_state(&e))?;
@@ -34,6 +35,7 @@ pub async fn prune(agent: &Agent, app: &AppName, record: &Record) -> Result<(), 
         drop_images(agent, release, &kept_images).await?;
         state.delete_release(app, release.release).await.map_err(|e| failures::of_state(&e))?;
     }
+    drop_replaced(agent, job, &kept_images).await?;
     if !dropped.is_empty() {
         let names: Vec<String> = dropped.iter().map(ToString::to_string).collect();
         record.note(format!("no longer listed: {}", names.join(", "))).await;
@@ -54,6 +56,19 @@ async fn forget_old_jobs(agent: &Agent, app: &AppName) -> Result<(), Failure> {
     for old in jobs.iter().skip(KEPT_JOBS).filter(|job| job.outcome.is_some()) {
         agent.events.remove(old.job).await.map_err(|e| failures::of_events(&e, old.job))?;
         agent.state.delete_job(old.job).await.map_err(|e| failures::of_state(&e))?;
+    }
+    Ok(())
+}
+
+/// The images whose names the job gave to others, and that are no release's: somebody built them by hand.
+async fn drop_replaced(agent: &Agent, job: JobId, kept: &BTreeSet<&str>) -> Result<(), Failure> {
+    let entries = agent.state.undo_entries::<Undo>(job).await.map_err(|e| failures::of_state(&e))?;
+    for entry in entries {
+        if let Undo::Tag { before: Some(id), .. } = entry.undo
+            && !kept.contains(id.as_str())
+        {
+            agent.engine.remove_nameless(&id).await.map_err(|e| failures::of_engine(&e))?;
+        }
     }
     Ok(())
 }

@@ -15,6 +15,10 @@ use wharf_plan::facts::{ContainerFacts, ContainerState};
 use wharf_proto::{AppSpec, Failure, FailureKind, Outcome, Step};
 use wharf_state::{Phase, PhaseEvent};
 
+/// How often the old containers are brought up: the engine may still be busy with what an interrupted Compose asked of it.
+const RESTART_TRIES: u32 = 3;
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(3);
+
 /// Ends a job that failed, by what it had done until then.
 pub async fn after_failure(job: &Job, failure: Failure) -> Outcome {
     let phase = match job.agent.state.job(job.id).await {
@@ -83,7 +87,8 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
     Ok(live)
 }
 
-/// Gives names back to the images that had them.
+/// Gives names back to the images that had them. An image that has none then goes: it is one that the job was killed with
+/// before it was given the release's own name.
 ///
 /// # Errors
 /// The engine does not answer.
@@ -91,11 +96,15 @@ pub async fn tags(job: &Job, entries: &[Undo]) -> Result<(), Failure> {
     let engine = &job.agent.engine;
     for entry in entries.iter().rev() {
         let Undo::Tag { reference, before, .. } = entry else { continue };
+        let now = engine.image(reference).await.map_err(|e| failures::of_engine(&e))?;
         match before {
             Some(id) => engine.tag(id, reference).await.map_err(|e| failures::of_engine(&e))?,
             None => {
                 engine.untag(reference).await.map_err(|e| failures::of_engine(&e))?;
             }
+        }
+        if let Some(now) = now {
+            engine.remove_nameless(&now.id).await.map_err(|e| failures::of_engine(&e))?;
         }
     }
     Ok(())
@@ -138,15 +147,26 @@ async fn restart(job: &Job, spec: &AppSpec, project: &str, before: &[ContainerFa
         before.iter().filter(|c| c.state != ContainerState::Exited).map(|c| c.service.clone()).collect();
     // A container that the job made has seen the job's files, so it is made anew even where its definition is the same.
     let now = stack.containers(engine).await?;
-    let replaced =
+    let replaced: BTreeSet<String> =
         now.iter().filter(|c| !before.iter().any(|b| b.id == c.id)).map(|c| c.service.clone()).collect();
-    let mut services = start::divergent(engine, &stack, &replaced).await?;
-    services.retain(|service| ran.contains(service) || replaced.contains(service));
     let timeout = Duration::from_secs(spec.verify.start_timeout_seconds.into());
-    if !services.is_empty() {
+    for left in (0..RESTART_TRIES).rev() {
+        let mut services = start::divergent(engine, &stack, &replaced).await?;
+        services.retain(|service| ran.contains(service) || replaced.contains(service));
+        if services.is_empty() {
+            break;
+        }
         let (stack, services) = (&stack, services);
         let up = |lines| async move { start::up(engine, stack, services, timeout, lines).await };
-        job.record.with_output(Step::PutBack, None, up).await?;
+        match job.record.with_output(Step::PutBack, None, up).await {
+            Ok(()) => break,
+            Err(failure) if left == 0 => return Err(failure),
+            Err(failure) => {
+                job.record.warn(format!("the old containers did not come up, trying again: {failure}")).await;
+                // The engine tells nobody when it has done what a Compose asked that was killed.
+                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+            }
+        }
     }
     let served = before
         .iter()

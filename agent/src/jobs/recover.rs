@@ -39,6 +39,10 @@ async fn finish_one(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
     if matches!(record.kind, JobKind::Backup | JobKind::Restore { .. } | JobKind::Drill { .. }) {
         return crate::data::recover::finish(agent, record).await;
     }
+    if record.kind == JobKind::Unknown {
+        let text = format!("job {} is of a kind that a newer wharfd began", record.job);
+        return Err(Failure::new(FailureKind::Unsupported, text).hint("upgrade wharfd again"));
+    }
     let request: Request = serde_json::from_value(record.request.clone())
         .map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
     let seat = queue::take(agent, &record.app, CHILDREN_END_SECONDS).await?;
@@ -77,7 +81,7 @@ async fn finish_one(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
 }
 
 async fn prune_quietly(agent: &Agent, app: &AppName, job: &Job) {
-    if let Err(failure) = prune::prune(agent, app, &job.record).await {
+    if let Err(failure) = prune::prune(agent, app, job.id, &job.record).await {
         tracing::warn!(job = %job.id, %failure, "cannot prune");
     }
 }

@@ -113,6 +113,7 @@ fn described(outcome: &Outcome) -> String {
         Outcome::PutBack { failure, .. } => format!("failed and put back: {failure}"),
         Outcome::NotPutBack { failure, put_back } => format!("failed: {failure}; NOT put back: {put_back}"),
         Outcome::Done { summary } => summary.clone(),
+        Outcome::Unknown => "an outcome of a newer wharfd's".to_owned(),
     }
 }
 
@@ -142,7 +143,8 @@ async fn run(job: &Job, work: &Work) -> Outcome {
     match change(job, work, ready).await {
         Ok(()) => {
             // The release is live: what fails here is a nuisance, not a failure of the deploy.
-            let pruned = job.record.step(Step::Prune, prune::prune(&job.agent, job.app(), &job.record)).await;
+            let pruning = prune::prune(&job.agent, job.app(), job.id, &job.record);
+            let pruned = job.record.step(Step::Prune, pruning).await;
             if let Err(failure) = pruned {
                 tracing::warn!(job = %job.id, %failure, "cannot prune");
             }

@@ -14,6 +14,9 @@ use wharf_proto::{Failure, FailureKind, Step};
 /// How long a container may take to stop before it is killed.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
+/// How many digits of a container's ID its successor's passing name begins with.
+const PASSING_NAME_DIGITS: usize = 12;
+
 /// Starts the release: services that changed are recreated, services that are gone are stopped. No volume is touched.
 ///
 /// # Errors
@@ -83,6 +86,7 @@ pub async fn up(
     timeout: Duration,
     lines: Lines,
 ) -> Result<(), Failure> {
+    remove_half_made(engine, stack).await?;
     let spec =
         UpSpec { services: services.iter().cloned().collect(), force_recreate: true, wait_limit: timeout };
     let on_line = |line: &str| {
@@ -102,6 +106,30 @@ pub async fn up(
     Err(Failure::from_error(FailureKind::Start, &error))
 }
 
+/// Compose makes a container's successor under a passing name, takes the old one away and renames the new. One that was
+/// killed between leaves both, and every later `up` fails at the name that is taken. The successor never ran, and all that
+/// it would have taken over is still the old one's: it goes.
+async fn remove_half_made(engine: &Engine, stack: &Stack) -> Result<(), Failure> {
+    for container in half_made(&stack.containers(engine).await?) {
+        tracing::info!(container = container.name, "removing what an interrupted docker compose left");
+        engine.remove_container(&container.id).await.map_err(|e| failures::of_engine(&e))?;
+    }
+    Ok(())
+}
+
+/// Successors that never ran, of containers that are still there: named by the first digits of the old one's ID and what
+/// is to be their name.
+fn half_made(containers: &[ContainerFacts]) -> impl Iterator<Item = &ContainerFacts> {
+    containers.iter().filter(|successor| {
+        let Some((id, _)) = successor.name.split_once('_') else { return false };
+        let replaced = |c: &&ContainerFacts| {
+            c.service == successor.service && c.id != successor.id && c.id.starts_with(id)
+        };
+        let is_id = id.len() == PASSING_NAME_DIGITS && id.bytes().all(|b| b.is_ascii_hexdigit());
+        is_id && successor.state == ContainerState::Created && containers.iter().any(|c| replaced(&c))
+    })
+}
+
 async fn remove_vanished(job: &Job, ready: &Ready) -> Result<(), Failure> {
     let engine = &job.agent.engine;
     for container in &ready.planned.before {
@@ -118,4 +146,38 @@ async fn remove_vanished(job: &Job, ready: &Ready) -> Result<(), Failure> {
         engine.remove_container(&container.id).await.map_err(|e| failures::of_engine(&e))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(id: &str, name: &str, service: &str, state: ContainerState) -> ContainerFacts {
+        serde_json::from_value(serde_json::json!({
+            "id": id, "name": name, "service": service, "state": state, "project": "app", "config_hash": "",
+            "working_dir": "", "config_files": [], "one_off": false, "image_id": "", "image": "", "health": null,
+            "exit_code": null, "oom_killed": false, "restarts": 0, "started_at": null, "restart_policy": "no",
+            "mounts": [],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_a_successor_that_never_ran_beside_the_one_that_it_replaces_is_half_made() {
+        let old = container("4e8383c619f7aa", "app-web-1", "web", ContainerState::Exited);
+        let passing = "4e8383c619f7_app-web-1";
+        let found = |containers: &[ContainerFacts]| -> Vec<String> {
+            half_made(containers).map(|c| c.id.clone()).collect()
+        };
+        let made = || container("ce0679f7afdbe4", passing, "web", ContainerState::Created);
+        assert_eq!(found(&[old.clone(), made()]), ["ce0679f7afdbe4"]);
+        // The old one is gone: what it had is the successor's alone.
+        assert_eq!(found(&[made()]), Vec::<String>::new());
+        let runs = container("ce0679f7afdbe4", passing, "web", ContainerState::Running);
+        assert_eq!(found(&[old.clone(), runs]), Vec::<String>::new());
+        let other = container("ce0679f7afdbe4", passing, "api", ContainerState::Created);
+        assert_eq!(found(&[old.clone(), other]), Vec::<String>::new());
+        let named = container("ce0679f7afdbe4", "4e83_app-web-1", "web", ContainerState::Created);
+        assert_eq!(found(&[old, named]), Vec::<String>::new());
+    }
 }

@@ -72,12 +72,14 @@ fn service_row(service: &ServicePlan) -> Vec<String> {
         ImageAction::Reuse => "reuse",
         ImageAction::Pull => "pull",
         ImageAction::Keep => "keep",
+        ImageAction::Unknown => "?",
     };
     let container = match service.container {
         ContainerAction::Create => "create",
         ContainerAction::Recreate => "recreate",
         ContainerAction::Keep => "keep",
         ContainerAction::Remove => "remove",
+        ContainerAction::Unknown => "?",
     };
     vec![service.service.clone(), image.into(), container.into(), service.why.join("; ")]
 }

@@ -50,7 +50,7 @@ impl Story {
         let normal = self.verbosity > Verbosity::Quiet;
         match &event.body {
             EventBody::Finished { outcome } => self.ending(event.job, outcome),
-            EventBody::Note { level: Level::Warning, text } => {
+            EventBody::Note { level: Level::Warning | Level::Unknown, text } => {
                 self.indented(&self.style.yellow("warning:"), text)
             }
             _ if !normal => String::new(),
@@ -61,6 +61,7 @@ impl Story {
                     JobKind::Backup => format!("Backup of {app}"),
                     JobKind::Restore { backup } => format!("Restore of {app} from backup {}", backup.short()),
                     JobKind::Drill { backup } => format!("Drill of {app}'s backup {}", backup.short()),
+                    JobKind::Unknown => format!("A job of {app} that this wharf is too old to know"),
                 };
                 format!("{} (job {})\n", self.style.bold(&what), event.job)
             }
@@ -84,6 +85,7 @@ impl Story {
             EventBody::BackedUp { backup, summary } => {
                 self.indented("", &format!("backup {}: {summary}", backup.short()))
             }
+            EventBody::Unknown => String::new(),
         }
     }
 
@@ -183,6 +185,10 @@ impl Story {
                 self.backup_sentence(),
             ),
             Outcome::Done { summary } => format!("{}\n", self.style.green(&clean(summary))),
+            Outcome::Unknown => format!(
+                "{}\nThe job ended in a way that this wharf is too old to know: upgrade it, then run `wharf deploy --attach {job}`.\n",
+                self.style.yellow("unknown outcome")
+            ),
         }
     }
 

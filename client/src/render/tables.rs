@@ -73,6 +73,7 @@ pub(super) fn job_kind(kind: &JobKind) -> String {
         JobKind::Backup => "backup".to_owned(),
         JobKind::Restore { backup } => format!("restore {}", backup.short()),
         JobKind::Drill { backup } => format!("verify {}", backup.short()),
+        JobKind::Unknown => "something newer".to_owned(),
     }
 }
 
@@ -83,6 +84,7 @@ fn outcome(outcome: &Outcome) -> String {
         Outcome::PutBack { failure, .. } => format!("failed, put back: {}", failure.message),
         Outcome::NotPutBack { failure, .. } => format!("failed, NOT put back: {}", failure.message),
         Outcome::Done { summary } => summary.clone(),
+        Outcome::Unknown => "something newer; upgrade wharf".to_owned(),
     }
 }
 

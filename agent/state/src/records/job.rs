@@ -148,7 +148,8 @@ impl State {
                 Outcome::Released { .. }
                 | Outcome::Failed { .. }
                 | Outcome::PutBack { .. }
-                | Outcome::Done { .. } => super::undo::clear(db, job),
+                | Outcome::Done { .. }
+                | Outcome::Unknown => super::undo::clear(db, job),
             }
         })
         .await

@@ -19,6 +19,7 @@ variants!(BODIES, body_variant, EventBody,
     EventBody::Output { .. } => "output",
     EventBody::BackedUp { .. } => "backed_up",
     EventBody::Finished { .. } => "finished",
+    EventBody::Unknown => "unknown",
 );
 family!(Event, "event", BODIES, |event: &Event| body_variant(&event.body), events());
 
@@ -28,6 +29,7 @@ variants!(OUTCOMES, outcome_variant, Outcome,
     Outcome::PutBack { .. } => "put_back",
     Outcome::NotPutBack { .. } => "not_put_back",
     Outcome::Done { .. } => "done",
+    Outcome::Unknown => "unknown",
 );
 family!(Outcome, "outcome", OUTCOMES, outcome_variant, outcomes());
 
@@ -37,6 +39,7 @@ variants!(JOB_KINDS, job_kind_variant, JobKind,
     JobKind::Backup => "backup",
     JobKind::Restore { .. } => "restore",
     JobKind::Drill { .. } => "drill",
+    JobKind::Unknown => "unknown",
 );
 family!(
     JobKind,
@@ -49,6 +52,7 @@ family!(
         only(JobKind::Backup),
         only(JobKind::Restore { backup: BackupId("5d6a1c0be4b1f0a9".into()) }),
         only(JobKind::Drill { backup: BackupId("5d6a1c0be4b1f0a9".into()) }),
+        only(JobKind::Unknown),
     ]
 );
 
@@ -108,6 +112,7 @@ fn events() -> Vec<[Event; 2]> {
             EventBody::Finished { outcome: put_back() },
             EventBody::Finished { outcome: Outcome::Released { release: ReleaseId(1) } },
         ],
+        only(EventBody::Unknown),
     ];
     bodies.into_iter().map(|forms| forms.map(event)).collect()
 }
@@ -127,6 +132,7 @@ fn outcomes() -> Vec<[Outcome; 2]> {
             Outcome::NotPutBack { failure: failure(), put_back: failure() },
         ],
         only(Outcome::Done { summary: "backup 5d6a1c0b: 12 files".into() }),
+        only(Outcome::Unknown),
     ]
 }
 
