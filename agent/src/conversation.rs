@@ -1,6 +1,6 @@
 //! One conversation with one client: hello, request, answer.
 
-use crate::{agent::Agent, answers, data, failures, jobs, receive};
+use crate::{agent::Agent, answers, data, failures, jobs, receive, secrets};
 use std::future::Future;
 use std::sync::Arc;
 use wharf_agent_ssh::{Conversation, FrameSender, Handler, Peer};
@@ -166,6 +166,9 @@ async fn dispatch(agent: &Agent, talk: &mut Talk, request: Request) -> Result<Op
         | Request::BackupVerify { .. }
         | Request::BackupRestore { .. }
         | Request::BackupKey { .. }) => return data::requested(agent, talk, about_backups).await,
+        Request::SecretList { app } => secrets::list(agent, &app).await,
+        Request::DatabasePassword(change) => return secrets::password(agent, talk, *change).await,
+        Request::SecretChange(change) => return secrets::change(agent, talk, *change).await,
         Request::Unknown => {
             return Err(Failure::new(FailureKind::Unsupported, "this agent does not know that request")
                 .hint("upgrade wharfd on the server")

@@ -26,7 +26,7 @@ use wharf_proto::message::{ClientMessage, Reply, Request, ServerMessage};
 use wharf_proto::{Entry, EntryKind, Event, EventBody, Failure, Outcome, event::JobKind};
 
 /// Objects whose keys are data and not fields: a stranger in there is no unknown field.
-const MAPS: &[&str] = &["versions"];
+const MAPS: &[&str] = &["set", "versions"];
 
 /// What of an app's spec refuses a field that it does not know, since `wharf.toml` is read by the same types: a newer
 /// client's addition to one of these is an error to an older agent.

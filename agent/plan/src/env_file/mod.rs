@@ -10,9 +10,11 @@
 
 mod quote;
 mod statement;
+mod uses;
 
 pub use quote::{QuoteError, quote};
 use statement::{Statement, statements};
+pub use uses::uses;
 
 /// Why an env file cannot be edited.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
