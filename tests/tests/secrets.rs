@@ -124,7 +124,7 @@ fn values_that_do_not_do_are_put_back_or_refused() {
     assert_told_nowhere(&world, &[put_back], &wrong);
 
     // A whole file at once; what is the same already stays as it is written.
-    world.laptop.write("secrets.local", format!("SECRET_KEY='from a file'\nDB_NAME=fitness\n# not taken\n"));
+    world.laptop.write("secrets.local", "SECRET_KEY='from a file'\nDB_NAME=fitness\n# not taken\n");
     world.laptop.wharf(&["secrets", "import", "secrets.local"]).exits(0);
     assert!(env_file(&world).contains("SECRET_KEY='from a file'\n"));
     assert!(!env_file(&world).contains("not taken"));

@@ -37,7 +37,7 @@ pub(super) struct JobArgs {
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
     /// Leave when the job has started; it goes on on the server
-    #[arg(long)]
+    #[arg(long, conflicts_with = "dry_run")]
     pub detach: bool,
 }
 
