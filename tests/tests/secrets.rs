@@ -144,7 +144,8 @@ fn a_databases_password_changes_in_both_places_or_in_neither() {
     let logs_in = |world: &World, password: &str| {
         let url = format!("postgresql://fitness:{password}@127.0.0.1/fitness");
         let db = world.container("db");
-        let tried = std::process::Command::new("docker").args(["exec", &db, "psql", &url, "-c", "SELECT 1"]).output();
+        let tried =
+            std::process::Command::new("docker").args(["exec", &db, "psql", &url, "-c", "SELECT 1"]).output();
         tried.unwrap().status.success()
     };
     let old = password(&world);

@@ -62,7 +62,9 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
     let entries: Vec<Undo> = entries.into_iter().map(|entry| entry.undo).collect();
     let before = entries.iter().find_map(|entry| match entry {
         Undo::Before { project, live, containers } => Some((project.clone(), *live, containers.clone())),
-        Undo::File(_) | Undo::Role { .. } | Undo::Tag { .. } | Undo::Pin { .. } | Undo::Stopped { .. } => None,
+        Undo::File(_) | Undo::Role { .. } | Undo::Tag { .. } | Undo::Pin { .. } | Undo::Stopped { .. } => {
+            None
+        }
     });
     let Some((project, live, containers)) = before else {
         // The journal's first entry was never written, so nothing was changed.

@@ -23,12 +23,17 @@ const GENERATED_CHARACTERS: usize = 32;
 ///
 /// # Errors
 /// Nothing is live; no one database, or no key that holds its password; another job running.
-pub async fn change(agent: &Agent, talk: &mut Talk, request: DatabasePassword) -> Result<Option<Reply>, Stop> {
+pub async fn change(
+    agent: &Agent,
+    talk: &mut Talk,
+    request: DatabasePassword,
+) -> Result<Option<Reply>, Stop> {
     let known = crate::answers::known_app(agent, &request.app).await?;
     let seat = talk.unless_gone(queue::take(agent, &request.app, request.options.lock_wait_seconds)).await?;
     let live = crate::answers::live(agent, &request.app).await?.ok_or_else(|| {
-        Failure::new(FailureKind::NotFound, format!("no release of {} is live", request.app))
-            .hint("before the first deploy the password is only in the env file: wharf secrets set DB_PASSWORD")
+        Failure::new(FailureKind::NotFound, format!("no release of {} is live", request.app)).hint(
+            "before the first deploy the password is only in the env file: wharf secrets set DB_PASSWORD",
+        )
     })?;
     refuse_adopted(&live)?;
     let dry_run = request.options.dry_run;
@@ -105,11 +110,7 @@ async fn one_database(
 }
 
 /// The keys of the env file whose value is the password that the database's container is given.
-fn keys_of(
-    model: &Model,
-    service: &str,
-    values: &BTreeMap<String, String>,
-) -> Result<Vec<String>, Failure> {
+fn keys_of(model: &Model, service: &str, values: &BTreeMap<String, String>) -> Result<Vec<String>, Failure> {
     let given = model.service(service).and_then(|service| service.variable("POSTGRES_PASSWORD"));
     let holds = |value: &String| given.is_some_and(|given| !given.is_empty() && given == value);
     let keys: Vec<String> =
