@@ -1,6 +1,6 @@
 //! One conversation with one client: hello, request, answer.
 
-use crate::{agent::Agent, answers, data, failures, jobs, receive};
+use crate::{agent::Agent, answers, data, failures, jobs, receive, secrets};
 use std::future::Future;
 use std::sync::Arc;
 use wharf_access::{ForcedCommand, Grant, Permit, authorise};
@@ -204,6 +204,9 @@ async fn dispatch(
         | Request::BackupVerify { .. }
         | Request::BackupRestore { .. }
         | Request::BackupKey { .. }) => return data::requested(agent, talk, permit, about_backups).await,
+        Request::SecretList { app } => secrets::list(agent, permit, &app).await,
+        Request::SecretChange(change) => return secrets::change(agent, talk, permit, *change).await,
+        Request::DatabasePassword(change) => return secrets::password(agent, talk, permit, *change).await,
         Request::Unknown => {
             return Err(Failure::new(FailureKind::Unsupported, "this agent does not know that request")
                 .hint("upgrade wharfd on the server")

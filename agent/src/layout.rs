@@ -106,6 +106,11 @@ impl Beside {
         &self.own
     }
 
+    /// The env file as the job changes it, where it does.
+    pub fn next_env(&self) -> PathBuf {
+        self.own.join("env.next")
+    }
+
     /// The originals of what the job replaces or removes.
     pub fn undo(&self) -> PathBuf {
         self.own.join("undo")

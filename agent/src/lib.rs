@@ -16,3 +16,4 @@ pub mod jobs;
 pub mod layout;
 pub mod local;
 pub mod receive;
+pub mod secrets;

@@ -17,6 +17,7 @@ pub mod message;
 pub mod path;
 pub mod plan;
 pub mod release;
+pub mod secret;
 pub mod spec;
 pub mod version;
 

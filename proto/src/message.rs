@@ -18,6 +18,7 @@ use crate::{
     backup::{BackupInfo, RecoveryKey, RestoreWhat},
     plan::DeployPlan,
     release::{AppStatus, AuditEntry, FrontEnd, JobInfo, ReleaseInfo},
+    secret::{DatabasePassword, SecretChange, SecretList, SecretsChanged},
     spec::BumpRule,
     version::Hello,
 };
@@ -154,6 +155,14 @@ pub enum Request {
         #[serde(default)]
         saved: bool,
     },
+    /// The env file's keys; their values stay where they are.
+    SecretList {
+        app: AppName,
+    },
+    /// Changes the env file. A job where something runs that must be made anew, else answered at once.
+    SecretChange(Box<SecretChange>),
+    /// A job.
+    DatabasePassword(Box<DatabasePassword>),
     /// A request of a newer client.
     #[serde(other)]
     Unknown,
@@ -263,6 +272,12 @@ pub enum Reply {
         /// Where the repository lies on the server.
         repository: String,
         saved: bool,
+    },
+    Secrets {
+        list: SecretList,
+    },
+    SecretsChanged {
+        change: SecretsChanged,
     },
 }
 

@@ -13,6 +13,14 @@ pub struct Ran {
 }
 
 impl Ran {
+    fn of(output: &std::process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Asserts the exit code and shows everything where it is another.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
@@ -71,12 +79,18 @@ impl Laptop {
 
     /// Runs `wharf` in the project to its end.
     pub fn wharf(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(arguments).output().expect("wharf starts");
-        Ran {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Ran::of(&self.command(arguments).output().expect("wharf starts"))
+    }
+
+    /// As [`Laptop::wharf`], with something on standard input.
+    pub fn wharf_reading(&self, arguments: &[&str], input: &str) -> Ran {
+        use std::io::Write;
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().expect("wharf starts");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        // One that ends before it has read all says why below.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        Ran::of(&child.wait_with_output().expect("wharf ends"))
     }
 
     /// Starts `wharf … --json` and hands out its lines as they come.

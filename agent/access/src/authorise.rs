@@ -108,6 +108,10 @@ fn needed(request: &Request) -> (Role, About<'_>) {
         Request::Audit { app, .. } => (Role::Operate, About::app_or_all(app.as_ref())),
         Request::BackupRestore { app, what, .. } => (restore(what), About::App(app)),
 
+        Request::SecretList { app } => (Role::Read, About::App(app)),
+        Request::SecretChange(change) => (Role::Operate, About::App(&change.spec.app)),
+        Request::DatabasePassword(change) => (Role::Operate, About::App(&change.app)),
+
         // It opens every backup of the app, wherever a copy lies.
         Request::BackupKey { app, .. } => (Role::Admin, About::App(app)),
 

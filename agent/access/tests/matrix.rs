@@ -3,6 +3,7 @@
 use wharf_access::{Denied, Grant, authorise};
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::message::{DeployRequest, JobOptions, LogsRequest, Request, RollbackRequest, Source};
+use wharf_proto::secret::{DatabasePassword, SecretChange};
 use wharf_proto::{AppName, Apps, BackupId, JobId, Role};
 
 fn app(name: &str) -> AppName {
@@ -49,6 +50,16 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
     };
     let (folder, over) =
         (RestoreWhat::ToFolder { folder: "/root/x".into() }, RestoreWhat::Over { confirmed: String::new() });
+    let secrets = SecretChange {
+        spec: deploy.spec.clone(),
+        set: [].into(),
+        unset: vec![],
+        import: None,
+        restart: true,
+        options: JobOptions::default(),
+    };
+    let password =
+        DatabasePassword { app: a(), service: None, password: None, options: JobOptions::default() };
     let verify = Request::BackupVerify { app: a(), backup: None, lock_wait_seconds: 0 };
     let create = Request::BackupCreate { app: a(), message: None, lock_wait_seconds: 0 };
     vec![
@@ -73,6 +84,9 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("backup_list", Request::BackupList { app: a() }, "read backup deploy operate admin", OneApp),
         ("backup_create", create, "backup deploy operate admin", OneApp),
         ("backup_verify", verify, "backup deploy operate admin", OneApp),
+        ("secret_list", Request::SecretList { app: a() }, "read backup deploy operate admin", OneApp),
+        ("secret_change", Request::SecretChange(Box::new(secrets)), "operate admin", OneApp),
+        ("database_password", Request::DatabasePassword(Box::new(password)), "operate admin", OneApp),
         ("deploy", Request::Deploy(Box::new(deploy)), "deploy operate admin", OneApp),
         ("rollback", Request::Rollback(rollback), "deploy operate admin", OneApp),
         ("audit", Request::Audit { app: Some(a()), limit: 9 }, "operate admin", OneApp),
@@ -103,6 +117,9 @@ fn title(request: &Request) -> &'static str {
         Request::BackupVerify { .. } => "backup_verify",
         Request::BackupRestore { .. } => "backup_restore",
         Request::BackupKey { .. } => "backup_key",
+        Request::SecretList { .. } => "secret_list",
+        Request::SecretChange(_) => "secret_change",
+        Request::DatabasePassword(_) => "database_password",
         Request::Unknown => "unknown",
     }
 }

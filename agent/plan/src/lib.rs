@@ -6,6 +6,7 @@ pub mod bump;
 pub mod data;
 pub mod dockerfile;
 pub mod dockerignore;
+pub mod env_file;
 pub mod facts;
 pub mod inputs;
 pub mod keyed;

@@ -67,6 +67,26 @@ impl Address {
         names.map_err(|e| e.failure())
     }
 
+    /// Gives a role a password. The server is told not to log the statement.
+    ///
+    /// # Errors
+    /// The server does not answer, or the user may not.
+    pub async fn set_password(
+        &self,
+        agent: &Agent,
+        app: &AppName,
+        role: &str,
+        password: &str,
+    ) -> Result<(), Failure> {
+        let statements = format!(
+            "SET log_statement = 'none';\nSET log_min_duration_statement = -1;\n\
+            SET log_min_error_statement = 'panic';\nALTER ROLE {} PASSWORD {};\n",
+            identifier(role),
+            literal(password),
+        );
+        self.run(agent, app, "template1", &statements).await.map(drop).map_err(|e| e.failure())
+    }
+
     /// Makes an empty database like `model`, where that exists: its owner, encoding, locale, rights and settings.
     ///
     /// # Errors

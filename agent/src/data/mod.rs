@@ -21,5 +21,6 @@ mod task;
 mod throwaway;
 mod undo;
 
+pub use database::Address;
 pub use key::warning as key_warning;
 pub use request::requested;

@@ -3,7 +3,7 @@
 use super::plan::Planned;
 use super::run::{Job, Ready};
 use super::undo::Undo;
-use super::{Work, compose, files};
+use super::{Work, compose, env_change, files};
 use crate::failures;
 use std::collections::BTreeMap;
 use wharf_plan::model::same_model;
@@ -15,7 +15,7 @@ use wharf_state::{AppRecord, ReleaseImage};
 ///
 /// # Errors
 /// Files that cannot be written, or a model that differs from the planned one. What was done is in the journal.
-pub async fn apply(job: &Job, _work: &Work, ready: &Ready) -> Result<(), Failure> {
+pub async fn apply(job: &Job, work: &Work, ready: &Ready) -> Result<(), Failure> {
     let planned = &ready.planned;
     if planned.known.is_none() && !planned.adopts {
         let record = AppRecord {
@@ -46,6 +46,9 @@ pub async fn apply(job: &Job, _work: &Work, ready: &Ready) -> Result<(), Failure
     })
     .await?;
 
+    if let Some(change) = &work.env {
+        env_change::replace(job, change).await?;
+    }
     let in_place = compose::in_place(job, &planned.project).model().await?;
     let differences = same_model(&planned.model, &in_place);
     if !differences.is_empty() {

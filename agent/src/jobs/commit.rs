@@ -13,6 +13,7 @@ use wharf_state::ReleaseRecord;
 /// The state cannot be written.
 pub async fn commit(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure> {
     let state = &job.agent.state;
+    let secrets = crate::secrets::recorded(&ready.planned.key, &ready.planned.env);
     let record = match state.release(job.app(), job.release).await.map_err(|e| failures::of_state(&e))? {
         // A rollback: the release is what it was, and live again.
         Some(earlier) => {
@@ -21,6 +22,11 @@ pub async fn commit(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure>
         }
         None => new_release(job.app().clone(), job, work, ready),
     };
+    // Before the release lives, so that it is never live without; of one that never lives nothing is told.
+    state
+        .record_release_secrets(job.app(), job.release, secrets)
+        .await
+        .map_err(|e| failures::of_state(&e))?;
     state.commit_live(job.id, record).await.map_err(|e| failures::of_state(&e))
 }
 

@@ -1,5 +1,6 @@
 //! Compose, asked about the stage or the app directory. Its answers hold secrets: they are read and dropped, never stored.
 
+use super::env_change::env_file_of;
 use super::queue::Seat;
 use super::run::Job;
 use crate::agent::Agent;
@@ -8,7 +9,7 @@ use crate::layout::Beside;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use wharf_engine::{ComposeProject, Engine};
+use wharf_engine::{ComposeProject, Engine, Supervisor};
 use wharf_plan::Model;
 use wharf_plan::facts::ContainerFacts;
 use wharf_proto::{AppSpec, Failure, FailureKind};
@@ -34,16 +35,31 @@ pub fn in_place(job: &Job, project: &str) -> Stack {
 /// The project in the app directory, by `spec`.
 pub fn of(agent: &Agent, spec: &AppSpec, project: &str, seat: &Seat) -> Stack {
     let app_dir = PathBuf::from(&spec.path);
-    Stack::new(agent, spec, &app_dir, Some(project.to_owned()), seat)
+    let env_file = spec.compose.env_file.as_ref().map(|file| file.below(&app_dir));
+    Stack::new(agent, spec, &app_dir, env_file, Some(project.to_owned()), Some(&seat.supervisor))
+}
+
+/// As [`of`], only to be read, by who has no seat.
+pub fn to_read(agent: &Agent, spec: &AppSpec, project: &str) -> Stack {
+    let app_dir = PathBuf::from(&spec.path);
+    let env_file = spec.compose.env_file.as_ref().map(|file| file.below(&app_dir));
+    Stack::new(agent, spec, &app_dir, env_file, Some(project.to_owned()), None)
 }
 
 /// The project in the stage. Without a name, Compose chooses one as it would in the app directory.
 pub fn staged(agent: &Agent, spec: &AppSpec, beside: &Beside, project: Option<String>, seat: &Seat) -> Stack {
-    Stack::new(agent, spec, &beside.stage(), project, seat)
+    Stack::new(agent, spec, &beside.stage(), env_file_of(spec, beside), project, Some(&seat.supervisor))
 }
 
 impl Stack {
-    fn new(agent: &Agent, spec: &AppSpec, root: &Path, name: Option<String>, seat: &Seat) -> Self {
+    fn new(
+        agent: &Agent,
+        spec: &AppSpec,
+        root: &Path,
+        env_file: Option<PathBuf>,
+        name: Option<String>,
+        supervisor: Option<&Arc<Supervisor>>,
+    ) -> Self {
         let app_dir = PathBuf::from(&spec.path);
         // Compose's own default, said aloud: the folder of the first file.
         let first = spec.compose.files.first().map(|file| file.below(root));
@@ -53,11 +69,11 @@ impl Stack {
             project_directory: directory,
             files: spec.compose.files.iter().map(|file| file.below(root)).collect(),
             // It lives on the server, wherever the rest is staged.
-            env_file: spec.compose.env_file.as_ref().map(|file| file.below(&app_dir)),
+            env_file,
             profiles: spec.compose.profiles.clone(),
             project: name.clone().or_else(|| spec.compose.project.clone()),
             docker_socket: Some(agent.config.docker.clone()),
-            supervisor: Some(Arc::clone(&seat.supervisor)),
+            supervisor: supervisor.cloned(),
         };
         Self { project, root: root.to_owned(), app_dir, name }
     }
@@ -120,8 +136,7 @@ pub async fn env_values(
     beside: &Beside,
     seat: &Seat,
 ) -> Result<BTreeMap<String, String>, Failure> {
-    let Some(env_file) = &spec.compose.env_file else { return Ok(BTreeMap::new()) };
-    let path = env_file.below(Path::new(&spec.path));
+    let Some(path) = env_file_of(spec, beside) else { return Ok(BTreeMap::new()) };
     if !path.is_file() {
         return Err(Failure::new(
             FailureKind::Refused,
@@ -134,16 +149,29 @@ pub async fn env_values(
         ))
         .hint("or remove env_file under [compose] in wharf.toml"));
     }
-    let only_env = beside.own().join("env.yml");
+    read_env(agent, spec, &path, beside.own(), Some(&seat.supervisor)).await
+}
+
+/// The variables of any env file, as Compose reads them. The model that asks is written to `folder`.
+///
+/// # Errors
+/// As [`env_values`].
+pub async fn read_env(
+    agent: &Agent,
+    spec: &AppSpec,
+    path: &Path,
+    folder: &Path,
+    supervisor: Option<&Arc<Supervisor>>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let only_env = folder.join("env.yml");
     let model =
         serde_json::json!({ "name": "env", "services": { "env": { "image": "env", "env_file": [path] } } });
     std::fs::write(&only_env, model.to_string()).map_err(|e| {
         Failure::from_error(FailureKind::Environment, &e).hint("look at the free space on the server")
     })?;
-    let mut stack = Stack::new(agent, spec, beside.own(), Some("env".into()), seat);
-    stack.project.project_directory = beside.own().to_owned();
+    let mut stack = Stack::new(agent, spec, folder, None, Some("env".into()), supervisor);
+    stack.project.project_directory = folder.to_owned();
     stack.project.files = vec![only_env];
-    stack.project.env_file = None;
     stack.project.profiles = Vec::new();
     let model = stack.model().await?;
     let Some(service) = model.service("env") else { return Ok(BTreeMap::new()) };

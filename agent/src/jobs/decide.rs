@@ -62,6 +62,9 @@ pub async fn decide(
             Source::Shipped { rebuild, pull } => {
                 decide_shipped(&staged, work, survey, service, *rebuild, *pull, &mut decided).await?
             }
+            Source::Again => {
+                decide_shipped(&staged, work, survey, service, false, false, &mut decided).await?
+            }
             Source::Earlier { images, .. } => {
                 decide_earlier(
                     survey,

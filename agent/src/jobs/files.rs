@@ -185,6 +185,53 @@ pub fn undo(entries: &[FileUndo], beside: &Beside) -> Result<(), FilesError> {
     if app_dir.exists() { sync(app_dir) } else { Ok(()) }
 }
 
+/// Keeps the original of one file that is there; its undo, to be written down before [`replace_single`].
+///
+/// # Errors
+/// There is no such file, or it is something else.
+pub fn keep_single(path: &RelPath, beside: &Beside) -> Result<FileUndo, FilesError> {
+    let there = checked(&beside.app_dir, path)?;
+    // Beyond the numbers that the release's own files have.
+    let saved = u32::MAX;
+    let kept = beside.undo().join(saved.to_string());
+    fs::create_dir_all(beside.undo()).map_err(io("make", &beside.undo()))?;
+    gone(fs::remove_file(&kept)).map_err(io("remove", &kept))?;
+    keep(&there, &kept).map_err(io("keep a copy of", &there))?;
+    Ok(FileUndo::Restore { path: path.clone(), saved })
+}
+
+/// Puts `incoming` in the place of the file at `path`, with that one's mode and owner.
+///
+/// # Errors
+/// As any work with files.
+pub fn replace_single(path: &RelPath, incoming: &Path, beside: &Beside) -> Result<(), FilesError> {
+    let there = checked(&beside.app_dir, path)?;
+    take_after(incoming, &there).map_err(io("change the owner of", incoming))?;
+    fs::rename(incoming, &there).map_err(io("replace", &there))?;
+    sync(&beside.app_dir)
+}
+
+/// Gives a file the mode and owner of the one whose place it takes; a new one belongs to who the folder belongs to.
+///
+/// # Errors
+/// As any work with files.
+pub fn take_after(fresh: &Path, there: &Path) -> io::Result<()> {
+    let parent = there.parent().unwrap_or(there);
+    let (model, mode) = match fs::symlink_metadata(there) {
+        Ok(found) => {
+            let mode = found.permissions().mode() & 0o7777;
+            (found, mode)
+        }
+        Err(error) if is_absent(&error) => (fs::metadata(parent)?, 0o600),
+        Err(error) => return Err(error),
+    };
+    fs::set_permissions(fresh, fs::Permissions::from_mode(mode))?;
+    match std::os::unix::fs::lchown(fresh, Some(model.uid()), Some(model.gid())) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        other => other,
+    }
+}
+
 /// Copies files and links of the app directory to the same places below `folder`, on whatever file system that is.
 ///
 /// # Errors

@@ -15,6 +15,7 @@ pub mod commit;
 pub mod compose;
 pub mod decide;
 pub mod disk;
+pub mod env_change;
 pub mod files;
 pub mod images;
 pub mod migrate;
@@ -26,6 +27,7 @@ pub mod put_back;
 pub mod queue;
 pub mod record;
 pub mod recover;
+pub mod role;
 pub mod rollback;
 pub mod run;
 pub mod stage;
@@ -63,6 +65,12 @@ pub struct Work {
     pub versions: BTreeMap<String, String>,
     pub git_commit: Option<String>,
     pub by: String,
+    /// What the env file is to hold from this job on. Never written anywhere but to the env file.
+    #[serde(skip)]
+    pub env: Option<env_change::EnvChange>,
+    /// Whose password in a database is to be what the env file then holds.
+    #[serde(skip)]
+    pub role: Option<role::RoleChange>,
 }
 
 /// Where a release comes from.
@@ -71,6 +79,8 @@ pub struct Work {
 pub enum Source {
     /// From a laptop: its images are built.
     Shipped { rebuild: bool, pull: bool },
+    /// The live release's own files once more, where its environment changes: built where that goes into an image.
+    Again,
     /// An earlier release of this server: its images are here.
     Earlier { from: ReleaseId, adopted: bool, images: BTreeMap<String, ReleaseImage> },
 }
@@ -105,12 +115,14 @@ impl Work {
                 .collect(),
             git_commit: request.source.git_commit,
             by: who.by.clone(),
+            env: None,
+            role: None,
         })
     }
 
     fn kind(&self) -> JobKind {
         match &self.source {
-            Source::Shipped { .. } => JobKind::Deploy { release: self.release },
+            Source::Shipped { .. } | Source::Again => JobKind::Deploy { release: self.release },
             Source::Earlier { from, .. } => JobKind::Rollback { from: *from, to: self.release },
         }
     }

@@ -86,7 +86,9 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
     let data = data(work, &survey);
     refusals.extend(data.refusals);
     warnings.extend(data.warnings);
-    let verdict = secrets::check(&survey.env, &work.spec.secrets, &|_| survey.env_is_running);
+    let is_new = |key: &str| work.env.as_ref().is_some_and(|env| env.changed.contains(key));
+    let verdict =
+        secrets::check(&survey.env, &work.spec.secrets, &|key| survey.env_is_running && !is_new(key));
     refusals.extend(verdict.refusals);
     warnings.extend(verdict.warnings);
     let (versions, not_raised) = versions(agent, work, &survey).await?;
@@ -219,7 +221,7 @@ async fn versions(
     work: &Work,
     survey: &Survey,
 ) -> Result<(Vec<VersionChange>, Vec<Refusal>), Failure> {
-    if matches!(work.source, Source::Earlier { .. }) {
+    if matches!(work.source, Source::Earlier { .. } | Source::Again) {
         return Ok((Vec::new(), Vec::new()));
     }
     let by_path = |versions: &BTreeMap<String, String>| -> BTreeMap<RelPath, String> {
@@ -302,7 +304,7 @@ fn assemble(
         Source::Shipped { .. } => {
             work.spec.migrate.iter().map(|m| format!("{}: {}", m.service, m.command.join(" "))).collect()
         }
-        Source::Earlier { .. } => Vec::new(),
+        Source::Earlier { .. } | Source::Again => Vec::new(),
     };
     DeployPlan {
         release: work.release,

@@ -7,7 +7,7 @@ use super::compose::{self, Stack};
 use super::record::Record;
 use super::run::Job;
 use super::undo::{FileUndo, Undo};
-use super::{files, start, verify};
+use super::{files, role, start, verify};
 use crate::failures;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -66,7 +66,9 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
     let entries: Vec<Undo> = entries.into_iter().map(|entry| entry.undo).collect();
     let before = entries.iter().find_map(|entry| match entry {
         Undo::Before { project, live, containers } => Some((project.clone(), *live, containers.clone())),
-        Undo::File(_) | Undo::Tag { .. } | Undo::Pin { .. } | Undo::Stopped { .. } => None,
+        Undo::File(_) | Undo::Role { .. } | Undo::Tag { .. } | Undo::Pin { .. } | Undo::Stopped { .. } => {
+            None
+        }
     });
     let Some((project, live, containers)) = before else {
         // The journal's first entry was never written, so nothing was changed.
@@ -79,6 +81,7 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
     }
     tags(job, &entries).await?;
     restore_files(job, &entries).await?;
+    role::undo(job, &entries, &job.record).await;
     crate::crash::point("put_back.inside");
     if !containers.is_empty() {
         let spec = spec_of(job, live).await?;
@@ -115,7 +118,11 @@ async fn restore_files(job: &Job, entries: &[Undo]) -> Result<(), Failure> {
         .iter()
         .filter_map(|entry| match entry {
             Undo::File(undo) => Some(undo.clone()),
-            Undo::Before { .. } | Undo::Tag { .. } | Undo::Pin { .. } | Undo::Stopped { .. } => None,
+            Undo::Before { .. }
+            | Undo::Role { .. }
+            | Undo::Tag { .. }
+            | Undo::Pin { .. }
+            | Undo::Stopped { .. } => None,
         })
         .collect();
     let beside = job.beside.clone();

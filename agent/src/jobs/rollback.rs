@@ -40,6 +40,8 @@ pub async fn requested(
         versions: target.versions,
         git_commit: target.git_commit,
         by: talk.who.by.clone(),
+        env: None,
+        role: None,
     };
     if dry_run {
         let plan = super::dry_run(agent, work, seat).await?;

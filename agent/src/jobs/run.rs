@@ -3,7 +3,7 @@
 use super::queue::Seat;
 use super::record::Record;
 use super::{
-    Source, Work, apply, backup, build, commit, migrate, plan, prune, put_back, stage, start, verify,
+    Source, Work, apply, backup, build, commit, migrate, plan, prune, put_back, role, stage, start, verify,
 };
 use crate::agent::Agent;
 use crate::conversation::Who;
@@ -122,6 +122,8 @@ fn steps(work: &Work) -> Vec<Step> {
     steps.extend([Step::Verify, Step::Commit, Step::Prune]);
     let left_out = |step: &Step| match (step, &work.source) {
         (Step::Migrate, Source::Shipped { .. }) => work.spec.migrate.is_empty(),
+        // Its migrations have run.
+        (Step::Migrate, Source::Again) => true,
         (Step::Build | Step::Migrate, Source::Earlier { .. }) => true,
         _ => false,
     };
@@ -161,7 +163,9 @@ async fn prepare(job: &Job, work: &Work) -> Result<Ready, Failure> {
     record.say(EventBody::Planned { plan: Box::new(planned.plan.clone()) }).await;
     let backup = record.step(Step::Backup, backup::back_up(job, work, &planned)).await?;
     let images = match &work.source {
-        Source::Shipped { .. } => record.step(Step::Build, build::build(job, work, &planned)).await?,
+        Source::Shipped { .. } | Source::Again => {
+            record.step(Step::Build, build::build(job, work, &planned)).await?
+        }
         Source::Earlier { images, .. } => build::reuse(job, images).await?,
     };
     Ok(Ready { planned, backup, images })
@@ -180,6 +184,9 @@ async fn change(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure> {
     record.step(Step::Apply, apply::apply(job, work, &ready)).await?;
     if !job.spec.migrate.is_empty() && matches!(work.source, Source::Shipped { .. }) {
         record.step(Step::Migrate, migrate::migrate(job, work, &ready)).await?;
+    }
+    if let Some(role) = &work.role {
+        role::change(job, &ready.planned.project, role).await?;
     }
     record.step(Step::Start, start::start(job, work, &ready)).await?;
     record.step(Step::Verify, verify::release(job, &ready)).await?;

@@ -1,5 +1,6 @@
 //! The next tree, whole, beside the app directory: what Compose resolves and images are built from.
 
+use super::env_change::{self, EnvChange};
 use super::files::Owner;
 use crate::failures;
 use crate::layout::Beside;
@@ -15,9 +16,14 @@ use wharf_state::BlobStore;
 ///
 /// # Errors
 /// No space, no rights, content that is missing.
-pub async fn make(blobs: &BlobStore, manifest: &Manifest, beside: &Beside) -> Result<(), Failure> {
+pub async fn make(
+    blobs: &BlobStore,
+    manifest: &Manifest,
+    env: Option<&EnvChange>,
+    beside: &Beside,
+) -> Result<(), Failure> {
     clear(beside).await?;
-    let (blobs, manifest, beside) = (blobs.clone(), manifest.clone(), beside.clone());
+    let (blobs, manifest, env, beside) = (blobs.clone(), manifest.clone(), env.cloned(), beside.clone());
     failures::blocking(move || {
         check_app_dir(&beside.app_dir)?;
         let stage = beside.stage();
@@ -26,6 +32,12 @@ pub async fn make(blobs: &BlobStore, manifest: &Manifest, beside: &Beside) -> Re
             .create(beside.own())
             .map_err(|e| cannot("make", beside.own(), &e))?;
         blobs.materialise(&manifest, &stage, None).map_err(|e| failures::of_blobs(&e))?;
+        if let Some(change) = &env {
+            // First, so that the one that is in place is not linked instead.
+            env_change::stage(change, &beside)
+                .and_then(|()| link_changed(change, &beside, &stage))
+                .map_err(|e| cannot("write the env file beside", &beside.app_dir, &e))?;
+        }
         link_env_files(&stage, &beside.app_dir).map_err(|e| cannot("link the env files into", &stage, &e))
     })
     .await
@@ -87,6 +99,18 @@ fn link_env_files(stage: &Path, app_dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Links the changed env file to where the one in place would be, unless the release ships a file there.
+fn link_changed(change: &EnvChange, beside: &Beside, stage: &Path) -> io::Result<()> {
+    let staged = change.path.below(stage);
+    if let Some(folder) = staged.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    match std::os::unix::fs::symlink(beside.next_env(), staged) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn is_env_file(name: &str) -> bool {

@@ -49,7 +49,7 @@ pub struct Survey {
 /// A model that Compose cannot read, a stack that cannot be told, an engine that does not answer.
 pub async fn survey(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -> Result<Survey, Failure> {
     let spec = &work.spec;
-    stage::make(&agent.blobs, &work.manifest, beside).await?;
+    stage::make(&agent.blobs, &work.manifest, work.env.as_ref(), beside).await?;
     let env = compose::env_values(agent, spec, beside, seat).await?;
     let known = agent.state.app(&spec.app).await.map_err(|e| failures::of_state(&e))?;
     let live = crate::answers::live(agent, &spec.app).await?;

@@ -3,6 +3,7 @@
 //! **Invariants**: an entry is durable before the act it undoes. Undoing is idempotent: an act that never happened, or was
 //! undone already, is left alone. Only what this job wrote is touched.
 
+use super::role::RoleChange;
 use serde::{Deserialize, Serialize};
 use wharf_plan::facts::ContainerFacts;
 use wharf_proto::{Entry, RelPath, ReleaseId};
@@ -23,6 +24,11 @@ pub enum Undo {
         reference: String,
         before: Option<String>,
         after: String,
+    },
+    /// A role of a database is given the password that the env file holds; after the env file it is given the old one.
+    Role {
+        project: String,
+        role: RoleChange,
     },
     /// A container that runs is stopped for a while.
     Stopped {

@@ -53,9 +53,6 @@ pub struct Args {
     /// Raise front ends' versions by this much: patch, minor, major, none, or to X.Y.Z
     #[arg(long, value_name = "HOW", value_parser = bump)]
     bump: Option<Bump>,
-    /// Leave when the job has started; it goes on on the server
-    #[arg(long, conflicts_with = "dry_run")]
-    detach: bool,
     /// Ship nothing: watch a job from its beginning; without a number, the app's newest
     #[arg(long, value_name = "JOB", num_args = 0..=1)]
     #[arg(conflicts_with_all = ["detach", "dry_run", "rebuild", "pull", "bump", "message"])]
@@ -98,7 +95,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
             show_plan(context, &plan);
             Ok(Exit::DONE)
         }
-        Ok(Shipped::Job { job, .. }) if args.detach => {
+        Ok(Shipped::Job { job, .. }) if args.job.detach => {
             detached(context, job);
             Ok(Exit::DONE)
         }

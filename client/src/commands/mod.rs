@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod db;
 mod deploy;
 mod down;
 mod follow;
@@ -11,6 +12,7 @@ mod logs;
 mod pack;
 mod releases;
 mod rollback;
+mod secrets;
 mod status;
 
 #[cfg(test)]
@@ -33,6 +35,8 @@ pub enum Command {
     Pack(pack::Args),
     Audit(audit::Args),
     Backup(backup::Args),
+    Secrets(secrets::Args),
+    Db(db::Args),
     #[command(hide = true)]
     Down(down::Args),
 }
@@ -50,6 +54,8 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Pack(args) => interruptible(context, pack::run, args).await,
         Command::Audit(args) => interruptible(context, audit::run, args).await,
         Command::Backup(args) => backup::run(args, context).await,
+        Command::Db(args) => db::run(args, context).await,
+        Command::Secrets(args) => secrets::run(args, context).await,
         Command::Down(args) => down::run(&args, context.common.verbose),
     };
     match ended {

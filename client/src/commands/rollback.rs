@@ -4,11 +4,11 @@ use super::follow;
 use crate::{
     context::{Context, Exit},
     render,
-    session::{self, Shipped},
+    session::{self, Session, Started},
 };
 use wharf_proto::{
     Failure, ReleaseId,
-    message::{JobOptions, RollbackRequest},
+    message::{JobOptions, Reply, Request, RollbackRequest},
 };
 
 /// Go back to an earlier release, without a build; the data stays as it is
@@ -19,9 +19,6 @@ pub struct Args {
     to: Option<ReleaseId>,
     #[command(flatten)]
     job: JobArgs,
-    /// Leave when the job has started; it goes on on the server
-    #[arg(long)]
-    detach: bool,
 }
 
 /// The flags of jobs that change an app.
@@ -39,43 +36,71 @@ pub(super) struct JobArgs {
     /// Why, for the releases' list and the audit
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
+    /// Leave when the job has started; it goes on on the server
+    #[arg(long, conflicts_with = "dry_run")]
+    pub detach: bool,
+}
+
+impl JobArgs {
+    pub fn options(&self) -> JobOptions {
+        JobOptions {
+            dry_run: self.dry_run,
+            accept_detach: self.accept_detach.clone(),
+            lock_wait_seconds: self.lock_wait,
+            message: self.message.clone(),
+            ..JobOptions::default()
+        }
+    }
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let session = context.session(&config);
-    let request = RollbackRequest {
-        app: config.spec.app.clone(),
-        to: args.to,
-        options: JobOptions {
-            dry_run: args.job.dry_run,
-            accept_detach: args.job.accept_detach,
-            lock_wait_seconds: args.job.lock_wait,
-            message: args.job.message,
-            ..JobOptions::default()
-        },
-    };
+    let options = args.job.options();
+    let app = config.spec.app.clone();
+    let request = Request::Rollback(RollbackRequest { app, to: args.to, options: options.clone() });
+    match begin(context, &session, request, &options, args.job.detach).await? {
+        Begun::Exit(exit) => Ok(exit),
+        Begun::Reply(_) => Err(super::wrong_reply("a job")),
+    }
+}
+
+/// What came of a request that may become a job.
+pub(super) enum Begun {
+    /// A job, watched to its end or left alone; or a plan, which was shown.
+    Exit(Exit),
+    Reply(Reply),
+}
+
+/// Sends a request that may become a job, and watches the job.
+pub(super) async fn begin(
+    context: &mut Context,
+    session: &Session,
+    request: Request,
+    options: &JobOptions,
+    detach: bool,
+) -> Result<Begun, Failure> {
     let stopped = context.stopped();
     let started = tokio::select! {
-        started = session::rollback(&session, request) => started?,
+        started = session::start(session, request, options) => started?,
         () = stopped => {
-            context.console.say("Stopped before the server answered; `wharf jobs` shows whether the rollback began.");
-            return Ok(Exit::INTERRUPTED);
+            context.console.say("Stopped before the server answered; `wharf jobs` shows whether the job began.");
+            return Ok(Begun::Exit(Exit::INTERRUPTED));
         }
     };
-    match started {
-        Shipped::Plan { plan, .. } => {
+    let exit = match started {
+        Started::Reply(Reply::Plan { plan }) => {
             show_plan(context, &plan);
-            Ok(Exit::DONE)
+            Exit::DONE
         }
-        Shipped::Job { job, .. } if args.detach => {
+        Started::Reply(reply) => return Ok(Begun::Reply(reply)),
+        Started::Job { job, .. } if detach => {
             detached(context, job);
-            Ok(Exit::DONE)
+            Exit::DONE
         }
-        Shipped::Job { job, talk, .. } => {
-            Ok(follow::follow(context, &session, job, Some(*talk)).await?.exit())
-        }
-    }
+        Started::Job { job, talk } => follow::follow(context, session, job, Some(*talk)).await?.exit(),
+    };
+    Ok(Begun::Exit(exit))
 }
 
 pub(super) fn show_plan(context: &mut Context, plan: &wharf_proto::plan::DeployPlan) {

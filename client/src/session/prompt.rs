@@ -65,6 +65,32 @@ impl Asker {
         (!typed.is_empty()).then(|| typed.to_owned())
     }
 
+    /// A secret, typed without being shown.
+    ///
+    /// # Errors
+    /// Nobody can be asked.
+    pub async fn secret(self, question: String) -> Result<String, Failure> {
+        let unasked = || {
+            Failure::new(FailureKind::Config, "a secret must be typed, and nobody can be asked")
+                .hint("pipe it into the command's standard input")
+        };
+        if self == Self::Nobody {
+            return Err(unasked());
+        }
+        let ask = move || {
+            let _prompting = sys::Prompting::begin();
+            Password::with_theme(&SimpleTheme)
+                .with_prompt(question)
+                .with_confirmation("The same once more", "they differ")
+                .interact()
+        };
+        match tokio::task::spawn_blocking(ask).await {
+            Ok(Ok(typed)) => Ok(typed),
+            Ok(Err(error)) => Err(unasked().cause(error.to_string())),
+            Err(_) => Err(unasked()),
+        }
+    }
+
     /// What becomes of a server whose key is not known yet.
     pub(super) fn policy(self, accept_new_host_key: bool) -> HostKeyPolicy {
         match (accept_new_host_key, self) {

@@ -301,7 +301,9 @@ async fn a_rollback_may_begin_with_its_first_event() {
         to: None,
         options: wharf_proto::message::JobOptions::default(),
     };
-    let Shipped::Job { job, talk, .. } = rollback(&session, request).await.unwrap() else { panic!("no job") };
+    let options = request.options.clone();
+    let started = start(&session, Request::Rollback(request), &options).await.unwrap();
+    let Started::Job { job, talk } = started else { panic!("no job") };
     let mut seen = Seen::default();
     watch(&session, job, Some(*talk), 0, Backoff::default(), &mut seen).await.unwrap();
     assert_eq!(seen.indices, [0, 1, 2, 3, 4]);

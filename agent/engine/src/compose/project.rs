@@ -54,6 +54,15 @@ impl ComposeProject {
         self.command("config", ["config", "--format", "json"], CONFIG_LIMIT).printing().await
     }
 
+    /// The model before Compose puts values in, as JSON: no value of the env file is in it.
+    ///
+    /// # Errors
+    /// As [`Self::config`].
+    pub async fn config_without_values(&self) -> Result<String, ComposeError> {
+        let args = ["config", "--no-interpolate", "--format", "json"];
+        self.command("config", args, CONFIG_LIMIT).printing().await
+    }
+
     /// The hash of each service, as its containers carry it in the label `com.docker.compose.config-hash`.
     ///
     /// # Errors

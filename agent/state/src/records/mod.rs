@@ -6,6 +6,7 @@ mod backup;
 mod column;
 mod job;
 mod release;
+mod secret;
 mod undo;
 
 pub use app::AppRecord;

@@ -10,6 +10,7 @@ use wharf_proto::plan::{
     ContainerAction, DataMount, DeployPlan, FileChanges, ImageAction, ServicePlan, VersionChange,
 };
 use wharf_proto::release::{AppStatus, AuditEntry, ContainerStatus, FrontEnd, JobInfo, ReleaseInfo};
+use wharf_proto::secret::{SecretInfo, SecretList, SecretsChanged};
 use wharf_proto::{BackupId, Digest, EventBody, Failure, FailureKind, JobId, Outcome, ReleaseId, Step};
 
 variants!(SERVER, server_variant, ServerMessage,
@@ -34,8 +35,26 @@ variants!(REPLIES, reply_variant, Reply,
     Reply::Plan { .. } => "plan",
     Reply::Backups { .. } => "backups",
     Reply::BackupKey { .. } => "backup_key",
+    Reply::Secrets { .. } => "secrets",
+    Reply::SecretsChanged { .. } => "secrets_changed",
 );
 family!(Reply, "reply", REPLIES, reply_variant, replies());
+
+fn secrets() -> [Reply; 2] {
+    let list = |secrets| Reply::Secrets {
+        list: SecretList { app: app(), file: "/srv/fitnessapp/.env.prod".into(), secrets },
+    };
+    let secret = SecretInfo {
+        key: "SECRET_KEY".into(),
+        digest: Some("5d6a1c0b".into()),
+        required: true,
+        services: vec!["backend".into()],
+        releases: vec![ReleaseId(3)],
+    };
+    let missing =
+        SecretInfo { key: String::new(), digest: None, required: false, services: vec![], releases: vec![] };
+    [list(vec![secret]), list(vec![missing])]
+}
 
 fn server_messages() -> Vec<[ServerMessage; 2]> {
     let failed = |failure| ServerMessage::Failed { failure };
@@ -84,6 +103,15 @@ fn replies() -> Vec<[Reply; 2]> {
             },
             Reply::BackupKey { key: None, repository: String::new(), saved: true },
         ],
+        secrets(),
+        only(Reply::SecretsChanged {
+            change: SecretsChanged {
+                app: app(),
+                file: "/srv/fitnessapp/.env.prod".into(),
+                changed: vec!["SECRET_KEY".into()],
+                stale: true,
+            },
+        }),
     ]
 }
 

@@ -6,6 +6,7 @@ use wharf_proto::backup::RestoreWhat;
 use wharf_proto::message::{
     ClientMessage, DeployRequest, JobOptions, LogsRequest, PackEncoding, Request, RollbackRequest, Source,
 };
+use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::spec::{
     AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, KeepSpec, MigrateSpec, PostgresSpec, ProbeSpec,
     SecretsSpec, VerifySpec,
@@ -36,6 +37,9 @@ variants!(REQUESTS, request_variant, Request,
     Request::BackupVerify { .. } => "backup_verify",
     Request::BackupRestore { .. } => "backup_restore",
     Request::BackupKey { .. } => "backup_key",
+    Request::SecretList { .. } => "secret_list",
+    Request::SecretChange(_) => "secret_change",
+    Request::DatabasePassword(_) => "database_password",
     Request::Unknown => "unknown",
 );
 family!(Request, "request", REQUESTS, request_variant, requests());
@@ -97,7 +101,47 @@ fn requests() -> Vec<[Request; 2]> {
             restore(RestoreWhat::Over { confirmed: "fitnessapp".into() }, 0),
         ],
         only(Request::BackupKey { app: app(), saved: true }),
+        only(Request::SecretList { app: app() }),
+        secret_changes(),
+        [
+            database_password(Some("db"), Some("correct horse"), full_options()),
+            database_password(None, None, JobOptions::default()),
+        ],
         only(Request::Unknown),
+    ]
+}
+
+fn database_password(service: Option<&str>, password: Option<&str>, options: JobOptions) -> Request {
+    Request::DatabasePassword(Box::new(DatabasePassword {
+        app: app(),
+        service: service.map(str::to_owned),
+        password: password.map(SecretValue::new),
+        options,
+    }))
+}
+
+fn secret_changes() -> [Request; 2] {
+    let change = |set, unset, import, restart, options| {
+        let Request::Deploy(deploy) = minimal_deploy() else { unreachable!("it is a deploy") };
+        Request::SecretChange(Box::new(SecretChange {
+            spec: deploy.spec,
+            set,
+            unset,
+            import,
+            restart,
+            options,
+        }))
+    };
+    let value = SecretValue::new("correct horse");
+    [
+        change(
+            [("SECRET_KEY".to_owned(), value.clone())].into(),
+            vec!["OLD_KEY".into()],
+            Some(value),
+            true,
+            full_options(),
+        ),
+        change([].into(), vec![], None, false, JobOptions::default()),
     ]
 }
 
