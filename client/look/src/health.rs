@@ -45,7 +45,7 @@ fn endpoint(facts: &Facts, service: &Service) -> Option<(u16, String)> {
 fn of_dockerfile(text: &str) -> Option<String> {
     let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
     let is_check = |line: &&str| line.get(..11).is_some_and(|word| word.eq_ignore_ascii_case("HEALTHCHECK"));
-    joined.lines().map(str::trim_start).filter(is_check).last().map(str::to_owned)
+    joined.lines().map(str::trim_start).rfind(is_check).map(str::to_owned)
 }
 
 fn in_text(text: &str) -> Option<(u16, String)> {

@@ -43,7 +43,7 @@ impl Loader<'_> {
             self.include(included, folder, services);
         }
         for (name, definition) in yaml.get("services").map(Yaml::pairs).unwrap_or_default() {
-            let service = self.service(&yaml, file, folder, definition);
+            let service = self.service(&yaml, folder, definition);
             let below = services.remove(name);
             let merged = match below {
                 Some(below) => below.under(service),
@@ -115,7 +115,7 @@ impl Loader<'_> {
         self.depth -= 1;
     }
 
-    fn service(&mut self, yaml: &Yaml, file: &str, folder: &str, definition: &Yaml) -> Service {
+    fn service(&mut self, yaml: &Yaml, folder: &str, definition: &Yaml) -> Service {
         let service = Service::read(definition, folder);
         let Some(extends) = service.extends.clone() else { return service };
         if self.depth >= FOLLOWED {
@@ -125,13 +125,13 @@ impl Loader<'_> {
         let mut base = match extends.file {
             None => {
                 let below = yaml.get("services").and_then(|services| services.get(&extends.service)).cloned();
-                below.map(|below| self.service(yaml, file, folder, &below))
+                below.map(|below| self.service(yaml, folder, &below))
             }
             Some(Place::Inside(other)) => self.read(&other).and_then(|yaml| {
                 let below =
                     yaml.get("services").and_then(|services| services.get(&extends.service)).cloned()?;
                 // Paths of another file start at its own folder.
-                Some(self.service(&yaml, &other, path::folder(&other), &below))
+                Some(self.service(&yaml, path::folder(&other), &below))
             }),
             Some(_) => None,
         };
