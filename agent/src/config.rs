@@ -22,11 +22,13 @@ pub struct Config {
 }
 
 /// What the server allows one app beyond the ordinary.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AppRights {
     /// Compose features that are as good as root on the server: privileged containers, the Docker socket, `/`.
     pub root_equivalent: bool,
+    /// The app directory that a key may deploy it to first, which may not place apps.
+    pub path: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -66,6 +68,11 @@ impl Config {
     /// Whether the server lets `app` use what is as good as root.
     pub fn allows_root(&self, app: &AppName) -> bool {
         self.app.get(app).is_some_and(|rights| rights.root_equivalent)
+    }
+
+    /// Where the server says that `app` lies.
+    pub fn place_of(&self, app: &AppName) -> Option<&Path> {
+        self.app.get(app)?.path.as_deref()
     }
 
     /// What the command line says goes before the file.

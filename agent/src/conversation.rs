@@ -3,6 +3,7 @@
 use crate::{agent::Agent, answers, data, failures, jobs, receive};
 use std::future::Future;
 use std::sync::Arc;
+use wharf_access::{ForcedCommand, Grant, Permit, authorise};
 use wharf_agent_ssh::{Conversation, FrameSender, Handler, Peer};
 use wharf_proto::frame::Frame;
 use wharf_proto::message::{ClientMessage, Reply, Request, ServerMessage};
@@ -17,8 +18,17 @@ pub struct Doorman {
 #[async_trait::async_trait]
 impl Handler for Doorman {
     async fn conversation(&self, peer: Peer, conversation: Conversation) {
-        let mut talk = Talk { conversation, who: Arc::new(Who::unknown(&peer)) };
-        let answer = converse(&self.agent, &peer, &mut talk).await;
+        let guest = Guest::with_key(&peer);
+        self.hold(guest, conversation).await;
+    }
+}
+
+impl Doorman {
+    /// Holds one conversation with somebody of whom it is known who it is and what that one may do.
+    pub async fn hold(&self, guest: Guest, conversation: Conversation) {
+        let who = Who { by: guest.key.clone(), from: guest.from.clone() };
+        let mut talk = Talk { conversation, who: Arc::new(who) };
+        let answer = converse(&self.agent, &guest, &mut talk).await;
         let last = match answer {
             Ok(Some(reply)) => ServerMessage::Reply { reply },
             Ok(None) => ServerMessage::End,
@@ -27,6 +37,41 @@ impl Handler for Doorman {
         };
         let _ = talk.say(&last).await;
     }
+}
+
+/// Who came in, by whichever way, and what that one may do.
+pub struct Guest {
+    /// How the audit names the key.
+    pub key: String,
+    pub from: String,
+    /// A failure for a key that is limited in words that are not understood: it may do nothing.
+    pub grant: Result<Grant, Failure>,
+}
+
+impl Guest {
+    /// Who proved to hold a key, to the agent's own SSH server. A line without a command is for everything.
+    fn with_key(peer: &Peer) -> Self {
+        let said = peer.key_command.as_deref().map(ForcedCommand::parse).transpose();
+        let name = said.as_ref().ok().and_then(|said| said.as_ref()?.key_name.clone());
+        let comment = name.unwrap_or_else(|| peer.key_comment.clone());
+        Self {
+            key: if comment.is_empty() { peer.key_fingerprint.clone() } else { comment },
+            from: peer.from.to_string(),
+            grant: match said {
+                Ok(said) => Ok(said.map_or_else(Grant::everything, |said| said.grant)),
+                Err(why) => Err(not_ours(&why)),
+            },
+        }
+    }
+}
+
+/// A `command="…"` on a key's line means that its owner wants to limit the key. What is not understood is refused: a limit
+/// must not be lost.
+fn not_ours(why: &wharf_access::ForcedCommandError) -> Failure {
+    Failure::new(FailureKind::Unauthorized, "this key may not speak to wharfd")
+        .cause("its line in authorized_keys has a command that is not one of Wharf's")
+        .cause(why.to_string())
+        .hint("on the server, write it as: command=\"wharfd connect --role deploy --app NAME\",restrict ssh-ed25519 …")
 }
 
 /// Who asks, for the audit and the job's record.
@@ -38,14 +83,9 @@ pub struct Who {
 }
 
 impl Who {
-    fn unknown(peer: &Peer) -> Self {
-        Self { by: format!("{} {}", peer.key_comment, peer.key_fingerprint), from: peer.from.to_string() }
-    }
-
-    fn introduced(peer: &Peer, person: &str) -> Self {
+    fn introduced(guest: &Guest, person: &str) -> Self {
         let person: String = person.chars().filter(|c| !c.is_control()).take(128).collect();
-        let key = if peer.key_comment.is_empty() { &peer.key_fingerprint } else { &peer.key_comment };
-        Self { by: format!("{person} (key {key})"), from: peer.from.to_string() }
+        Self { by: format!("{person} (key {})", guest.key), from: guest.from.clone() }
     }
 }
 
@@ -120,7 +160,7 @@ async fn say(sender: &FrameSender, message: &ServerMessage) -> Result<(), Stop> 
     sender.send(frame).await.map_err(|_| Stop::Gone)
 }
 
-async fn converse(agent: &Agent, peer: &Peer, talk: &mut Talk) -> Result<Option<Reply>, Stop> {
+async fn converse(agent: &Agent, guest: &Guest, talk: &mut Talk) -> Result<Option<Reply>, Stop> {
     let ClientMessage::Open { hello, person, request } = talk.hear_message().await? else {
         return Err(Failure::new(
             FailureKind::Unsupported,
@@ -132,40 +172,38 @@ async fn converse(agent: &Agent, peer: &Peer, talk: &mut Talk) -> Result<Option<
     talk.say(&ServerMessage::Hello { hello: ours.clone() }).await?;
     version::negotiate(&ours, &hello)
         .map_err(|e| Failure::from_error(FailureKind::Unsupported, &e).hint(e.remedy()))?;
-    check_key(peer)?;
-    talk.who = Arc::new(Who::introduced(peer, &person));
-    dispatch(agent, talk, request).await
+    let grant = guest.grant.as_ref().map_err(Failure::clone)?;
+    talk.who = Arc::new(Who::introduced(guest, &person));
+    let permit = authorise(grant, &request).map_err(|denied| {
+        tracing::warn!(by = talk.who.by, from = talk.who.from, "refused: {denied}");
+        denied.failure()
+    })?;
+    dispatch(agent, talk, &permit, request).await
 }
 
-/// A `command="…"` on a key's line means that its owner wants to limit the key. What is not understood is refused: a limit
-/// must not be lost.
-fn check_key(peer: &Peer) -> Result<(), Failure> {
-    match peer.key_command.as_deref() {
-        None | Some("wharf" | "wharfd connect") => Ok(()),
-        Some(_) => Err(Failure::new(FailureKind::Unauthorized, "this key may not speak to wharfd")
-            .cause("its line in authorized_keys has a command that is not one of Wharf's")
-            .hint("on the server, give the key a line of its own without command=\"…\"")),
-    }
-}
-
-async fn dispatch(agent: &Agent, talk: &mut Talk, request: Request) -> Result<Option<Reply>, Stop> {
+async fn dispatch(
+    agent: &Agent,
+    talk: &mut Talk,
+    permit: &Permit,
+    request: Request,
+) -> Result<Option<Reply>, Stop> {
     let reply = match request {
-        Request::Deploy(deploy) => return receive::deploy(agent, talk, *deploy).await,
-        Request::Rollback(rollback) => return jobs::rollback::requested(agent, talk, rollback).await,
+        Request::Deploy(deploy) => return receive::deploy(agent, talk, permit, *deploy).await,
+        Request::Rollback(rollback) => return jobs::rollback::requested(agent, talk, permit, rollback).await,
         Request::Attach { job, from_index } => {
-            return watch(agent, talk, job, from_index).await.map(|()| None);
+            return attach(agent, talk, permit, job, from_index).await.map(|()| None);
         }
-        Request::Logs(logs) => return answers::logs::stream(agent, talk, logs).await.map(|()| None),
-        Request::FrontEnds { app, rules } => answers::front_ends(agent, &app, &rules).await,
-        Request::Releases { app } => answers::releases(agent, &app).await,
-        Request::Jobs { app, limit } => answers::jobs(agent, app.as_ref(), limit).await,
-        Request::Status { app } => answers::status::status(agent, app.as_ref()).await,
-        Request::Audit { app, limit } => answers::audit(agent, app.as_ref(), limit).await,
+        Request::Logs(logs) => return answers::logs::stream(agent, talk, permit, logs).await.map(|()| None),
+        Request::FrontEnds { app, rules } => answers::front_ends(agent, permit, &app, &rules).await,
+        Request::Releases { app } => answers::releases(agent, permit, &app).await,
+        Request::Jobs { limit, .. } => answers::jobs(agent, permit, limit).await,
+        Request::Status { app } => answers::status::status(agent, permit, app.as_ref()).await,
+        Request::Audit { limit, .. } => answers::audit(agent, permit, limit).await,
         about_backups @ (Request::BackupCreate { .. }
         | Request::BackupList { .. }
         | Request::BackupVerify { .. }
         | Request::BackupRestore { .. }
-        | Request::BackupKey { .. }) => return data::requested(agent, talk, about_backups).await,
+        | Request::BackupKey { .. }) => return data::requested(agent, talk, permit, about_backups).await,
         Request::Unknown => {
             return Err(Failure::new(FailureKind::Unsupported, "this agent does not know that request")
                 .hint("upgrade wharfd on the server")
@@ -173,6 +211,21 @@ async fn dispatch(agent: &Agent, talk: &mut Talk, request: Request) -> Result<Op
         }
     };
     Ok(Some(reply?))
+}
+
+/// Watches a job that runs or ran, of an app that the permit is for. One of another app is as one that is not there.
+async fn attach(
+    agent: &Agent,
+    talk: &mut Talk,
+    permit: &Permit,
+    job: JobId,
+    from_index: u64,
+) -> Result<(), Stop> {
+    let record = agent.state.job(job).await.map_err(|e| failures::of_state(&e))?;
+    if !record.is_some_and(|record| permit.covers(&record.app)) {
+        return Err(failures::no_such_job(job).into());
+    }
+    watch(agent, talk, job, from_index).await
 }
 
 /// Sends a job's events from `from_index` to its last one.

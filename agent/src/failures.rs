@@ -42,12 +42,13 @@ pub fn of_blobs(error: &wharf_state::BlobError) -> Failure {
 
 pub fn of_events(error: &wharf_state::EventError, job: JobId) -> Failure {
     match error {
-        wharf_state::EventError::NoSuchLog { .. } => {
-            Failure::new(FailureKind::NotFound, format!("there is no job {job}"))
-                .hint("list them: wharf jobs")
-        }
+        wharf_state::EventError::NoSuchLog { .. } => no_such_job(job),
         _ => Failure::from_error(FailureKind::Environment, error),
     }
+}
+
+pub fn no_such_job(job: JobId) -> Failure {
+    Failure::new(FailureKind::NotFound, format!("there is no job {job}")).hint("list them: wharf jobs")
 }
 
 pub fn of_engine(error: &wharf_engine::EngineError) -> Failure {

@@ -9,6 +9,7 @@ use crate::failures;
 use crate::jobs::{self, Work, paths};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use wharf_access::Permit;
 use wharf_proto::frame::Kind;
 use wharf_proto::limits;
 use wharf_proto::message::{ClientMessage, DeployRequest, PackEncoding, Reply, ServerMessage};
@@ -19,7 +20,13 @@ use wharf_state::{BlobError, BlobStore};
 ///
 /// # Errors
 /// What is wrong with the request or its content; a client that left.
-pub async fn deploy(agent: &Agent, talk: &mut Talk, request: DeployRequest) -> Result<Option<Reply>, Stop> {
+pub async fn deploy(
+    agent: &Agent,
+    talk: &mut Talk,
+    permit: &Permit,
+    request: DeployRequest,
+) -> Result<Option<Reply>, Stop> {
+    paths::check_place(&request.spec, permit, agent).await?;
     paths::check_spec(&request.spec, agent)?;
     let wait_seconds = request.options.lock_wait_seconds;
     jobs::queue::check(agent, &request.spec.app, wait_seconds)?;

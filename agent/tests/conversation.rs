@@ -178,6 +178,37 @@ async fn a_key_that_is_limited_in_words_that_are_not_ours_may_do_nothing() {
     agent.stop().await;
 }
 
+/// A limited key stays in its cell, and what it may not see looks like what is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limited_key_stays_within_its_limits() {
+    let agent = Agent::start().await;
+    let releases = |name: &str| Request::Releases { app: name.parse().expect("an app name") };
+    let failure = async |request| {
+        let mut talk = agent.talk();
+        talk.open(request).await;
+        talk.failure().await
+    };
+
+    agent.limit_key("restrict,command=\"wharfd connect --role read --app fitnessapp\"");
+    says(&failure(Request::Deploy(Box::new(deploy(&agent)))).await, FailureKind::Unauthorized, "role deploy");
+    says(&failure(releases("fitnessapp")).await, FailureKind::NotFound, "no app called fitnessapp");
+    says(&failure(releases("other")).await, FailureKind::Unauthorized, "an app called other");
+    agent.is_as_new().await;
+
+    // The folder of an app that the server does not know is not such a key's to choose.
+    agent.limit_key("restrict,command=\"/usr/local/bin/wharfd connect --role deploy --app fitnessapp\"");
+    says(
+        &failure(Request::Deploy(Box::new(deploy(&agent)))).await,
+        FailureKind::Unauthorized,
+        "may not place",
+    );
+    let mut elsewhere = deploy(&agent);
+    elsewhere.spec.app = "other".parse().expect("an app name");
+    says(&failure(Request::Deploy(Box::new(elsewhere))).await, FailureKind::Unauthorized, "called other");
+    agent.is_as_new().await;
+    agent.stop().await;
+}
+
 /// A link on the server that leads to a folder that no app may have.
 #[tokio::test(flavor = "multi_thread")]
 async fn links_do_not_lead_into_the_agents_state() {

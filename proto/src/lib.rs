@@ -5,6 +5,7 @@
 //!
 //! The order of a conversation is described in [`message`]; the shape of a deploy in [`event`].
 
+pub mod access;
 pub mod backup;
 pub mod event;
 pub mod failure;
@@ -19,6 +20,7 @@ pub mod release;
 pub mod spec;
 pub mod version;
 
+pub use access::{Apps, Role};
 pub use event::{Event, EventBody, Outcome, Step};
 pub use failure::{Failure, FailureKind};
 pub use id::{AppName, BackupId, Digest, JobId, ReleaseId};

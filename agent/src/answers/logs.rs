@@ -6,6 +6,7 @@ use crate::conversation::{Stop, Talk};
 use crate::failures;
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
+use wharf_access::Permit;
 use wharf_engine::LogOptions;
 use wharf_proto::message::{LogsRequest, ServerMessage};
 use wharf_proto::{Failure, FailureKind};
@@ -14,8 +15,13 @@ use wharf_proto::{Failure, FailureKind};
 ///
 /// # Errors
 /// An app or service that is not known, a time that cannot be read, an engine that does not answer.
-pub async fn stream(agent: &Agent, talk: &mut Talk, request: LogsRequest) -> Result<(), Stop> {
-    let record = known_app(agent, &request.app).await?;
+pub async fn stream(
+    agent: &Agent,
+    talk: &mut Talk,
+    permit: &Permit,
+    request: LogsRequest,
+) -> Result<(), Stop> {
+    let record = known_app(agent, permit, &request.app).await?;
     let options = LogOptions {
         follow: request.follow,
         tail: request.lines,

@@ -3,21 +3,23 @@
 use super::known_app;
 use crate::agent::Agent;
 use crate::failures;
+use wharf_access::Permit;
 use wharf_plan::facts::{ContainerFacts, ContainerState};
 use wharf_proto::message::Reply;
 use wharf_proto::release::{AppStatus, ContainerStatus};
 use wharf_proto::{AppName, Failure};
 use wharf_state::AppRecord;
 
-/// The status of one app, or of all.
+/// The status of one app, or of all that the permit is for.
 ///
 /// # Errors
 /// An app that is not known; an engine that does not answer.
-pub async fn status(agent: &Agent, app: Option<&AppName>) -> Result<Reply, Failure> {
-    let known = match app {
-        Some(app) => vec![known_app(agent, app).await?],
+pub async fn status(agent: &Agent, permit: &Permit, app: Option<&AppName>) -> Result<Reply, Failure> {
+    let mut known = match app {
+        Some(app) => vec![known_app(agent, permit, app).await?],
         None => agent.state.apps().await.map_err(|e| failures::of_state(&e))?,
     };
+    known.retain(|record| permit.covers(&record.app));
     let mut apps = Vec::new();
     for record in known {
         apps.push(of_app(agent, record).await?);

@@ -5,6 +5,7 @@ use crate::answers::known_app;
 use crate::conversation::Who;
 use crate::failures;
 use jiff::Timestamp;
+use wharf_access::Permit;
 use wharf_proto::backup::RecoveryKey;
 use wharf_proto::message::Reply;
 use wharf_proto::release::AuditEntry;
@@ -14,8 +15,14 @@ use wharf_proto::{AppName, Failure, FailureKind};
 ///
 /// # Errors
 /// An app without backups.
-pub async fn answer(agent: &Agent, who: &Who, app: &AppName, saved: bool) -> Result<Reply, Failure> {
-    known_app(agent, app).await?;
+pub async fn answer(
+    agent: &Agent,
+    permit: &Permit,
+    who: &Who,
+    app: &AppName,
+    saved: bool,
+) -> Result<Reply, Failure> {
+    known_app(agent, permit, app).await?;
     let repository = agent.layout.repository(app);
     if !repository.is_dir() {
         return Err(Failure::new(

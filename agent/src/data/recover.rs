@@ -22,7 +22,8 @@ use wharf_state::{JobRecord, Phase};
 /// # Errors
 /// Its app or its request is not known any more.
 pub async fn finish(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
-    let known = crate::answers::known_app(agent, &record.app).await?;
+    let known = agent.state.app(&record.app).await.map_err(|e| failures::of_state(&e))?;
+    let known = known.ok_or_else(|| crate::answers::no_such_app(&record.app))?;
     let seat = queue::take(agent, &record.app, CHILDREN_END_SECONDS).await?;
     seat.runs(record.job);
     let log = agent.events.resume(record.job).await.map_err(|e| failures::of_events(&e, record.job))?;

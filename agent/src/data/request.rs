@@ -7,6 +7,7 @@ use crate::agent::Agent;
 use crate::answers::known_app;
 use crate::conversation::{Stop, Talk, watch};
 use crate::jobs::queue;
+use wharf_access::Permit;
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::message::{Reply, Request, ServerMessage};
 use wharf_proto::{AppName, BackupId, Failure, FailureKind};
@@ -16,22 +17,29 @@ use wharf_state::AppRecord;
 ///
 /// # Errors
 /// What keeps the request from being carried out.
-pub async fn requested(agent: &Agent, talk: &mut Talk, request: Request) -> Result<Option<Reply>, Stop> {
+pub async fn requested(
+    agent: &Agent,
+    talk: &mut Talk,
+    permit: &Permit,
+    request: Request,
+) -> Result<Option<Reply>, Stop> {
     match request {
         Request::BackupList { app } => {
-            let record = known_app(agent, &app).await?;
+            let record = known_app(agent, permit, &app).await?;
             let backups = known::infos(agent, &record).await?;
             Ok(Some(Reply::Backups { backups, key_saved: key::is_saved(agent, &app).await? }))
         }
-        Request::BackupKey { app, saved } => Ok(Some(key::answer(agent, &talk.who, &app, saved).await?)),
+        Request::BackupKey { app, saved } => {
+            Ok(Some(key::answer(agent, permit, &talk.who, &app, saved).await?))
+        }
         Request::BackupCreate { app, message, lock_wait_seconds } => {
-            begin(agent, talk, &app, lock_wait_seconds, Asked::Create(message)).await
+            begin(agent, talk, permit, &app, lock_wait_seconds, Asked::Create(message)).await
         }
         Request::BackupVerify { app, backup, lock_wait_seconds } => {
-            begin(agent, talk, &app, lock_wait_seconds, Asked::Verify(backup)).await
+            begin(agent, talk, permit, &app, lock_wait_seconds, Asked::Verify(backup)).await
         }
         Request::BackupRestore { app, backup, what, lock_wait_seconds } => {
-            begin(agent, talk, &app, lock_wait_seconds, Asked::Restore(backup, what)).await
+            begin(agent, talk, permit, &app, lock_wait_seconds, Asked::Restore(backup, what)).await
         }
         _ => Err(unsupported().into()),
     }
@@ -47,11 +55,12 @@ enum Asked {
 async fn begin(
     agent: &Agent,
     talk: &mut Talk,
+    permit: &Permit,
     app: &AppName,
     lock_wait_seconds: u32,
     asked: Asked,
 ) -> Result<Option<Reply>, Stop> {
-    let record = known_app(agent, app).await?;
+    let record = known_app(agent, permit, app).await?;
     let seat = queue::take(agent, app, lock_wait_seconds).await?;
     let task = resolve(agent, &record, asked).await?;
     let job = task::start(agent, record, task, seat, talk.who.clone()).await?;

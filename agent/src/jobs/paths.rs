@@ -1,7 +1,10 @@
 //! Where an app may live on the server.
 
 use crate::agent::Agent;
+use crate::answers::no_such_app;
+use crate::failures;
 use std::path::{Component, Path, PathBuf};
+use wharf_access::Permit;
 use wharf_proto::{AppSpec, Failure, FailureKind};
 
 /// Folders of the system: an app directory may not be one of these. A folder below one that ends in `/**` neither.
@@ -46,6 +49,37 @@ pub fn check_spec(spec: &AppSpec, agent: &Agent) -> Result<(), Failure> {
             .hint("set files under [compose] in wharf.toml"));
     }
     Ok(())
+}
+
+/// Checks that the app lies where it is known to lie, for those who may not choose: who chooses the folder chooses which of
+/// the server's files are overwritten, somebody's `authorized_keys` among them.
+///
+/// # Errors
+/// An app that the permit is not for; another folder than the known one.
+pub async fn check_place(spec: &AppSpec, permit: &Permit, agent: &Agent) -> Result<(), Failure> {
+    if !permit.covers(&spec.app) {
+        return Err(no_such_app(&spec.app));
+    }
+    if permit.may_place_apps() || agent.config.place_of(&spec.app) == Some(spec.path.as_ref()) {
+        return Ok(());
+    }
+    let known = agent.state.app(&spec.app).await.map_err(|e| failures::of_state(&e))?;
+    let (app, path) = (&spec.app, &spec.path);
+    match known {
+        Some(known) if known.path == *path => Ok(()),
+        Some(known) => Err(Failure::new(FailureKind::Unauthorized, format!("this key may not move {app}"))
+            .cause(format!("it lies in {}, and wharf.toml says {path}", known.path))),
+        None => Err(Failure::new(
+            FailureKind::Unauthorized,
+            format!("this key may not place {app} on the server"),
+        )
+        .cause("the server does not know the app yet")),
+    }
+    .map_err(|failure| {
+        failure
+            .hint("deploy it once with a key that is admin of all apps")
+            .hint(format!("or set path = {path:?} under [app.{app}] in wharfd.toml on the server"))
+    })
 }
 
 fn check_app_dir(path: &str, state: &Path) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use crate::agent::Agent;
 use crate::answers::known_app;
 use crate::conversation::{Stop, Talk, watch};
 use crate::failures;
+use wharf_access::Permit;
 use wharf_proto::message::{Reply, RollbackRequest, ServerMessage};
 use wharf_proto::{Failure, FailureKind, ReleaseId};
 use wharf_state::ReleaseRecord;
@@ -17,9 +18,10 @@ use wharf_state::ReleaseRecord;
 pub async fn requested(
     agent: &Agent,
     talk: &mut Talk,
+    permit: &Permit,
     request: RollbackRequest,
 ) -> Result<Option<Reply>, Stop> {
-    let known = known_app(agent, &request.app).await?;
+    let known = known_app(agent, permit, &request.app).await?;
     let seat = talk.unless_gone(queue::take(agent, &request.app, request.options.lock_wait_seconds)).await?;
     let live = known.live.ok_or_else(|| {
         Failure::new(FailureKind::NotFound, format!("no release of {} is live", request.app))

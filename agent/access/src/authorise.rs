@@ -1,0 +1,125 @@
+//! The table: which role a request needs, and what it is about.
+
+use crate::Grant;
+use wharf_proto::backup::RestoreWhat;
+use wharf_proto::message::Request;
+use wharf_proto::{AppName, Apps, Failure, FailureKind, Role};
+
+/// Leave to do one thing to one target. Nothing but [`authorise`] makes one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Permit {
+    apps: Apps,
+    grant: Grant,
+}
+
+impl Permit {
+    /// Whether the permit is for `app`.
+    pub fn covers(&self, app: &AppName) -> bool {
+        self.apps.include(app)
+    }
+
+    /// The apps that it is for: the one that was asked about, or all that the grant names.
+    pub fn apps(&self) -> &Apps {
+        &self.apps
+    }
+
+    /// Whether it is for what belongs to no app, such as the server's own audit entries.
+    pub fn covers_the_server(&self) -> bool {
+        self.apps == Apps::All && self.grant.is_of_the_server()
+    }
+
+    /// Whether an app may be put where the server does not know it to be: whoever chooses the folder chooses which files
+    /// of the server are overwritten.
+    pub fn may_place_apps(&self) -> bool {
+        self.grant.is_of_the_server()
+    }
+}
+
+/// Why not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    #[error("this key may not do that: it has the role {has}, and {needs} is needed")]
+    Role { has: Role, needs: Role },
+    /// Whether there is such an app is not said, and was not looked at.
+    #[error("this key may do nothing with an app called {0}")]
+    App(AppName),
+}
+
+impl Denied {
+    /// As a person is told it.
+    pub fn failure(&self) -> Failure {
+        let hint = match self {
+            Self::Role { needs, .. } => format!("use a key with the role {needs}"),
+            Self::App(_) => "see what it is for: wharf status".to_owned(),
+        };
+        Failure::new(FailureKind::Unauthorized, self.to_string()).hint(hint)
+    }
+}
+
+/// What a request is about.
+enum About<'a> {
+    App(&'a AppName),
+    /// Every app that the grant names; what belongs to others is left out.
+    Apps,
+}
+
+impl<'a> About<'a> {
+    fn app_or_all(app: Option<&'a AppName>) -> Self {
+        app.map_or(Self::Apps, Self::App)
+    }
+}
+
+/// Decides.
+///
+/// # Errors
+/// Why not.
+pub fn authorise(grant: &Grant, request: &Request) -> Result<Permit, Denied> {
+    let (needs, about) = needed(request);
+    // First the app: who may do nothing with it is told the same, whatever was asked.
+    let apps = match about {
+        About::App(app) if !grant.apps.include(app) => return Err(Denied::App(app.clone())),
+        About::App(app) => Apps::one(app.clone()),
+        About::Apps => grant.apps.clone(),
+    };
+    if grant.role < needs {
+        return Err(Denied::Role { has: grant.role, needs });
+    }
+    Ok(Permit { apps, grant: grant.clone() })
+}
+
+/// The table. It names every request, so that a new one must find its place.
+fn needed(request: &Request) -> (Role, About<'_>) {
+    match request {
+        Request::Releases { app } => (Role::Read, About::App(app)),
+        Request::FrontEnds { app, .. } => (Role::Read, About::App(app)),
+        Request::Logs(logs) => (Role::Read, About::App(&logs.app)),
+        Request::Status { app } | Request::Jobs { app, .. } => (Role::Read, About::app_or_all(app.as_ref())),
+        // Whose job it is is looked up; the permit must cover that app.
+        Request::Attach { .. } => (Role::Read, About::Apps),
+
+        Request::BackupList { app } => (Role::Read, About::App(app)),
+        Request::BackupCreate { app, .. } => (Role::Backup, About::App(app)),
+        Request::BackupVerify { app, .. } => (Role::Backup, About::App(app)),
+
+        Request::Deploy(deploy) => (Role::Deploy, About::App(&deploy.spec.app)),
+        Request::Rollback(rollback) => (Role::Deploy, About::App(&rollback.app)),
+
+        // It names persons and where they came from.
+        Request::Audit { app, .. } => (Role::Operate, About::app_or_all(app.as_ref())),
+        Request::BackupRestore { app, what, .. } => (restore(what), About::App(app)),
+
+        // It opens every backup of the app, wherever a copy lies.
+        Request::BackupKey { app, .. } => (Role::Admin, About::App(app)),
+
+        // Answered by the same words to everybody.
+        Request::Unknown => (Role::Read, About::Apps),
+    }
+}
+
+fn restore(what: &RestoreWhat) -> Role {
+    match what {
+        // The folder may be anywhere on the server, and what is in it is whatever was deployed.
+        RestoreWhat::ToFolder { .. } => Role::Admin,
+        RestoreWhat::Beside { .. } | RestoreWhat::Over { .. } | RestoreWhat::Unknown => Role::Operate,
+    }
+}

@@ -1,0 +1,163 @@
+//! Role × request × app: every cell.
+
+use wharf_access::{Denied, Grant, authorise};
+use wharf_proto::backup::RestoreWhat;
+use wharf_proto::message::{DeployRequest, JobOptions, LogsRequest, Request, RollbackRequest, Source};
+use wharf_proto::{AppName, Apps, BackupId, JobId, Role};
+
+fn app(name: &str) -> AppName {
+    name.parse().expect("an app name")
+}
+
+/// What a request is about, as this test says it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum About {
+    OneApp,
+    AllApps,
+}
+use About::{AllApps, OneApp};
+
+/// Each request about `name` (or `None`: about all apps), who may make it, and what it is about. Written by hand, and not
+/// made from the table that it checks.
+fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
+    let spec = serde_json::from_value(serde_json::json!({
+        "app": name, "path": "/srv/x", "compose": {"files": ["compose.yml"]}
+    }));
+    let deploy = DeployRequest {
+        spec: spec.expect("a spec"),
+        options: JobOptions::default(),
+        rebuild: false,
+        pull: false,
+        versions: Default::default(),
+        source: Source::default(),
+    };
+    let rollback = RollbackRequest { app: name.clone(), to: None, options: JobOptions::default() };
+    let logs = LogsRequest {
+        app: name.clone(),
+        services: Vec::new(),
+        follow: false,
+        lines: None,
+        since: None,
+        until: None,
+    };
+    let a = || name.clone();
+    let restore = |what| Request::BackupRestore {
+        app: a(),
+        backup: BackupId("00ff".into()),
+        what,
+        lock_wait_seconds: 0,
+    };
+    let (folder, over) =
+        (RestoreWhat::ToFolder { folder: "/root/x".into() }, RestoreWhat::Over { confirmed: String::new() });
+    let verify = Request::BackupVerify { app: a(), backup: None, lock_wait_seconds: 0 };
+    let create = Request::BackupCreate { app: a(), message: None, lock_wait_seconds: 0 };
+    vec![
+        ("releases", Request::Releases { app: a() }, "read backup deploy operate admin", OneApp),
+        (
+            "front_ends",
+            Request::FrontEnds { app: a(), rules: vec![] },
+            "read backup deploy operate admin",
+            OneApp,
+        ),
+        ("logs", Request::Logs(logs), "read backup deploy operate admin", OneApp),
+        ("status", Request::Status { app: Some(a()) }, "read backup deploy operate admin", OneApp),
+        ("status", Request::Status { app: None }, "read backup deploy operate admin", AllApps),
+        ("jobs", Request::Jobs { app: Some(a()), limit: 9 }, "read backup deploy operate admin", OneApp),
+        ("jobs", Request::Jobs { app: None, limit: 9 }, "read backup deploy operate admin", AllApps),
+        (
+            "attach",
+            Request::Attach { job: JobId(1), from_index: 0 },
+            "read backup deploy operate admin",
+            AllApps,
+        ),
+        ("backup_list", Request::BackupList { app: a() }, "read backup deploy operate admin", OneApp),
+        ("backup_create", create, "backup deploy operate admin", OneApp),
+        ("backup_verify", verify, "backup deploy operate admin", OneApp),
+        ("deploy", Request::Deploy(Box::new(deploy)), "deploy operate admin", OneApp),
+        ("rollback", Request::Rollback(rollback), "deploy operate admin", OneApp),
+        ("audit", Request::Audit { app: Some(a()), limit: 9 }, "operate admin", OneApp),
+        ("audit", Request::Audit { app: None, limit: 9 }, "operate admin", AllApps),
+        ("backup_restore", restore(RestoreWhat::Unknown), "operate admin", OneApp),
+        ("backup_restore", restore(over), "operate admin", OneApp),
+        ("backup_restore", restore(folder), "admin", OneApp),
+        ("backup_key", Request::BackupKey { app: a(), saved: true }, "admin", OneApp),
+        ("backup_key", Request::BackupKey { app: a(), saved: false }, "admin", OneApp),
+        ("unknown", Request::Unknown, "read backup deploy operate admin", AllApps),
+    ]
+}
+
+/// Named so that a new request does not compile until it has its cells above.
+fn title(request: &Request) -> &'static str {
+    match request {
+        Request::Deploy(_) => "deploy",
+        Request::Rollback(_) => "rollback",
+        Request::FrontEnds { .. } => "front_ends",
+        Request::Attach { .. } => "attach",
+        Request::Releases { .. } => "releases",
+        Request::Jobs { .. } => "jobs",
+        Request::Status { .. } => "status",
+        Request::Logs(_) => "logs",
+        Request::Audit { .. } => "audit",
+        Request::BackupCreate { .. } => "backup_create",
+        Request::BackupList { .. } => "backup_list",
+        Request::BackupVerify { .. } => "backup_verify",
+        Request::BackupRestore { .. } => "backup_restore",
+        Request::BackupKey { .. } => "backup_key",
+        Request::Unknown => "unknown",
+    }
+}
+
+#[test]
+fn every_cell_of_role_request_and_app() {
+    let (ours, other) = (app("ours"), app("other"));
+    let grants = [Apps::All, Apps::one(ours.clone()), Apps::Named([].into())];
+    let mut looked_at = 0;
+    for about in [&ours, &other] {
+        for (name, request, may, reach) in cells(about) {
+            assert_eq!(title(&request), name);
+            for role in Role::ALL {
+                for apps in &grants {
+                    let grant = Grant { role, apps: apps.clone() };
+                    let named = match reach {
+                        OneApp => apps.include(about),
+                        AllApps => true,
+                    };
+                    let expected = named && may.split(' ').any(|r| r == role.as_str());
+                    let decided = authorise(&grant, &request);
+                    assert_eq!(decided.is_ok(), expected, "{role} for {apps}: {request:?}");
+                    looked_at += 1;
+                    let Ok(permit) = decided else { continue };
+                    let sees = |app| apps.include(app) && (reach != OneApp || app == about);
+                    assert_eq!((permit.covers(&ours), permit.covers(&other)), (sees(&ours), sees(&other)));
+                }
+            }
+        }
+    }
+    assert_eq!(looked_at, 2 * cells(&ours).len() * 5 * 3);
+}
+
+/// The words do not depend on the request, nor on the role: nothing is learnt by trying.
+#[test]
+fn an_app_that_the_key_is_not_for_is_answered_alike_whatever_is_asked() {
+    let other = app("other");
+    for role in Role::ALL {
+        let grant = Grant { role, apps: Apps::one(app("ours")) };
+        for (_, request, _, reach) in cells(&other) {
+            if reach == OneApp {
+                assert_eq!(authorise(&grant, &request), Err(Denied::App(other.clone())));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_refused_is_said_in_words() {
+    let request = Request::BackupKey { app: app("ours"), saved: false };
+    let told = |role, name| {
+        let grant = Grant { role, apps: Apps::one(app(name)) };
+        let failure = authorise(&grant, &request).unwrap_err().failure();
+        format!("{} | {}", failure.message, failure.hints.join(" | "))
+    };
+    insta::assert_snapshot!(told(Role::Deploy, "ours"), @"this key may not do that: it has the role deploy, and admin is needed | use a key with the role admin");
+    insta::assert_snapshot!(told(Role::Admin, "other"), @"this key may do nothing with an app called ours | see what it is for: wharf status");
+}
