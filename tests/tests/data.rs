@@ -244,7 +244,7 @@ fn a_full_disk_keeps_everything_as_it_was() {
     // Room for nothing.
     disk.fill(0);
     let ran = refused(&world, &[], 1);
-    assert!(rendering(&world, &ran).contains("o space left"), "{}", ran.stderr);
+    assert!(rendering(&world, &ran).contains("disk is full"), "{}", ran.stderr);
     assert_eq!(world.backend_version(), "1.0.0");
 
     disk.make_room();

@@ -60,7 +60,7 @@ pub fn root_equivalents(model: &Model) -> Vec<String> {
             .extend(of_service(model, service).into_iter().map(|what| format!("{} ({what})", service.name)));
     }
     for volume in model.volumes() {
-        if let Some(device) = volume.device.as_deref().filter(|device| is_dangerous_bind(device, true)) {
+        if let Some(device) = volume.device.as_deref().filter(|device| is_dangerous(model, device, true)) {
             reasons.push(format!("volume {} (binds {device})", volume.key));
         }
     }
@@ -89,7 +89,7 @@ fn of_service(model: &Model, service: &Service) -> Vec<String> {
     }
     for mount in model.mounts(service) {
         if let Backing::Bind(source) = &mount.backing
-            && is_dangerous_bind(source, mount.writable)
+            && is_dangerous(model, source, mount.writable)
         {
             found.push(format!("binds {source}"));
         }
@@ -98,6 +98,12 @@ fn of_service(model: &Model, service: &Service) -> Vec<String> {
         found.push("build: privileged".to_owned());
     }
     found
+}
+
+/// A dangerous bind that is not the app's own folder: what a release can write there it can ship there too, and where an
+/// app directory may lie at all (below `/root`, say) is decided elsewhere.
+fn is_dangerous(model: &Model, source: &str, writable: bool) -> bool {
+    is_dangerous_bind(source, writable && model.project_path(source).is_none())
 }
 
 /// A bind of the engine's socket or root, of a folder that has them in it, or a writable one of the system's.
@@ -130,6 +136,24 @@ mod tests {
             ("/var/lib/dockerish", true, false),
         ] {
             assert_eq!(is_dangerous_bind(source, writable), expected, "{source} {writable}");
+        }
+    }
+
+    #[test]
+    fn an_app_below_root_s_home_may_write_in_its_own_folder() {
+        let reasons = |bind: &str| {
+            let volumes = format!(r#"[{{"type":"bind","source":"{bind}","target":"/data"}}]"#);
+            let json = format!(r#"{{"name":"p","services":{{"a":{{"volumes":{volumes}}}}}}}"#);
+            root_equivalents(&Model::parse(&json, "/root/app", "/root/app").unwrap())
+        };
+        assert_eq!(reasons("/root/app/uploads"), Vec::<String>::new());
+        for (bind, told) in [
+            ("/root", "/root"),
+            ("/root/.ssh", "/root/.ssh"),
+            ("/root/application", "/root/application"),
+            ("/root/app/../.ssh", "/root/.ssh"),
+        ] {
+            assert_eq!(reasons(bind), [format!("a (binds {told})")]);
         }
     }
 
