@@ -22,6 +22,8 @@ pub struct Findings {
     pub files: Vec<String>,
     pub why_these_files: String,
     pub other_files: Vec<String>,
+    /// The folder that Compose names the project after, where no file gives it a name and it is not the app's own.
+    pub named_after: Option<String>,
     pub profiles: Vec<String>,
     /// Profiles that are there and were not chosen.
     pub other_profiles: Vec<String>,
@@ -90,6 +92,7 @@ pub fn look_at(facts: &Facts, choice: Choice) -> Findings {
         app: app_name(&model, &facts.folder),
         why_these_files: why,
         other_files: others,
+        named_after: Some(folder).filter(|folder| !folder.is_empty() && model.name.is_none()),
         front_ends: bump::find(facts, &model, &profiles),
         health: health::find(facts, &model, &profiles),
         data: data(facts, &model, &profiles, &databases),

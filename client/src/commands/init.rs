@@ -92,15 +92,13 @@ async fn again(args: &Args, context: &mut Context, path: &Path) -> Result<Exit, 
         return Err(Failure::new(FailureKind::Config, message).hint("change [server] in wharf.toml by hand"));
     }
     let facts = gather(&root).await?;
-    let findings = match &existing {
-        Some(config) => wharf_look::look_at(&facts, chosen_by_hand(config)),
-        None => wharf_look::look(&facts).map_err(|error| Failure::from_error(FailureKind::Config, &error))?,
+    let said = wharf_look::config::said(&text).map_err(|error| not_toml(&error))?;
+    let findings = match said.files.as_slice() {
+        [] => wharf_look::look(&facts).map_err(|error| Failure::from_error(FailureKind::Config, &error))?,
+        _ => wharf_look::look_at(&facts, chosen_by_hand(said.files)),
     };
-    let answers = Answers {
-        app: args.app.clone().or_else(|| existing.as_ref().map(|config| config.spec.app.to_string())),
-        server: args.server.clone(),
-        path: args.path.clone(),
-    };
+    let answers =
+        Answers { app: args.app.clone().or(said.app), server: args.server.clone(), path: args.path.clone() };
     let additions =
         wharf_look::config::missing(&text, &findings, &answers).map_err(|error| not_toml(&error))?;
     let added = wharf_look::config::add(&text, &additions).map_err(|error| not_toml(&error))?;
@@ -144,8 +142,7 @@ async fn gather(root: &Path) -> Result<Facts, Failure> {
     }
 }
 
-fn chosen_by_hand(config: &config::Config) -> Choice {
-    let files = config.spec.compose.files.iter().map(ToString::to_string).collect();
+fn chosen_by_hand(files: Vec<String>) -> Choice {
     Choice { files, why: "chosen by hand".into(), others: Vec::new() }
 }
 

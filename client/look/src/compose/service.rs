@@ -346,8 +346,8 @@ mod tests {
     #[test]
     fn an_override_adds_and_replaces() {
         let below =
-            service("image: a\nbuild: {context: .., args: {A: 1}}\nports: [\"1:1\"]\nvolumes: [\"a:/d\"]");
-        let above = service("image: b\nbuild: {args: [B=2]}\nports: [\"2:2\"]\nvolumes: [\"b:/d\"]");
+            service("image: a\nbuild: {context: .., args: {A: 1}}\nports: [\"1:1\"]\nvolumes: [\"old:/d\"]");
+        let above = service("image: b\nbuild: {args: [B=2]}\nports: [\"2:2\"]\nvolumes: [\"new:/d\"]");
         let merged = below.under(above);
         assert_eq!(merged.image.as_deref(), Some("b"));
         assert_eq!(merged.context(), Some(""));

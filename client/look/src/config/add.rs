@@ -19,6 +19,28 @@ pub struct Addition {
 /// Everything that could be added.
 pub type Additions = Vec<Addition>;
 
+/// What a file says already of what is looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    pub app: Option<String>,
+    /// Compose files.
+    pub files: Vec<String>,
+}
+
+/// The app's name and the Compose files, as far as the file has them.
+///
+/// # Errors
+/// A text that is not TOML.
+pub fn said(existing: &str) -> Result<Said, toml_edit::TomlError> {
+    let document: DocumentMut = existing.parse()?;
+    let files = document.get("compose").and_then(|compose| compose.get("files")).and_then(Item::as_array);
+    let plain = |path: &str| path.strip_prefix("./").unwrap_or(path).to_owned();
+    Ok(Said {
+        app: document.get("app").and_then(Item::as_str).map(str::to_owned),
+        files: files.into_iter().flatten().filter_map(|file| file.as_str()).map(plain).collect(),
+    })
+}
+
 /// What was found and the file does not have.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ mod add;
 mod parts;
 mod write;
 
-pub use add::{Addition, Additions, add, missing};
+pub use add::{Addition, Additions, Said, add, missing, said};
 pub use write::write;
 
 /// What nobody can see in a project: where it goes.

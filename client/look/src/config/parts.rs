@@ -44,6 +44,12 @@ pub fn compose(findings: &Findings) -> String {
     if !findings.other_files.is_empty() {
         text += &format!("# not used: {}\n", findings.other_files.join(", "));
     }
+    if let Some(folder) = &findings.named_after {
+        text += &format!(
+            "# Compose names the project after the folder {folder}. Where another app on the server has that name too,\n"
+        );
+        text += &format!("# and this one does not run there yet: project = {}\n", quoted(&findings.app));
+    }
     if let Some(file) = &findings.env_file {
         text += &env_file(findings);
         if let Some(example) = &file.example {
