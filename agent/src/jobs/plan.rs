@@ -78,11 +78,12 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
     let mut refusals = Vec::new();
     let mut warnings = Vec::new();
 
-    refusals.extend(check_rights(
-        work.spec.app.as_str(),
-        &survey.model,
-        agent.config.allows_root(&work.spec.app),
-    ));
+    let may_be_root = agent.config.allows_root(&work.spec.app);
+    let objections = match may_be_root {
+        true => BTreeMap::new(),
+        false => agent.guards.objections(&agent.layout, &survey.model).await?,
+    };
+    refusals.extend(check_rights(work.spec.app.as_str(), &survey.model, &objections, may_be_root));
     let data = data(work, &survey);
     refusals.extend(data.refusals);
     warnings.extend(data.warnings);
