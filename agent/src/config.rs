@@ -27,6 +27,8 @@ pub struct Config {
 pub struct AppRights {
     /// Compose features that are as good as root on the server: privileged containers, the Docker socket, `/`.
     pub root_equivalent: bool,
+    /// Commands of the project's that run on the server itself, as root: `[[hook]]` of `wharf.toml`.
+    pub hooks: bool,
 }
 
 impl Default for Config {
@@ -66,6 +68,11 @@ impl Config {
     /// Whether the server lets `app` use what is as good as root.
     pub fn allows_root(&self, app: &AppName) -> bool {
         self.app.get(app).is_some_and(|rights| rights.root_equivalent)
+    }
+
+    /// Whether the server lets `app` run commands on the server itself.
+    pub fn allows_hooks(&self, app: &AppName) -> bool {
+        self.app.get(app).is_some_and(|rights| rights.hooks)
     }
 
     /// What the command line says goes before the file.

@@ -1,6 +1,6 @@
 //! The guarded Docker sockets that the agent's own `docker compose` and hooks go through.
 //!
-//! **Invariant**: the agent does not begin before both are there, and nothing that it starts gets Docker's own socket.
+//! **Invariant**: the agent does not begin before both are there, and no program but this one gets Docker's own socket.
 
 use crate::layout::Layout;
 use std::collections::BTreeMap;

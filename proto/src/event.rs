@@ -41,6 +41,8 @@ pub enum Step {
     Swap,
     /// A backup is restored into a throwaway database.
     Drill,
+    /// A command of the project's runs on the server itself.
+    Hook,
 }
 
 impl Step {
@@ -61,6 +63,7 @@ impl Step {
             Self::Check => "check",
             Self::Swap => "swap",
             Self::Drill => "drill",
+            Self::Hook => "hook",
         }
     }
 }

@@ -30,7 +30,7 @@ const MAPS: &[&str] = &["versions"];
 
 /// What of an app's spec refuses a field that it does not know, since `wharf.toml` is read by the same types: a newer
 /// client's addition to one of these is an error to an older agent.
-const STRICT: &[&str] = &["health", "migrate", "postgres", "secrets", "verify"];
+const STRICT: &[&str] = &["health", "hook", "migrate", "postgres", "secrets", "verify"];
 
 /// The name of a field that no version has.
 const STRANGER: &str = "from_the_future";

@@ -16,6 +16,7 @@ pub mod compose;
 pub mod decide;
 pub mod disk;
 pub mod files;
+pub mod hooks;
 pub mod images;
 pub mod migrate;
 pub mod paths;
@@ -106,6 +107,11 @@ impl Work {
             git_commit: request.source.git_commit,
             by: who.by.clone(),
         })
+    }
+
+    /// Whether the project's hooks have a part in this: a rollback runs none.
+    pub fn runs_hooks(&self) -> bool {
+        matches!(self.source, Source::Shipped { .. }) && !self.spec.hook.is_empty()
     }
 
     fn kind(&self) -> JobKind {

@@ -2,6 +2,7 @@
 
 use super::backup::{self, Database};
 use super::decide::{Decided, ImageDecision, decide};
+use super::hooks;
 use super::queue::Seat;
 use super::survey::{self, Survey};
 use super::{Source, Work};
@@ -84,6 +85,7 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
         false => agent.guards.objections(&agent.layout, &survey.model).await?,
     };
     refusals.extend(check_rights(work.spec.app.as_str(), &survey.model, &objections, may_be_root));
+    refusals.extend(hooks::refusal(agent, work, &seat.supervisor).await?);
     let data = data(work, &survey);
     refusals.extend(data.refusals);
     warnings.extend(data.warnings);

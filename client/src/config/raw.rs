@@ -3,7 +3,7 @@
 use super::Keep;
 use serde::Deserialize;
 use toml::Spanned;
-use wharf_proto::spec::{MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec};
+use wharf_proto::spec::{HookSpec, MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Raw {
@@ -19,6 +19,8 @@ pub(super) struct Raw {
     pub postgres: Vec<Spanned<PostgresSpec>>,
     #[serde(default)]
     pub migrate: Vec<Spanned<MigrateSpec>>,
+    #[serde(default)]
+    pub hook: Vec<Spanned<HookSpec>>,
     #[serde(default)]
     pub health: Vec<Spanned<ProbeSpec>>,
     pub verify: Option<Spanned<VerifySpec>>,

@@ -16,7 +16,7 @@ const OUTPUT_BYTES: u64 = 16 * 1024 * 1024;
 const READ_BYTES: usize = 16 * 1024;
 
 /// One command, ready to run.
-pub(super) struct Run {
+pub(crate) struct Run {
     pub spec: SuperviseSpec,
     pub supervisor: Option<Arc<Supervisor>>,
     pub subcommand: &'static str,
@@ -24,7 +24,7 @@ pub(super) struct Run {
 }
 
 /// How a command ended that was let end.
-pub(super) struct Ended {
+pub(crate) struct Ended {
     pub code: i32,
     pub lines: Vec<String>,
 }
@@ -38,7 +38,7 @@ impl Run {
     }
 
     /// Runs it to its end and hands out every line that it writes.
-    pub(super) async fn streaming(
+    pub(crate) async fn streaming(
         self,
         mut on_line: impl FnMut(StreamKind, &str) + Send,
     ) -> Result<Ended, ComposeError> {

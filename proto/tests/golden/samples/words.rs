@@ -23,13 +23,13 @@ macro_rules! values {
 }
 
 values!(steps, Step: Plan, Backup, Build, Apply, Migrate, Start, Verify, Commit, PutBack, Prune, Restore, Check,
-    Swap, Drill);
+    Swap, Drill, Hook);
 values!(levels, Level: Info, Warning);
 values!(encodings, PackEncoding: Zip, Unknown);
 values!(images, ImageAction: Build, Reuse, Pull, Keep);
 values!(containers, ContainerAction: Create, Recreate, Keep, Remove);
 values!(failures, FailureKind:
-    Config, Refused, Unreachable, Unauthorized, Unsupported, Busy, NotFound, Backup, Build, Migration, Start, Verify,
+    Config, Refused, Unreachable, Unauthorized, Unsupported, Busy, NotFound, Backup, Build, Migration, Hook, Start, Verify,
     Environment, Internal, Unknown,
 );
 
