@@ -3,7 +3,10 @@
 //! What protects data on the server (keys and their rights, the retention floor, where backups lie) is not here: a ship
 //! cannot change it.
 
+mod backup;
+
 use crate::{AppName, RelPath};
+pub use backup::{BackupSpec, DrillSpec, KeepSpec};
 use serde::{Deserialize, Serialize};
 
 /// How an app is deployed.
@@ -27,6 +30,8 @@ pub struct AppSpec {
     pub verify: VerifySpec,
     #[serde(default)]
     pub secrets: SecretsSpec,
+    #[serde(default)]
+    pub backup: BackupSpec,
     /// How many releases stay listed, and can be rolled back to, beside the live one.
     #[serde(default = "default_keep_releases")]
     pub keep_releases: u32,

@@ -1,10 +1,10 @@
 //! From what is written to a [`Config`]: every rule about a value, with what to write instead.
 
 use super::{
-    BackupPolicy, Config, ServerAddress,
+    Config, ServerAddress,
     error::{ConfigError, Place},
     keys,
-    raw::{Raw, RawBackup, RawBump, RawCompose, RawServer},
+    raw::{Raw, RawBump, RawCompose, RawServer},
 };
 use std::{ops::Range, ops::RangeInclusive, path::PathBuf};
 use toml::Spanned;
@@ -29,7 +29,7 @@ pub(super) struct Checker<'a> {
     pub environment: Option<&'a str>,
 }
 
-type Checked<T> = Result<T, ConfigError>;
+pub(super) type Checked<T> = Result<T, ConfigError>;
 
 impl Checker<'_> {
     pub fn check(self, raw: Raw) -> Checked<Config> {
@@ -50,6 +50,7 @@ impl Checker<'_> {
             health: raw.health.into_iter().map(|spec| self.probe(spec)).collect::<Checked<_>>()?,
             verify: self.verify(raw.verify)?,
             secrets: raw.secrets,
+            backup: raw.backup.map(|backup| self.backup(backup)).transpose()?.unwrap_or_default(),
             keep_releases: match raw.keep_releases {
                 None => KEEP_RELEASES_DEFAULT,
                 Some(count) => self.within(count.span(), "keep_releases", *count.get_ref(), KEEP_RELEASES)?,
@@ -59,14 +60,12 @@ impl Checker<'_> {
             self.relative(path, "pack.include")?;
         }
         let include = raw.pack.include.into_iter().map(Spanned::into_inner).collect();
-        let backup = raw.backup.map(|backup| self.backup(backup)).transpose()?;
         Ok(Config {
             environment: self.environment.map(str::to_owned),
             root: self.root,
             spec,
             server,
             include,
-            backup,
         })
     }
 
@@ -228,21 +227,6 @@ impl Checker<'_> {
         Ok(spec)
     }
 
-    /// Only the shape: the agent's schedule reads it in full.
-    fn backup(&self, backup: RawBackup) -> Checked<BackupPolicy> {
-        if let Some(schedule) = &backup.schedule {
-            let fields = schedule.get_ref().split_whitespace().filter(|field| !field.starts_with("TZ="));
-            let cron = |c: char| c.is_ascii_alphanumeric() || "*/,-#L?".contains(c);
-            if fields.clone().count() != 5 || !fields.clone().all(|field| field.chars().all(cron)) {
-                let message = format!("{:?} does not have cron's five fields", schedule.get_ref());
-                let instead =
-                    "write minute, hour, day, month and weekday, for example: schedule = \"0 3 * * *\"";
-                return Err(self.value(schedule.span(), "backup.schedule", message, instead));
-            }
-        }
-        Ok(BackupPolicy { schedule: backup.schedule.map(Spanned::into_inner), keep: backup.keep })
-    }
-
     fn relative(&self, path: &Spanned<String>, key: &'static str) -> Checked<RelPath> {
         let plain = path.get_ref().strip_prefix("./").unwrap_or(path.get_ref());
         plain.parse().map_err(|error: wharf_proto::path::PathError| {
@@ -255,7 +239,7 @@ impl Checker<'_> {
         })
     }
 
-    fn within(
+    pub(super) fn within(
         &self,
         span: Range<usize>,
         key: &'static str,
@@ -280,7 +264,13 @@ impl Checker<'_> {
         })
     }
 
-    fn value(&self, span: Range<usize>, key: &'static str, message: String, instead: &str) -> ConfigError {
+    pub(super) fn value(
+        &self,
+        span: Range<usize>,
+        key: &'static str,
+        message: String,
+        instead: &str,
+    ) -> ConfigError {
         let place = Place::of(self.file, self.text, span);
         ConfigError::Value { place, key, message, instead: instead.to_owned() }
     }

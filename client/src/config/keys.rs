@@ -47,11 +47,15 @@ const KEYS: &[(&str, &str)] = &[
     ("secrets.plain", "plain = [\"CACHE_PASSWORD\"]"),
     ("backup", "[backup]"),
     ("backup.schedule", "schedule = \"0 3 * * *\""),
+    ("backup.timezone", "timezone = \"Europe/Berlin\""),
+    ("backup.drill", "drill = \"after-release\""),
     ("backup.keep", "keep = { daily = 7, weekly = 4, monthly = 6 }"),
+    ("backup.keep.last", "last = 3"),
     ("backup.keep.hourly", "hourly = 24"),
     ("backup.keep.daily", "daily = 7"),
     ("backup.keep.weekly", "weekly = 4"),
     ("backup.keep.monthly", "monthly = 6"),
+    ("backup.keep.yearly", "yearly = 3"),
     ("env", "[env.staging.server]"),
 ];
 

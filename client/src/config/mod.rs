@@ -4,6 +4,7 @@
 //! is one, the line, and says what to write instead. A [`Config`] that exists has passed every check that can be made
 //! without the server.
 
+mod backup;
 mod check;
 mod error;
 mod keys;
@@ -33,24 +34,4 @@ pub struct Config {
     pub server: ServerAddress,
     /// Paths that are packed although a rule would leave them out.
     pub include: Vec<String>,
-    /// Kept for the agent's schedule; nothing reads it yet.
-    pub backup: Option<BackupPolicy>,
-}
-
-/// `[backup]`: when backups are made and how many stay.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BackupPolicy {
-    /// Five fields, as cron reads them.
-    pub schedule: Option<String>,
-    pub keep: Keep,
-}
-
-/// How many backups stay, by their age.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(default)]
-pub struct Keep {
-    pub hourly: u32,
-    pub daily: u32,
-    pub weekly: u32,
-    pub monthly: u32,
 }

@@ -1,9 +1,8 @@
 //! `wharf.toml` as it is written, before it is checked. Unknown keys were found before ([`super::keys`]).
 
-use super::Keep;
 use serde::Deserialize;
 use toml::Spanned;
-use wharf_proto::spec::{HookSpec, MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec};
+use wharf_proto::spec::{HookSpec, KeepSpec, MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Raw {
@@ -60,6 +59,7 @@ pub(super) struct RawBump {
 #[derive(Debug, Deserialize)]
 pub(super) struct RawBackup {
     pub schedule: Option<Spanned<String>>,
-    #[serde(default)]
-    pub keep: Keep,
+    pub timezone: Option<Spanned<String>>,
+    pub keep: Option<Spanned<KeepSpec>>,
+    pub drill: Option<Spanned<String>>,
 }

@@ -40,7 +40,9 @@ stable_seconds = 3
 
 [backup]
 schedule = "0 3 * * *"
+timezone = "Europe/Berlin"
 keep = { daily = 7, weekly = 4, monthly = 6 }
+drill = "weekly"
 
 [secrets]
 required = ["DB_PASSWORD", "SECRET_KEY"]
@@ -77,7 +79,6 @@ fn everything_that_can_be_written() {
     assert_eq!(config.server.to_string(), "deploy@home.example:2222");
     assert_eq!(config.server.identity, Some(project.path().join("keys/deploy")));
     assert_eq!(config.include, ["config/public.env"]);
-    assert_eq!(config.backup.unwrap().keep, Keep { hourly: 0, daily: 7, weekly: 4, monthly: 6 });
     insta::assert_snapshot!(serde_json::to_string_pretty(&config.spec).unwrap());
 }
 
@@ -166,7 +167,11 @@ const MISTAKES: &[(&str, &str)] = &[
     ("stable_seconds = 3", "stable_seconds = 100000"),
     ("stable_seconds = 3", "stable = 3"),
     ("schedule = \"0 3 * * *\"", "schedule = \"daily\""),
-    ("monthly = 6", "yearly = 6"),
+    ("schedule = \"0 3 * * *\"", "schedule = \"0 3 30 2 *\""),
+    ("timezone = \"Europe/Berlin\"", "timezone = \"Berlin\""),
+    ("keep = { daily = 7, weekly = 4, monthly = 6 }", "keep = { daily = 0 }"),
+    ("drill = \"weekly\"", "drill = \"daily\""),
+    ("monthly = 6", "anually = 6"),
     ("[env.staging]", "[env.staging.env]\n[env.staging]"),
     ("url = \"https://staging.example/health\"", "uri = \"https://staging.example/health\""),
 ];

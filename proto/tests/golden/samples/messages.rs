@@ -7,8 +7,8 @@ use wharf_proto::message::{
     ClientMessage, DeployRequest, JobOptions, LogsRequest, PackEncoding, Request, RollbackRequest, Source,
 };
 use wharf_proto::spec::{
-    AppSpec, BumpRule, ComposeSpec, HookSpec, HookWhen, MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec,
-    VerifySpec,
+    AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, HookSpec, HookWhen, KeepSpec, MigrateSpec,
+    PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec,
 };
 use wharf_proto::version::Hello;
 use wharf_proto::{BackupId, JobId, ReleaseId};
@@ -250,6 +250,12 @@ fn full_spec() -> AppSpec {
         }],
         verify: VerifySpec { start_timeout_seconds: 300, stable_seconds: 10 },
         secrets: SecretsSpec { required: vec!["SECRET_KEY".into()], plain: vec!["API_TOKEN".into()] },
+        backup: BackupSpec {
+            schedule: Some("0 3 * * *".into()),
+            timezone: Some("Europe/Berlin".into()),
+            keep: Some(KeepSpec { last: 3, hourly: 24, daily: 7, weekly: 4, monthly: 6, yearly: 2 }),
+            drill: DrillSpec::Weekly,
+        },
         keep_releases: 9,
     }
 }
@@ -271,6 +277,7 @@ fn minimal_spec() -> AppSpec {
         health: vec![],
         verify: VerifySpec { start_timeout_seconds: 120, stable_seconds: 5 },
         secrets: SecretsSpec::default(),
+        backup: BackupSpec::default(),
         keep_releases: 5,
     }
 }
