@@ -140,7 +140,7 @@ fn action(kind: &JobKind) -> String {
 pub async fn dry_run(agent: &Agent, work: Work, seat: Seat) -> Result<DeployPlan, Failure> {
     // A dry run has no job, and job 0 does not exist.
     let beside = beside(&work.spec, JobId(0))?;
-    let prepared = plan::prepare(agent, &work, &beside, &seat).await;
+    let prepared = Box::pin(plan::prepare(agent, &work, &beside, &seat)).await;
     stage::clear(&beside).await?;
     prepared.map(|prepared| prepared.plan)
 }

@@ -75,7 +75,7 @@ impl Planned {
 /// # Errors
 /// Every refusal at once; a model or server that cannot be read. Nothing was changed then.
 pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -> Result<Planned, Failure> {
-    let survey = survey::survey(agent, work, beside, seat).await?;
+    let survey = Box::pin(survey::survey(agent, work, beside, seat)).await?;
     let mut refusals = Vec::new();
     let mut warnings = Vec::new();
 
@@ -85,7 +85,7 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
         false => agent.guards.objections(&agent.layout, &survey.model).await?,
     };
     refusals.extend(check_rights(work.spec.app.as_str(), &survey.model, &objections, may_be_root));
-    refusals.extend(hooks::refusal(agent, work, &seat.supervisor).await?);
+    refusals.extend(Box::pin(hooks::refusal(agent, work, &seat.supervisor)).await?);
     let data = data(work, &survey);
     refusals.extend(data.refusals);
     warnings.extend(data.warnings);

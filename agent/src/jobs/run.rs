@@ -43,10 +43,10 @@ impl Job {
 pub async fn to_the_end(job: Job, work: Work, lease: Option<BlobLease>) {
     let steps = steps(&work);
     let body = async move |job: Arc<Job>| {
-        let outcome = run(&job, &work).await;
+        let outcome = Box::pin(run(&job, &work)).await;
         let refused = matches!(&outcome, Outcome::Failed { failure } if failure.kind == FailureKind::Refused);
         if !refused {
-            hooks::after(&job, &work, &outcome).await;
+            Box::pin(hooks::after(&job, &work, &outcome)).await;
         }
         drop(lease);
         outcome

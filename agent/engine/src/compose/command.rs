@@ -141,25 +141,31 @@ fn keep(last: &mut VecDeque<String>, line: String) {
 struct Lines<R> {
     reader: Option<R>,
     splitter: LineSplitter,
+    /// On the heap: two of these lie in the future of every command.
+    piece: Vec<u8>,
     ended: bool,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     fn new(reader: Option<R>) -> Self {
-        Self { ended: reader.is_none(), reader, splitter: LineSplitter::default() }
+        Self {
+            ended: reader.is_none(),
+            reader,
+            splitter: LineSplitter::default(),
+            piece: vec![0; READ_BYTES],
+        }
     }
 
     /// The lines that the next piece completes; at the end, what is left. Safe to give up and call again.
     async fn read(&mut self) -> std::io::Result<Vec<String>> {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
-        let mut piece = [0; READ_BYTES];
-        let count = reader.read(&mut piece).await?;
+        let count = reader.read(&mut self.piece).await?;
         let mut lines = Vec::new();
         if count == 0 {
             self.ended = true;
             lines.extend(self.splitter.finish());
         } else {
-            self.splitter.push(piece.get(..count).unwrap_or_default(), |line| lines.push(line));
+            self.splitter.push(self.piece.get(..count).unwrap_or_default(), |line| lines.push(line));
         }
         Ok(lines)
     }
