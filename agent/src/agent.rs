@@ -1,6 +1,6 @@
 //! What every part of the agent shares.
 
-use crate::{config::Config, jobs::queue::Queue, layout::Layout};
+use crate::{config::Config, guard::Guards, jobs::queue::Queue, layout::Layout};
 use std::path::PathBuf;
 use std::sync::Arc;
 use wharf_engine::{ComposeCli, Engine};
@@ -16,6 +16,8 @@ pub struct Agent {
     pub blobs: BlobStore,
     pub engine: Engine,
     pub compose: ComposeCli,
+    /// What stands between Docker and the processes that the agent starts.
+    pub guards: Guards,
     /// This program's own file, which it starts its children through.
     pub program: Arc<PathBuf>,
     pub queue: Arc<Queue>,

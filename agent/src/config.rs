@@ -29,6 +29,8 @@ pub struct AppRights {
     pub root_equivalent: bool,
     /// The app directory that a key may deploy it to first, which may not place apps.
     pub path: Option<PathBuf>,
+    /// Commands of the project's that run on the server itself, as root: `[[hook]]` of `wharf.toml`.
+    pub hooks: bool,
 }
 
 impl Default for Config {
@@ -73,6 +75,11 @@ impl Config {
     /// Where the server says that `app` lies.
     pub fn place_of(&self, app: &AppName) -> Option<&Path> {
         self.app.get(app)?.path.as_deref()
+    }
+
+    /// Whether the server lets `app` run commands on the server itself.
+    pub fn allows_hooks(&self, app: &AppName) -> bool {
+        self.app.get(app).is_some_and(|rights| rights.hooks)
     }
 
     /// What the command line says goes before the file.

@@ -3,6 +3,7 @@
 use crate::agent::Agent;
 use crate::config::Config;
 use crate::conversation::Doorman;
+use crate::guard::Guards;
 use crate::jobs;
 use crate::layout::Layout;
 use crate::local;
@@ -36,6 +37,8 @@ pub enum DaemonError {
     Engine(#[source] wharf_engine::EngineError),
     #[error("cannot use docker compose")]
     Compose(#[source] wharf_engine::ComposeError),
+    #[error("cannot guard Docker's socket")]
+    Guard(#[source] wharf_guard::GuardError),
     #[error("cannot use the host key")]
     HostKey(#[source] wharf_agent_ssh::HostKeyError),
     #[error("cannot listen on {address}: choose another with --listen")]
@@ -77,7 +80,9 @@ async fn open(config: Config, layout: Layout) -> Result<Agent, DaemonError> {
     let program = std::env::current_exe()
         .map_err(|source| DaemonError::Folder { path: "/proc/self/exe".into(), source })?;
     let engine = Engine::connect_when_ready(Some(&config.docker), ENGINE_STARTS_WITHIN).await;
+    let guards = Guards::serve(&layout, &config.docker).await.map_err(DaemonError::Guard)?;
     Ok(Agent {
+        guards,
         state: State::open(layout.state()).map_err(DaemonError::State)?,
         events: EventLogs::open(&layout.jobs()).map_err(DaemonError::Events)?,
         blobs: BlobStore::open(&layout.blobs()).map_err(DaemonError::Blobs)?,

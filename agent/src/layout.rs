@@ -32,6 +32,16 @@ impl Layout {
         self.state.join("wharfd.sock")
     }
 
+    /// Docker's socket, guarded: what the agent's children get.
+    pub fn guard_socket(&self) -> PathBuf {
+        self.state.join("guard.sock")
+    }
+
+    /// The same, for apps that may use what is as good as root.
+    pub fn root_guard_socket(&self) -> PathBuf {
+        self.state.join("guard-root.sock")
+    }
+
     /// Held by the one agent that owns this state.
     pub fn agent_lock(&self) -> PathBuf {
         self.state.join("agent.lock")

@@ -12,6 +12,7 @@ pub mod crash;
 pub mod daemon;
 pub mod data;
 pub mod failures;
+pub mod guard;
 pub mod jobs;
 pub mod layout;
 pub mod local;

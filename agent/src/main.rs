@@ -87,6 +87,18 @@ enum Internal {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<std::ffi::OsString>,
     },
+    /// Run a hook where it sees nothing that is not its own
+    Hook {
+        sandbox: String,
+        #[arg(last = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// The first process in there
+    HookInside {
+        sandbox: String,
+        #[arg(last = true)]
+        command: Vec<std::ffi::OsString>,
+    },
     /// Work on a backup repository, as told on standard input
     Backup,
 }
@@ -97,6 +109,12 @@ fn main() -> ExitCode {
         Command::Backup(backup) => run_backup(backup),
         Command::Guard(guard) => run_guard(guard),
         Command::Internal(Internal::Run { command }) => wharf_engine::supervise::child_main(command),
+        Command::Internal(Internal::Hook { sandbox, command }) => {
+            wharf_engine::sandbox::hook_main(&sandbox, &command)
+        }
+        Command::Internal(Internal::HookInside { sandbox, command }) => {
+            wharf_engine::sandbox::hook_inside_main(&sandbox, &command)
+        }
         Command::Internal(Internal::Backup) => wharf_backup::child_main(),
     }
 }

@@ -43,6 +43,8 @@ pub enum Step {
     Swap,
     /// A backup is restored into a throwaway database.
     Drill,
+    /// A command of the project's runs on the server itself.
+    Hook,
     /// One that a newer agent tells of and this build does not know.
     #[serde(other)]
     Unknown,
@@ -66,6 +68,7 @@ impl Step {
             Self::Check => "check",
             Self::Swap => "swap",
             Self::Drill => "drill",
+            Self::Hook => "hook",
             Self::Unknown => "something newer",
         }
     }

@@ -24,6 +24,8 @@ pub enum FailureKind {
     Backup,
     Build,
     Migration,
+    /// A command of the project's on the server itself.
+    Hook,
     Start,
     /// The new release ran, but did not prove healthy.
     Verify,
@@ -95,6 +97,7 @@ impl Failure {
             FailureKind::Backup
             | FailureKind::Build
             | FailureKind::Migration
+            | FailureKind::Hook
             | FailureKind::Start
             | FailureKind::Verify
             | FailureKind::Environment

@@ -26,6 +26,8 @@ pub struct AppSpec {
     #[serde(default)]
     pub migrate: Vec<MigrateSpec>,
     #[serde(default)]
+    pub hook: Vec<HookSpec>,
+    #[serde(default)]
     pub health: Vec<ProbeSpec>,
     #[serde(default)]
     pub verify: VerifySpec,
@@ -92,6 +94,38 @@ pub struct MigrateSpec {
 
 fn default_migrate_timeout_seconds() -> u32 {
     600
+}
+
+/// A command of the project's that runs on the server itself, where the server's owner allows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookSpec {
+    pub when: HookWhen,
+    pub command: Vec<String>,
+    #[serde(default = "default_migrate_timeout_seconds")]
+    pub timeout_seconds: u32,
+}
+
+/// At which point of a deploy a hook runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookWhen {
+    /// After the build, while nothing was changed. Where it fails, the deploy does.
+    BeforeDeploy,
+    /// When the release is live.
+    AfterDeploy,
+    /// When the deploy failed and everything is as it was, or could not be put back.
+    AfterFailure,
+}
+
+impl HookWhen {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BeforeDeploy => "before-deploy",
+            Self::AfterDeploy => "after-deploy",
+            Self::AfterFailure => "after-failure",
+        }
+    }
 }
 
 /// An HTTP request, made from the server, that a healthy release answers.

@@ -32,12 +32,18 @@ const ANSWER_MAX_BYTES: usize = 4 << 20;
 #[derive(Debug, Clone)]
 pub struct Engine {
     socket: PathBuf,
+    hidden: Vec<PathBuf>,
 }
 
 impl Engine {
-    /// The engine that listens at a socket.
-    pub fn new(socket: PathBuf) -> Self {
-        Self { socket }
+    /// The engine that listens at a socket, and what else commands the host.
+    pub fn new(socket: PathBuf, hidden: Vec<PathBuf>) -> Self {
+        Self { socket, hidden }
+    }
+
+    /// Paths that no container gets, besides the engine's own.
+    pub fn hidden(&self) -> &[PathBuf] {
+        &self.hidden
     }
 
     /// Its socket.

@@ -22,5 +22,5 @@ pub mod target;
 
 pub use error::GuardError;
 pub use policy::{Policy, Verdict, verdict};
-pub use proxy::serve;
-pub use socket::run;
+pub use proxy::root_equivalent;
+pub use socket::{Guarded, Socket, run};

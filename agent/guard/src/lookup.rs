@@ -49,7 +49,8 @@ async fn engine(engine: &Engine) -> Result<EngineFact, GuardError> {
     let root = info.as_ref().and_then(|info| info.get("DockerRootDir")?.as_str());
     let root = root.ok_or_else(|| GuardError::Answer { what: "/info".to_owned(), status: 200 })?;
     let mut sockets = Vec::new();
-    for path in [Path::new("/var/run/docker.sock"), Path::new("/var/run/docker"), engine.socket()] {
+    let own = [Path::new("/var/run/docker.sock"), Path::new("/var/run/docker"), engine.socket()];
+    for path in own.into_iter().chain(engine.hidden().iter().map(PathBuf::as_path)) {
         sockets.push(real_path(&path.to_string_lossy()).await?);
     }
     Ok(EngineFact { root: real_path(root).await?, sockets })

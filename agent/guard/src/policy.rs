@@ -7,6 +7,7 @@
 
 mod container;
 mod create;
+mod devices;
 mod names;
 mod paths;
 mod privilege;
@@ -58,6 +59,20 @@ pub fn judge(request: &Request, policy: Policy, facts: &Facts) -> Result<Verdict
         Ok(verdict) => Ok(verdict),
         Err(Stop::Refuse(refusal)) => Ok(Verdict::Refuse(refusal)),
         Err(Stop::Missing(missing)) => Err(missing),
+    }
+}
+
+/// Why a container made with this would be as good as root; or the one thing to find out first. What cannot be read is told as
+/// a reason.
+pub fn root_equivalent(host_config: &serde_json::Value, facts: &Facts) -> Result<Option<String>, Fact> {
+    let Ok(Json::Object(host)) = Json::parse(host_config.to_string().as_bytes()) else {
+        return Ok(Some("what it asks of the host cannot be read".to_owned()));
+    };
+    match privilege::root_equivalent(&host, facts) {
+        Ok(reason) => Ok(reason.map(|reason| reason.trim_end_matches(',').to_owned())),
+        Err(Stop::Refuse(refusal)) => Ok(Some(refusal.message)),
+        Err(Stop::Missing(Missing::Fact(fact))) => Err(fact),
+        Err(Stop::Missing(Missing::Body)) => Ok(Some("what it asks of the host is missing".to_owned())),
     }
 }
 

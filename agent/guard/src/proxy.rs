@@ -5,7 +5,6 @@
 //! - Nothing is held in memory whole except the bodies that the policy asks for (4 MiB) and the answer to a container's creation.
 //! - No timeout on what may rightly take for ever (waits, logs, events, builds); one on everything else.
 
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +29,7 @@ use crate::lookup::{self, Lookup};
 use crate::policy::{self, Missing, Policy, Verdict};
 use crate::removal::Removals;
 use crate::request::{self, Afterwards, Forward, Refusal};
+use crate::socket::Guarded;
 use crate::{headers, hijack, reply};
 
 const CONNECTIONS_MAX: usize = 1024;
@@ -43,13 +43,8 @@ const BODY_SECONDS: u64 = 60;
 const FAREWELL_SECONDS: u64 = 5;
 
 /// Serves until `shutdown` is over; then no new request is taken, and what runs gets a moment to end.
-pub async fn serve(
-    listener: UnixListener,
-    upstream: PathBuf,
-    policy: Policy,
-    shutdown: impl Future<Output = ()> + Send,
-) {
-    let guard = Arc::new(Guard::new(Engine::new(upstream), policy));
+pub async fn serve(listener: UnixListener, guarded: Guarded, shutdown: impl Future<Output = ()> + Send) {
+    let guard = Arc::new(Guard::new(Engine::new(guarded.upstream, guarded.hidden), guarded.policy));
     guard.removals.resume();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut shutdown = pin!(shutdown);
@@ -212,6 +207,25 @@ fn read(parts: &Parts) -> request::Request {
         content_type: joined(CONTENT_TYPE),
         body: None,
     }
+}
+
+/// What a tight socket would refuse of a container, were it made: why it is as good as root. `host_config` is as in the API.
+///
+/// # Errors
+/// A fact that the judgement needs could not be had.
+pub async fn root_equivalent(
+    guarded: &Guarded,
+    host_config: &serde_json::Value,
+) -> Result<Option<String>, GuardError> {
+    let engine = Engine::new(guarded.upstream.clone(), guarded.hidden.clone());
+    let mut facts = Facts::default();
+    for _ in 0..FACTS_MAX {
+        match policy::root_equivalent(host_config, &facts) {
+            Ok(reason) => return Ok(reason),
+            Err(fact) => engine.learn(&fact, &mut facts).await?,
+        }
+    }
+    Ok(Some("more than can be looked at".to_owned()))
 }
 
 /// Judges, finding out one thing after the other that the judgement lacks.

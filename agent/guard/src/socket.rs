@@ -14,6 +14,41 @@ use crate::proxy;
 /// Owner and group; the group is that of the directory's rules.
 const MODE: u32 = 0o660;
 
+/// What stands behind a guarded socket.
+#[derive(Debug, Clone)]
+pub struct Guarded {
+    /// The engine's own socket.
+    pub upstream: PathBuf,
+    /// What goes through besides what leaves volumes alone.
+    pub policy: Policy,
+    /// Paths besides the engine's own that command the host, so that no container gets them.
+    pub hidden: Vec<PathBuf>,
+}
+
+/// A socket that is there, and that nobody serves yet.
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Socket {
+    /// Makes it, with the rights `mode`; replaces one that nobody serves any more, and nothing else.
+    pub async fn bind(path: &Path, mode: u32) -> Result<Self, GuardError> {
+        let (listener, inode) = bind(path, mode).await?;
+        Ok(Self { listener, path: path.to_owned(), inode })
+    }
+
+    /// Serves it until `shutdown` is over, and takes it away again.
+    pub async fn serve(self, guarded: Guarded, shutdown: impl Future<Output = ()> + Send) {
+        proxy::serve(self.listener, guarded, shutdown).await;
+        if inode(&self.path).ok() == Some(self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
 /// Serves at `listen` until `shutdown` is over, and takes the socket away again.
 pub async fn run(
     listen: &Path,
@@ -21,16 +56,13 @@ pub async fn run(
     policy: Policy,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), GuardError> {
-    let (listener, mine) = bind(listen).await?;
-    proxy::serve(listener, upstream.to_owned(), policy, shutdown).await;
-    if inode(listen).ok() == Some(mine) {
-        let _ = fs::remove_file(listen);
-    }
+    let guarded = Guarded { upstream: upstream.to_owned(), policy, hidden: Vec::new() };
+    Socket::bind(listen, MODE).await?.serve(guarded, shutdown).await;
     Ok(())
 }
 
 /// Makes the socket, replacing one that nobody serves any more. At its own name it appears with its final mode.
-async fn bind(path: &Path) -> Result<(UnixListener, u64), GuardError> {
+async fn bind(path: &Path, mode: u32) -> Result<(UnixListener, u64), GuardError> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => return Err(GuardError::NotASocket(path.to_owned())),
         Ok(_) if UnixStream::connect(path).await.is_ok() => {
@@ -47,7 +79,7 @@ async fn bind(path: &Path) -> Result<(UnixListener, u64), GuardError> {
     let _ = fs::remove_file(&fresh);
     let listener = UnixListener::bind(&fresh).map_err(failed)?;
     let placed =
-        fs::set_permissions(&fresh, Permissions::from_mode(MODE)).and_then(|()| fs::rename(&fresh, path));
+        fs::set_permissions(&fresh, Permissions::from_mode(mode)).and_then(|()| fs::rename(&fresh, path));
     if let Err(source) = placed {
         let _ = fs::remove_file(&fresh);
         return Err(failed(source));
@@ -79,7 +111,7 @@ mod tests {
         ));
         fs::remove_file(&path).unwrap();
 
-        let (_served, _) = bind(&path).await.unwrap();
+        let (_served, _) = bind(&path, MODE).await.unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
         assert!(matches!(
             run(&path, &upstream, Policy::default(), async {}).await,

@@ -5,6 +5,7 @@
 
 use crate::model::{Backing, Model, Service, is_within};
 use crate::refusal::Refusal;
+use std::collections::BTreeMap;
 
 /// Sockets and folders through which the engine is commanded.
 const ENGINE: [&str; 6] = [
@@ -46,9 +47,20 @@ const DEVICES: [&str; 9] = [
 /// Mounted by everyone to have the server's time.
 const HARMLESS: [&str; 2] = ["/etc/localtime", "/etc/timezone"];
 
-/// Refuses what needs the server's consent; `allowed` says that the server gave it.
-pub fn check_rights(app: &str, model: &Model, allowed: bool) -> Option<Refusal> {
-    let reasons = root_equivalents(model);
+/// Refuses what needs the server's consent; `allowed` says that the server gave it. `objections` are the guard's, by
+/// service: it follows links and knows the engine, and would refuse the container later.
+pub fn check_rights(
+    app: &str,
+    model: &Model,
+    objections: &BTreeMap<String, String>,
+    allowed: bool,
+) -> Option<Refusal> {
+    let mut reasons = root_equivalents(model);
+    for (service, why) in objections {
+        if !reasons.iter().any(|reason| reason.starts_with(&format!("{service} ("))) {
+            reasons.push(format!("{service} ({why})"));
+        }
+    }
     (!allowed && !reasons.is_empty()).then(|| Refusal::RootEquivalent { app: app.to_owned(), reasons })
 }
 
@@ -182,7 +194,28 @@ mod tests {
                 "volume v (binds /)",
             ]
         );
-        assert!(check_rights("p", &model, true).is_none());
-        assert!(check_rights("p", &model, false).is_some());
+        let none = BTreeMap::new();
+        assert!(check_rights("p", &model, &none, true).is_none());
+        assert!(check_rights("p", &model, &none, false).is_some());
+    }
+
+    #[test]
+    fn what_the_guard_would_refuse_is_told_once() {
+        let model = Model::parse(
+            r#"{"name":"p","services":{"a":{"privileged":true,"environment":{"K":"secret"}},
+                "b":{"userns_mode":"host","volumes":[{"type":"bind","source":"/srv","target":"/s","read_only":true}]}}}"#,
+            "/app",
+            "/app",
+        )
+        .unwrap();
+        let service = model.service("b").unwrap();
+        let asked = model.host_config(service);
+        assert_eq!((&asked["UsernsMode"], &asked["Binds"][0]), (&"host".into(), &"/srv:/s:ro".into()));
+        let objections = ["a", "b"].map(|name| (name.to_owned(), "its UsernsMode".to_owned())).into();
+        let Some(Refusal::RootEquivalent { reasons, .. }) = check_rights("p", &model, &objections, false)
+        else {
+            panic!("refused")
+        };
+        assert_eq!(reasons, ["a (privileged)", "b (its UsernsMode)"]);
     }
 }

@@ -99,7 +99,7 @@ async fn start_writers(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
     if swaps.writers.is_empty() {
         return Ok(());
     }
-    let stack = compose::in_place(job, &swaps.project);
+    let stack = compose::in_place(job, &swaps.project).as_it_ran(&job.agent);
     let limit = Duration::from_secs(job.spec.verify.start_timeout_seconds.into());
     let services = services(swaps);
     let started = job

@@ -23,7 +23,13 @@ pub async fn record(job: &Job, planned: &Planned, backup: BackupId) -> Result<()
     let images = keep_images(job, planned).await?;
     let manifest = keep_files(job, planned).await?;
     // Its probes are the new release's; what ran before never promised to answer them.
-    let spec = AppSpec { health: Vec::new(), migrate: Vec::new(), bump: Vec::new(), ..job.spec.clone() };
+    let spec = AppSpec {
+        health: Vec::new(),
+        migrate: Vec::new(),
+        hook: Vec::new(),
+        bump: Vec::new(),
+        ..job.spec.clone()
+    };
     let app = AppRecord {
         app: job.app().clone(),
         path: spec.path.clone(),

@@ -72,10 +72,17 @@ impl Stack {
             env_file,
             profiles: spec.compose.profiles.clone(),
             project: name.clone().or_else(|| spec.compose.project.clone()),
-            docker_socket: Some(agent.config.docker.clone()),
+            docker_socket: Some(agent.guards.socket(agent.config.allows_root(&spec.app)).to_owned()),
             supervisor: supervisor.cloned(),
         };
         Self { project, root: root.to_owned(), app_dir, name }
+    }
+
+    /// The same for bringing back what ran before: what it may do was settled when it was started, perhaps not by Wharf.
+    #[must_use]
+    pub fn as_it_ran(mut self, agent: &Agent) -> Self {
+        self.project.docker_socket = Some(agent.guards.socket(true).to_owned());
+        self
     }
 
     pub fn project(&self) -> &ComposeProject {

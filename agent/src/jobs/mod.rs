@@ -17,6 +17,7 @@ pub mod decide;
 pub mod disk;
 pub mod env_change;
 pub mod files;
+pub mod hooks;
 pub mod images;
 pub mod migrate;
 pub mod paths;
@@ -120,6 +121,11 @@ impl Work {
         })
     }
 
+    /// Whether the project's hooks have a part in this: a rollback runs none.
+    pub fn runs_hooks(&self) -> bool {
+        matches!(self.source, Source::Shipped { .. }) && !self.spec.hook.is_empty()
+    }
+
     fn kind(&self) -> JobKind {
         match &self.source {
             Source::Shipped { .. } | Source::Again => JobKind::Deploy { release: self.release },
@@ -147,7 +153,7 @@ fn action(kind: &JobKind) -> String {
 pub async fn dry_run(agent: &Agent, work: Work, seat: Seat) -> Result<DeployPlan, Failure> {
     // A dry run has no job, and job 0 does not exist.
     let beside = beside(&work.spec, JobId(0))?;
-    let prepared = plan::prepare(agent, &work, &beside, &seat).await;
+    let prepared = Box::pin(plan::prepare(agent, &work, &beside, &seat)).await;
     stage::clear(&beside).await?;
     prepared.map(|prepared| prepared.plan)
 }

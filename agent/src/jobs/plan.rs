@@ -2,6 +2,7 @@
 
 use super::backup::{self, Database};
 use super::decide::{Decided, ImageDecision, decide};
+use super::hooks;
 use super::queue::Seat;
 use super::survey::{self, Survey};
 use super::{Source, Work};
@@ -74,15 +75,17 @@ impl Planned {
 /// # Errors
 /// Every refusal at once; a model or server that cannot be read. Nothing was changed then.
 pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -> Result<Planned, Failure> {
-    let survey = survey::survey(agent, work, beside, seat).await?;
+    let survey = Box::pin(survey::survey(agent, work, beside, seat)).await?;
     let mut refusals = Vec::new();
     let mut warnings = Vec::new();
 
-    refusals.extend(check_rights(
-        work.spec.app.as_str(),
-        &survey.model,
-        agent.config.allows_root(&work.spec.app),
-    ));
+    let may_be_root = agent.config.allows_root(&work.spec.app);
+    let objections = match may_be_root {
+        true => BTreeMap::new(),
+        false => agent.guards.objections(&agent.layout, &survey.model).await?,
+    };
+    refusals.extend(check_rights(work.spec.app.as_str(), &survey.model, &objections, may_be_root));
+    refusals.extend(Box::pin(hooks::refusal(agent, work, &seat.supervisor)).await?);
     let data = data(work, &survey);
     refusals.extend(data.refusals);
     warnings.extend(data.warnings);

@@ -141,7 +141,7 @@ async fn spec_of(job: &Job, live: Option<wharf_proto::ReleaseId>) -> Result<AppS
 /// Brings back the containers that ran, with the files and images that are back by now.
 async fn restart(job: &Job, spec: &AppSpec, project: &str, before: &[ContainerFacts]) -> Result<(), Failure> {
     let engine = &job.agent.engine;
-    let stack = compose::of(&job.agent, spec, project, &job.seat);
+    let stack = compose::of(&job.agent, spec, project, &job.seat).as_it_ran(&job.agent);
     let model = stack.model().await?;
     for container in stack.containers(engine).await? {
         if model.service(&container.service).is_none()

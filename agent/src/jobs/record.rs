@@ -51,7 +51,8 @@ impl Record {
         crate::crash::point(&format!("{}.before", name(step)));
         self.say(EventBody::StepStarted { step }).await;
         let began = Instant::now();
-        let result = work.await;
+        // On the heap: the steps' futures are large, and those of a job lie within one another on a thread's stack.
+        let result = Box::pin(work).await;
         let body = match &result {
             Ok(_) => {
                 let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -3,7 +3,7 @@
 use super::queue::Seat;
 use super::record::Record;
 use super::{
-    Source, Work, apply, backup, build, commit, migrate, plan, prune, put_back, role, stage, start, verify,
+    Source, Work, apply, backup, build, commit, hooks, migrate, plan, prune, put_back, role, stage, start, verify,
 };
 use crate::agent::Agent;
 use crate::conversation::Who;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use wharf_proto::event::EventBody;
 use wharf_proto::event::JobKind;
 use wharf_proto::release::AuditEntry;
+use wharf_proto::spec::HookWhen;
 use wharf_proto::{AppName, AppSpec, Failure, FailureKind, JobId, Outcome, ReleaseId, Step};
 use wharf_state::{BlobLease, PhaseEvent};
 
@@ -42,7 +43,11 @@ impl Job {
 pub async fn to_the_end(job: Job, work: Work, lease: Option<BlobLease>) {
     let steps = steps(&work);
     let body = async move |job: Arc<Job>| {
-        let outcome = run(&job, &work).await;
+        let outcome = Box::pin(run(&job, &work)).await;
+        let refused = matches!(&outcome, Outcome::Failed { failure } if failure.kind == FailureKind::Refused);
+        if !refused {
+            Box::pin(hooks::after(&job, &work, &outcome)).await;
+        }
         drop(lease);
         outcome
     };
@@ -118,17 +123,23 @@ fn described(outcome: &Outcome) -> String {
 }
 
 fn steps(work: &Work) -> Vec<Step> {
-    let mut steps = vec![Step::Plan, Step::Backup, Step::Build, Step::Apply, Step::Migrate, Step::Start];
+    let mut steps =
+        vec![Step::Plan, Step::Backup, Step::Build, Step::Hook, Step::Apply, Step::Migrate, Step::Start];
     steps.extend([Step::Verify, Step::Commit, Step::Prune]);
     let left_out = |step: &Step| match (step, &work.source) {
         (Step::Migrate, Source::Shipped { .. }) => work.spec.migrate.is_empty(),
         // Its migrations have run.
         (Step::Migrate, Source::Again) => true,
+        (Step::Hook, _) => !before_deploy(work),
         (Step::Build | Step::Migrate, Source::Earlier { .. }) => true,
         _ => false,
     };
     steps.retain(|step| !left_out(step));
     steps
+}
+
+fn before_deploy(work: &Work) -> bool {
+    work.runs_hooks() && work.spec.hook.iter().any(|hook| hook.when == HookWhen::BeforeDeploy)
 }
 
 async fn run(job: &Job, work: &Work) -> Outcome {
@@ -168,6 +179,9 @@ async fn prepare(job: &Job, work: &Work) -> Result<Ready, Failure> {
         }
         Source::Earlier { images, .. } => build::reuse(job, images).await?,
     };
+    if before_deploy(work) {
+        record.step(Step::Hook, hooks::before(job)).await?;
+    }
     Ok(Ready { planned, backup, images })
 }
 

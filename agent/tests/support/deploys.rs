@@ -25,6 +25,7 @@ pub fn to(path: &Path) -> DeployRequest {
             bump: Vec::new(),
             postgres: Vec::new(),
             migrate: Vec::new(),
+            hook: Vec::new(),
             health: Vec::new(),
             verify: VerifySpec::default(),
             secrets: SecretsSpec::default(),

@@ -10,7 +10,7 @@ use std::{ops::Range, ops::RangeInclusive, path::PathBuf};
 use toml::Spanned;
 use wharf_proto::{
     AppSpec, RelPath,
-    spec::{BumpRule, ComposeSpec, MigrateSpec, ProbeSpec, VerifySpec},
+    spec::{BumpRule, ComposeSpec, HookSpec, MigrateSpec, ProbeSpec, VerifySpec},
 };
 
 const KEEP_RELEASES: RangeInclusive<u32> = 1..=100;
@@ -45,6 +45,7 @@ impl Checker<'_> {
             compose: self.compose(compose)?,
             bump: raw.bump.into_iter().map(|rule| self.bump(rule)).collect::<Checked<_>>()?,
             postgres: raw.postgres.into_iter().map(Spanned::into_inner).collect(),
+            hook: raw.hook.into_iter().map(|spec| self.hook(spec)).collect::<Checked<_>>()?,
             migrate: raw.migrate.into_iter().map(|spec| self.migrate(spec)).collect::<Checked<_>>()?,
             health: raw.health.into_iter().map(|spec| self.probe(spec)).collect::<Checked<_>>()?,
             verify: self.verify(raw.verify)?,
@@ -188,6 +189,16 @@ impl Checker<'_> {
             return Err(self.value(span, "migrate.command", "the command is empty".into(), instead));
         }
         self.within(span, "migrate.timeout_seconds", spec.timeout_seconds, TIMEOUT_SECONDS)?;
+        Ok(spec)
+    }
+
+    fn hook(&self, spec: Spanned<HookSpec>) -> Checked<HookSpec> {
+        let (span, spec) = (spec.span(), spec.into_inner());
+        if spec.command.first().is_none_or(String::is_empty) {
+            let instead = "write for example: command = [\"./scripts/announce\"]";
+            return Err(self.value(span, "hook.command", "the command is empty".into(), instead));
+        }
+        self.within(span, "hook.timeout_seconds", spec.timeout_seconds, TIMEOUT_SECONDS)?;
         Ok(spec)
     }
 

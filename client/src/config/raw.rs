@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use toml::Spanned;
-use wharf_proto::spec::{KeepSpec, MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec};
+use wharf_proto::spec::{HookSpec, KeepSpec, MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Raw {
@@ -18,6 +18,8 @@ pub(super) struct Raw {
     pub postgres: Vec<Spanned<PostgresSpec>>,
     #[serde(default)]
     pub migrate: Vec<Spanned<MigrateSpec>>,
+    #[serde(default)]
+    pub hook: Vec<Spanned<HookSpec>>,
     #[serde(default)]
     pub health: Vec<Spanned<ProbeSpec>>,
     pub verify: Option<Spanned<VerifySpec>>,

@@ -16,7 +16,7 @@ const OUTPUT_BYTES: u64 = 16 * 1024 * 1024;
 const READ_BYTES: usize = 16 * 1024;
 
 /// One command, ready to run.
-pub(super) struct Run {
+pub(crate) struct Run {
     pub spec: SuperviseSpec,
     pub supervisor: Option<Arc<Supervisor>>,
     pub subcommand: &'static str,
@@ -24,7 +24,7 @@ pub(super) struct Run {
 }
 
 /// How a command ended that was let end.
-pub(super) struct Ended {
+pub(crate) struct Ended {
     pub code: i32,
     pub lines: Vec<String>,
 }
@@ -38,7 +38,7 @@ impl Run {
     }
 
     /// Runs it to its end and hands out every line that it writes.
-    pub(super) async fn streaming(
+    pub(crate) async fn streaming(
         self,
         mut on_line: impl FnMut(StreamKind, &str) + Send,
     ) -> Result<Ended, ComposeError> {
@@ -141,25 +141,31 @@ fn keep(last: &mut VecDeque<String>, line: String) {
 struct Lines<R> {
     reader: Option<R>,
     splitter: LineSplitter,
+    /// On the heap: two of these lie in the future of every command.
+    piece: Vec<u8>,
     ended: bool,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     fn new(reader: Option<R>) -> Self {
-        Self { ended: reader.is_none(), reader, splitter: LineSplitter::default() }
+        Self {
+            ended: reader.is_none(),
+            reader,
+            splitter: LineSplitter::default(),
+            piece: vec![0; READ_BYTES],
+        }
     }
 
     /// The lines that the next piece completes; at the end, what is left. Safe to give up and call again.
     async fn read(&mut self) -> std::io::Result<Vec<String>> {
         let Some(reader) = &mut self.reader else { return Ok(Vec::new()) };
-        let mut piece = [0; READ_BYTES];
-        let count = reader.read(&mut piece).await?;
+        let count = reader.read(&mut self.piece).await?;
         let mut lines = Vec::new();
         if count == 0 {
             self.ended = true;
             lines.extend(self.splitter.finish());
         } else {
-            self.splitter.push(piece.get(..count).unwrap_or_default(), |line| lines.push(line));
+            self.splitter.push(self.piece.get(..count).unwrap_or_default(), |line| lines.push(line));
         }
         Ok(lines)
     }

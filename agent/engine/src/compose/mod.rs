@@ -12,6 +12,7 @@ mod locate;
 mod one_off;
 mod project;
 
+pub(crate) use command::Run;
 pub use error::ComposeError;
 pub use locate::ComposeCli;
 pub use one_off::OneOff;

@@ -52,8 +52,10 @@ impl Case<'_> {
         if let Some(reason) = privilege::root_equivalent(host, self.facts)? {
             return Err(texts::root_equivalent(&reason).into());
         }
-        for source in strings(host, "VolumesFrom")? {
-            let name = source.split(':').next().unwrap_or_default();
+        let volumes_from = strings(host, "VolumesFrom")?;
+        let others = volumes_from.iter().map(|source| source.split(':').next().unwrap_or_default());
+        let joined = strings(host, "PidMode")?.into_iter().filter_map(privilege::joined);
+        for name in others.chain(joined) {
             let fact = self.container(name)?;
             if let Some(reason) = privilege::root_equivalent(&fact.host_config, self.facts)? {
                 return Err(texts::root_equivalent(&format!("what {name:?} has, {reason},")).into());

@@ -60,7 +60,7 @@ pub fn reaches(source: &str, read_only: bool, facts: &Facts) -> Result<Option<St
         return bind("Docker's own data");
     }
     if engine.sockets.iter().any(|socket| overlaps(real, socket)) {
-        return bind("the Docker socket");
+        return bind("a socket or folder that commands the server");
     }
     if let Some(never) = NEVER.iter().find(|never| overlaps(real, Path::new(never))) {
         return bind(never);

@@ -2,7 +2,7 @@
 //!
 //! Best effort by nature (whoever may run containers is close to root anyway): it closes the known ways, and refuses what it does not know.
 
-use super::{Stop, folded, paths, volume};
+use super::{Stop, devices, folded, paths, volume};
 use crate::facts::Facts;
 use crate::json::{Json, Object};
 use crate::request::Refusal;
@@ -114,6 +114,9 @@ pub fn root_equivalent(host: &Object, facts: &Facts) -> Result<Option<String>, S
     if let Some(reason) = flags(host)? {
         return Ok(Some(reason));
     }
+    if let Some(reason) = devices::reach(host, facts)? {
+        return Ok(Some(reason));
+    }
     for bind in strings(host, "Binds")? {
         let mut parts = bind.split(':');
         let source = parts.next().unwrap_or_default();
@@ -196,8 +199,13 @@ fn text<'a>(item: &'a Json, key: &str) -> Result<&'a str, Stop> {
     }
 }
 
+/// The container whose namespace a mode joins: that is as good as what that container has.
+pub fn joined(mode: &str) -> Option<&str> {
+    mode.strip_prefix("container:").filter(|name| !name.is_empty())
+}
+
 fn flags(host: &Object) -> Result<Option<String>, Stop> {
-    for key in ["Privileged", "Devices", "DeviceCgroupRules", "DeviceRequests", "Capabilities"] {
+    for key in ["Privileged", "DeviceCgroupRules", "Capabilities"] {
         if host.given(key).is_some() {
             return Ok(Some(key.to_owned()));
         }
@@ -218,7 +226,7 @@ fn flags(host: &Object) -> Result<Option<String>, Stop> {
     {
         if host
             .given(key)
-            .is_some_and(|value| !matches!(value, Json::String(text) if allowed.contains(&text.as_str())))
+            .is_some_and(|value| !matches!(value, Json::String(text) if allowed.contains(&text.as_str()) || (key == "PidMode" && joined(text).is_some())))
         {
             return Ok(Some(format!("its {key}")));
         }

@@ -117,7 +117,7 @@ fn a_tight_socket_gives_no_way_round_it() {
         "docker run --rm --privileged IMAGE true",
         "docker run --rm --pid host IMAGE true",
         "docker run --rm --cap-add SYS_ADMIN IMAGE true",
-        "docker run --rm --device /dev/null IMAGE true",
+        "docker run --rm --device /dev/mem IMAGE true",
         "docker run --rm --security-opt systempaths=unconfined IMAGE true",
         "docker volume create -o type=none -o o=bind -o device=ROOT/volumes",
         "docker run --rm --mount type=volume,dst=/d,volume-opt=type=none,volume-opt=o=bind,volume-opt=device=ROOT IMAGE true",

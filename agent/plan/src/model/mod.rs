@@ -7,6 +7,7 @@
 mod build;
 mod definition;
 mod difference;
+mod host_config;
 mod mount;
 mod paths;
 mod read;

@@ -20,9 +20,11 @@ impl Refusal {
             | Self::VolumeNotOwned { .. }
             | Self::ExternalVolumeMissing { .. }
             | Self::VolumeDeletion { .. } => self.storage(failure),
-            Self::PasswordCharacters { .. } | Self::MissingSecrets { .. } | Self::RootEquivalent { .. } => {
-                self.configuration(failure)
-            }
+            Self::PasswordCharacters { .. }
+            | Self::MissingSecrets { .. }
+            | Self::RootEquivalent { .. }
+            | Self::HooksNotAllowed { .. }
+            | Self::HooksNotIsolated { .. } => self.configuration(failure),
             Self::TwoApps { .. } | Self::AmbiguousStacks { .. } | Self::ProjectRenamed { .. } => {
                 self.project(failure)
             }
@@ -157,6 +159,13 @@ impl Refusal {
             Self::RootEquivalent { app, .. } => failure
                 .cause("a ship may not take over the server, unless the server's owner allows it")
                 .hint(format!("remove it, or allow it in /etc/wharf/wharfd.toml: [app.{app}] root_equivalent = true")),
+            Self::HooksNotAllowed { app } => failure
+                .cause("[[hook]] in wharf.toml names commands that run on the server itself, as root")
+                .hint(format!("remove them, or allow them in /etc/wharf/wharfd.toml, and restart wharfd: [app.{app}] hooks = true")),
+            Self::HooksNotIsolated { .. } => failure
+                .cause("a hook runs only where Docker's data and socket were taken out of its reach")
+                .hint("run wharfd as root, on a kernel and in a container (if any) that let it make namespaces and mounts")
+                .hint("or remove [[hook]] from wharf.toml"),
             _ => failure,
         }
     }

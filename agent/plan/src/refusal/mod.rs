@@ -74,6 +74,10 @@ pub enum Refusal {
     VersionNotRaised { file: RelPath, live: String, shipped: Option<String> },
     #[error("the Compose files ask for the rights of root on the server: {}", List(reasons))]
     RootEquivalent { app: String, reasons: Vec<String> },
+    #[error("the server does not allow {app} to run hooks")]
+    HooksNotAllowed { app: String },
+    #[error("hooks cannot be kept from what is not their own on this server: {why}")]
+    HooksNotIsolated { why: String },
     #[error("Wharf deletes no volume: {what}")]
     VolumeDeletion { what: String },
 }

@@ -109,6 +109,8 @@ fn all() -> Vec<Refusal> {
             app: s("fitnessapp"),
             reasons: vec![s("traefik (binds /var/run/docker.sock)"), s("agent (privileged)")],
         },
+        Refusal::HooksNotAllowed { app: s("fitnessapp") },
+        Refusal::HooksNotIsolated { why: s("only root can") },
         Refusal::VolumeDeletion { what: s("wharf down --volumes") },
     ]
 }

@@ -8,8 +8,8 @@ use wharf_proto::message::{
 };
 use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::spec::{
-    AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, KeepSpec, MigrateSpec, PostgresSpec, ProbeSpec,
-    SecretsSpec, VerifySpec,
+    AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, HookSpec, HookWhen, KeepSpec, MigrateSpec,
+    PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec,
 };
 use wharf_proto::version::Hello;
 use wharf_proto::{BackupId, JobId, ReleaseId};
@@ -210,6 +210,8 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
     let mut spec = minimal_spec();
     spec.migrate =
         vec![MigrateSpec { service: "api".into(), command: vec!["up".into()], timeout_seconds: 600 }];
+    spec.hook =
+        vec![HookSpec { when: HookWhen::BeforeDeploy, command: vec!["up".into()], timeout_seconds: 600 }];
     spec.postgres = vec![PostgresSpec { service: "db".into(), user: None, database: None, check_sql: None }];
     spec.health = vec![ProbeSpec {
         url: "http://127.0.0.1/".into(),
@@ -220,6 +222,7 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
     let Request::Deploy(minimal) = minimal_deploy() else { unreachable!("minimal_deploy makes a deploy") };
     let with_parts = Request::Deploy(Box::new(DeployRequest { spec, ..*minimal }));
     let mut parts = deploy.clone();
+    parts["spec"]["hook"] = json!([{"when": "before-deploy", "command": ["up"]}]);
     parts["spec"]["migrate"] = json!([{"service": "api", "command": ["up"]}]);
     parts["spec"]["postgres"] = json!([{"service": "db"}]);
     parts["spec"]["health"] = json!([{"url": "http://127.0.0.1/"}]);
@@ -278,6 +281,11 @@ fn full_spec() -> AppSpec {
             command: vec!["alembic".into(), "upgrade".into(), "head".into()],
             timeout_seconds: 900,
         }],
+        hook: vec![HookSpec {
+            when: HookWhen::AfterDeploy,
+            command: vec!["./scripts/announce".into()],
+            timeout_seconds: 30,
+        }],
         health: vec![ProbeSpec {
             url: "http://127.0.0.1:8080/health".into(),
             status: 204,
@@ -309,6 +317,7 @@ fn minimal_spec() -> AppSpec {
         bump: vec![],
         postgres: vec![],
         migrate: vec![],
+        hook: vec![],
         health: vec![],
         verify: VerifySpec { start_timeout_seconds: 120, stable_seconds: 5 },
         secrets: SecretsSpec::default(),

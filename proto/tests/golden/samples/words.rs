@@ -23,13 +23,13 @@ macro_rules! values {
 }
 
 values!(steps, Step: Plan, Backup, Build, Apply, Migrate, Start, Verify, Commit, PutBack, Prune, Restore, Check,
-    Swap, Drill, Unknown);
+    Swap, Drill, Hook, Unknown);
 values!(levels, Level: Info, Warning, Unknown);
 values!(encodings, PackEncoding: Zip, Unknown);
 values!(images, ImageAction: Build, Reuse, Pull, Keep, Unknown);
 values!(containers, ContainerAction: Create, Recreate, Keep, Remove, Unknown);
 values!(failures, FailureKind:
-    Config, Refused, Unreachable, Unauthorized, Unsupported, Busy, NotFound, Backup, Build, Migration, Start, Verify,
+    Config, Refused, Unreachable, Unauthorized, Unsupported, Busy, NotFound, Backup, Build, Migration, Hook, Start, Verify,
     Environment, Internal, Unknown,
 );
 

@@ -129,9 +129,10 @@ fn containers_that_are_as_good_as_root_depend_on_the_socket() {
         json!({"CapAdd": "ALL"}),
         json!({"CapAdd": ["cap_sys_ptrace"]}),
         json!({"PidMode": "host"}),
-        json!({"PidMode": "container:web"}),
+        json!({"PidMode": "container:root"}),
         json!({"UsernsMode": "host"}),
         json!({"Devices": [{"PathOnHost": "/dev/vda"}]}),
+        json!({"Devices": [{"PathOnHost": "/dev/dri"}, {"pathonhost": "/dev/vda"}]}),
         json!({"DeviceCgroupRules": ["b *:* rwm"]}),
         json!({"SecurityOpt": ["apparmor=unconfined"]}),
         json!({"MaskedPaths": []}),
@@ -161,7 +162,8 @@ fn containers_that_are_as_good_as_root_depend_on_the_socket() {
         json!({"SecurityOpt": ["no-new-privileges:true"]}),
         json!({"MaskedPaths": null, "ReadonlyPaths": null, "Privileged": false, "PidMode": ""}),
         json!({"Mounts": [{"Type": "volume", "Source": "v", "Target": "/x", "VolumeOptions": {}}, {"Type": "tmpfs", "Target": "/t"}]}),
-        json!({"VolumesFrom": ["web:ro"]}),
+        json!({"VolumesFrom": ["web:ro"], "PidMode": "container:web"}),
+        json!({"Devices": [{"pathOnHost": "/dev/dri"}], "DeviceRequests": [{"Driver": "nvidia", "Count": -1}]}),
     ] {
         forwarded(verdict(&host(fine), TIGHT, &facts()));
     }

@@ -1,0 +1,75 @@
+//! The guarded Docker sockets that the agent's own `docker compose` and hooks go through.
+//!
+//! **Invariant**: the agent does not begin before both are there, and no program but this one gets Docker's own socket.
+
+use crate::layout::Layout;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wharf_guard::{GuardError, Guarded, Policy, Socket};
+use wharf_plan::Model;
+use wharf_proto::{Failure, FailureKind};
+
+/// For the agent's user alone.
+const MODE: u32 = 0o600;
+
+/// Two sockets with two policies, served until the last clone is dropped. Volumes stay through either.
+#[derive(Debug, Clone)]
+pub struct Guards {
+    upstream: PathBuf,
+    strict: PathBuf,
+    root: PathBuf,
+    _served: Arc<DropGuard>,
+}
+
+impl Guards {
+    /// Begins to serve both.
+    ///
+    /// # Errors
+    /// A socket cannot be made in the state folder.
+    pub async fn serve(layout: &Layout, upstream: &Path) -> Result<Self, GuardError> {
+        let (strict, root) = (layout.guard_socket(), layout.root_guard_socket());
+        let stop = CancellationToken::new();
+        for (path, allow_root_equivalent) in [(&strict, false), (&root, true)] {
+            // Whoever made it is gone: the agent's lock is ours.
+            let _ = std::fs::remove_file(path);
+            let socket = Socket::bind(path, MODE).await?;
+            let guarded = Guarded {
+                upstream: upstream.to_owned(),
+                policy: Policy { allow_root_equivalent },
+                hidden: vec![layout.state().to_owned()],
+            };
+            tokio::spawn(socket.serve(guarded, stop.clone().cancelled_owned()));
+        }
+        Ok(Self { upstream: upstream.to_owned(), strict, root, _served: Arc::new(stop.drop_guard()) })
+    }
+
+    /// The socket for what is shipped: whether it may ask for what is as good as root is the server's to say.
+    pub fn socket(&self, root_equivalent: bool) -> &Path {
+        if root_equivalent { &self.root } else { &self.strict }
+    }
+
+    /// What the stricter one would refuse of each service, known before anything was changed.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn objections(
+        &self,
+        layout: &Layout,
+        model: &Model,
+    ) -> Result<BTreeMap<String, String>, Failure> {
+        let guarded = Guarded {
+            upstream: self.upstream.clone(),
+            policy: Policy::default(),
+            hidden: vec![layout.state().to_owned()],
+        };
+        let mut found = BTreeMap::new();
+        for service in model.services() {
+            let judged = wharf_guard::root_equivalent(&guarded, &model.host_config(service)).await;
+            let judged = judged.map_err(|e| Failure::from_error(FailureKind::Environment, &e))?;
+            found.extend(judged.map(|why| (service.name.clone(), why)));
+        }
+        Ok(found)
+    }
+}
