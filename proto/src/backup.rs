@@ -1,5 +1,6 @@
 //! What an agent tells of an app's backups, and what can be asked of one.
 
+use crate::spec::VolumeMode;
 use crate::{BackupId, ReleaseId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ pub struct BackupInfo {
     pub files: u64,
     pub size_bytes: u64,
     pub databases: Vec<DatabaseInfo>,
+    #[serde(default)]
+    pub volumes: Vec<VolumeInfo>,
     pub message: Option<String>,
     /// Whether it was read back and compared when it was made. `false`: the agent's state does not know it.
     pub checked: bool,
@@ -32,6 +35,23 @@ pub struct DatabaseInfo {
     pub tables: u64,
     /// In all tables, counted in the snapshot that was dumped.
     pub rows: u64,
+}
+
+/// A volume, or a folder of data, in a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeInfo {
+    /// In the backup it lies below `/volumes/<label>`.
+    pub label: String,
+    /// The volume's name on the engine; `None`: it is a folder.
+    pub volume: Option<String>,
+    /// Where it lay on the server.
+    pub path: String,
+    pub mode: VolumeMode,
+    pub files: u64,
+    pub size_bytes: u64,
+    /// How many SQLite databases are in it.
+    #[serde(default)]
+    pub sqlite: u64,
 }
 
 /// Whether a drill has restored a backup.
@@ -57,7 +77,18 @@ pub enum Proof {
 #[serde(tag = "to", rename_all = "snake_case")]
 pub enum RestoreWhat {
     /// Files and dumps, as they were, in a new folder on the server.
-    ToFolder { folder: String },
+    ToFolder {
+        folder: String,
+        /// Only this volume of it, by its label, its name or its path.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        volume: Option<String>,
+    },
+    /// One volume, as a new volume on the server.
+    Volume {
+        /// By its label, its name or its path.
+        volume: String,
+        as_name: String,
+    },
     /// One database, as a fresh one in the same container.
     Beside {
         /// The database's name, or its service's.

@@ -24,6 +24,8 @@ pub struct AppSpec {
     #[serde(default)]
     pub postgres: Vec<PostgresSpec>,
     #[serde(default)]
+    pub volume: Vec<VolumeSpec>,
+    #[serde(default)]
     pub migrate: Vec<MigrateSpec>,
     #[serde(default)]
     pub hook: Vec<HookSpec>,
@@ -81,6 +83,32 @@ pub struct PostgresSpec {
     /// SQL that a drill runs in the restored database: it must succeed, and no row of it may be false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_sql: Option<String>,
+}
+
+/// Data of the app that a backup holds as it lies on the disk: a named volume, or a folder that containers mount.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeSpec {
+    /// The volume's key in the Compose files, or its name on the engine. Either this or `path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A folder, below the app directory or absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    #[serde(default)]
+    pub mode: VolumeMode,
+}
+
+/// What becomes of the containers that write to data while it is copied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VolumeMode {
+    /// They go on. For files that are written once, such as uploads. SQLite databases are copied by SQLite itself.
+    Live,
+    /// They are frozen meanwhile, so that the copy is of one moment. What nobody said anything about is copied so.
+    #[default]
+    Pause,
+    /// They are stopped before and started after. For what must be closed to be whole.
+    Stop,
 }
 
 /// A command that brings the database's schema to the new release's.

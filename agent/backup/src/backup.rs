@@ -5,17 +5,19 @@
 //! size that its entry states), become one snapshot, which is read back in its turn and only then let through.
 
 mod dumps;
+mod entries;
 
+use crate::hold::Holds;
 use crate::ledger::Ledger;
 use crate::line::Outbox;
-use crate::lock::lock_path;
-use crate::manifest::{BackupManifest, MANIFEST_PATH};
+use crate::postgres::connect;
 use crate::repository::{Indexed, Store, backup_id};
-use crate::source::{Entry, Opener, SnapshotSource, check_label, sort};
+use crate::source::{SnapshotSource, check_label};
+use crate::sqlite::{self, Copies};
 use crate::verify::verify;
-use crate::walk::walk;
 use crate::{BackupError, BackupReport, BackupRequest, Phase};
 use dumps::StoredDump;
+use entries::{Volume, canonical, entries};
 use jiff::tz::TimeZone;
 use rustic_core::repofile::SnapshotFile;
 use rustic_core::{BackupOptions, IndexedIds, ParentOptions, Repository};
@@ -24,7 +26,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(crate) async fn backup(request: BackupRequest, outbox: Arc<Outbox>) -> Result<BackupReport, BackupError> {
+pub(crate) async fn backup(
+    request: BackupRequest,
+    outbox: Arc<Outbox>,
+    holds: Arc<Holds>,
+) -> Result<BackupReport, BackupError> {
     let started = Instant::now();
     check_request(&request)?;
     let store = {
@@ -32,7 +38,10 @@ pub(crate) async fn backup(request: BackupRequest, outbox: Arc<Outbox>) -> Resul
         Arc::new(blocking(move || Store::lock(&repo, &key_file)).await?)
     };
     let (dumps, stored) = dumps::dump_all(&store, &request, &outbox).await?;
-    blocking(move || write(&store, &request, dumps, stored, &outbox, started)).await
+    if !request.holds.is_empty() {
+        holds.arm(connect(&request.docker_socket).await?, request.holds.clone());
+    }
+    blocking(move || write(&store, &request, dumps, stored, &holds, &outbox, started)).await
 }
 
 /// Runs what rustic does, which blocks.
@@ -50,15 +59,25 @@ fn write(
     request: &BackupRequest,
     dumps: Vec<StoredDump>,
     stored: Option<Arc<Indexed>>,
+    holds: &Arc<Holds>,
     outbox: &Arc<Outbox>,
     started: Instant,
 ) -> Result<BackupReport, BackupError> {
     let ledger = Arc::new(Ledger::new(Arc::clone(outbox), Phase::Files));
     let reports: Vec<_> = dumps.iter().map(|dump| dump.report.clone()).collect();
-    let source = SnapshotSource::new(entries(request, dumps, stored, &ledger)?, Arc::clone(&ledger));
+    // While everybody still writes, and before anybody is held: a database may be locked by who is frozen.
+    let live = request.volumes.iter().filter(|volume| volume.live);
+    let live = live.map(|volume| canonical(&volume.path)).collect::<Result<Vec<_>, _>>()?;
+    let copies = Arc::new(Copies::make(&live, &sqlite::folder_of(&request.repo), &ledger)?);
+    let volumes: Vec<Volume> = request.volumes.iter().map(|v| Volume::new(v, &copies)).collect();
+    let entries = entries(request, dumps, stored, &volumes, holds, &ledger)?;
+    let source = SnapshotSource::new(entries, Arc::clone(&ledger));
     let repository = store.open()?.to_indexed_ids().map_err(BackupError::rustic("read its index"))?;
     let parent = latest(&repository)?;
-    let snapshot = archive(store, &repository, source, &ledger, parent, draft(request))?;
+    let held = holds.guard();
+    let snapshot = archive(store, &repository, source, &ledger, parent, draft(request));
+    drop(held);
+    let snapshot = snapshot?;
     verify(store, &snapshot, outbox)?;
     let id = store.gate.release()?;
     let summary = snapshot.summary.unwrap_or_default();
@@ -69,6 +88,7 @@ fn write(
         added_bytes: store.gate.written().1,
         dumps: reports,
         cold: request.cold.iter().map(|copy| copy.label.clone()).collect(),
+        volumes: volumes.iter().map(Volume::report).collect(),
         duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
 }
@@ -122,56 +142,6 @@ fn latest<S: rustic_core::Open>(repository: &Repository<S>) -> Result<Option<Str
     Ok(snapshots.into_iter().max_by(|a, b| a.time.cmp(&b.time)).map(|s| s.id.to_hex().as_str().to_owned()))
 }
 
-/// Everything, in the order of the tree: cold copies, dumps, the project, the manifest.
-fn entries(
-    request: &BackupRequest,
-    dumps: Vec<StoredDump>,
-    stored: Option<Arc<Indexed>>,
-    ledger: &Arc<Ledger>,
-) -> Result<impl Iterator<Item = Entry> + Send + 'static, BackupError> {
-    let mut trees: Vec<_> = request
-        .cold
-        .iter()
-        .map(|c| (c.path.clone(), PathBuf::from(format!("/cold/{}", c.label)), &[][..]))
-        .collect();
-    trees.sort_by(|a, b| a.1.components().cmp(b.1.components()));
-    let project =
-        request.project.iter().map(|p| (p.root.clone(), PathBuf::from("/project"), p.exclude.as_slice()));
-    let walks = |trees: Vec<(PathBuf, PathBuf, &[PathBuf])>| {
-        trees
-            .into_iter()
-            .map(|(root, at, exclude)| {
-                let root = std::fs::canonicalize(&root).map_err(|e| BackupError::unreadable(&root, &e))?;
-                Ok(walk(root, at, excluded(request, exclude), Arc::clone(ledger)))
-            })
-            .collect::<Result<Vec<_>, BackupError>>()
-    };
-    let (cold, project) = (walks(trees)?, walks(project.collect())?);
-
-    let manifest = BackupManifest::new(dumps.iter().map(|dump| dump.report.clone()).collect());
-    let json = serde_json::to_vec_pretty(&manifest)
-        .map_err(|error| BackupError::Invalid { what: error.to_string() })?;
-    let manifest = Entry::made(MANIFEST_PATH, json.len() as u64, request.time, Opener::Bytes(json.into()))?;
-
-    let mut files = Vec::new();
-    for dump in dumps {
-        files.extend(dump.into_entries(request.time, stored.as_ref(), ledger)?);
-    }
-    sort(&mut files);
-    Ok(cold.into_iter().flatten().chain(files).chain(project.into_iter().flatten()).chain([manifest]))
-}
-
-/// What is not to be walked: mounted data, and the repository itself, should it lie in the project.
-fn excluded(request: &BackupRequest, exclude: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let own = [request.repo.clone(), lock_path(&request.repo)];
-    exclude
-        .iter()
-        .chain(&own)
-        .flat_map(|path| [Some(path.clone()), std::fs::canonicalize(path).ok()])
-        .flatten()
-        .collect()
-}
-
 fn check_request(request: &BackupRequest) -> Result<(), BackupError> {
     let invalid = |what: String| Err(BackupError::Invalid { what });
     let dumps: Vec<&str> = request.dumps.iter().map(|dump| dump.label.as_str()).collect();
@@ -189,7 +159,14 @@ fn check_request(request: &BackupRequest) -> Result<(), BackupError> {
             return invalid(format!("of the cold copies {one} and {other}, one lies in the other"));
         }
     }
-    if request.project.is_none() && dumps.is_empty() && cold.is_empty() {
+    let mut volumes = BTreeSet::new();
+    for volume in &request.volumes {
+        check_label(&volume.label)?;
+        if volume.label.contains('/') || !volumes.insert(&volume.label) {
+            return invalid(format!("{} cannot be the label of a volume, or there are two", volume.label));
+        }
+    }
+    if request.project.is_none() && dumps.is_empty() && cold.is_empty() && volumes.is_empty() {
         return invalid("there is nothing to back up".to_owned());
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! The child process: one request from standard input, lines to standard output.
 //!
-//! **Invariant**: when standard input closes, because the agent closed it or died, the process ends at once. That is
-//! safe at any moment: what is half-written is named by no snapshot.
+//! **Invariant**: when standard input closes, because the agent closed it or died, the process lets go of the containers
+//! that it holds, and ends. That is safe at any moment: what is half-written is named by no snapshot.
 
 use crate::backup::{backup, blocking};
+use crate::hold::Holds;
 use crate::line::{LINE_BYTES, Line, Outbox};
 use crate::request::AnyRequest;
-use crate::{BackupError, InitReport, Initialized, check, forget, key, list, load, restore};
+use crate::{BackupError, InitReport, Initialized, check, forget, key, list, load, restore, volumes};
 use serde::Serialize;
 use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
@@ -18,7 +19,8 @@ const ABANDONED: i32 = 3;
 /// The whole child: `main` of the backup process returns what this returns.
 pub fn child_main() -> ExitCode {
     let outbox = Arc::new(Outbox::new(std::io::stdout()));
-    let line = match read_request().and_then(|request| run(request, &outbox)) {
+    let holds = Arc::new(Holds::default());
+    let line = match read_request(&holds).and_then(|request| run(request, &outbox, &holds)) {
         Ok(report) => Line::Done { report },
         Err(error) => Line::Failed { error },
     };
@@ -26,7 +28,7 @@ pub fn child_main() -> ExitCode {
     ExitCode::from(u8::from(matches!(line, Line::Failed { .. })))
 }
 
-fn read_request() -> Result<AnyRequest, BackupError> {
+fn read_request(holds: &Arc<Holds>) -> Result<AnyRequest, BackupError> {
     let mut stdin = BufReader::new(std::io::stdin());
     let mut json = Vec::new();
     (&mut stdin)
@@ -35,36 +37,47 @@ fn read_request() -> Result<AnyRequest, BackupError> {
         .map_err(|error| BackupError::Invalid { what: format!("standard input: {error}") })?;
     let request = serde_json::from_slice(&json)
         .map_err(|error| BackupError::Invalid { what: format!("the request is not understood: {error}") })?;
+    let holds = Arc::clone(holds);
     std::thread::spawn(move || {
         // Nothing more is due on it but its end.
         let _ = std::io::copy(&mut stdin, &mut std::io::sink());
+        holds.release();
         std::process::exit(ABANDONED);
     });
     Ok(request)
 }
 
-fn run(request: AnyRequest, outbox: &Arc<Outbox>) -> Result<serde_json::Value, BackupError> {
+fn run(
+    request: AnyRequest,
+    outbox: &Arc<Outbox>,
+    holds: &Arc<Holds>,
+) -> Result<serde_json::Value, BackupError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| BackupError::Invalid { what: format!("no threads can be started: {error}") })?;
     let outbox = Arc::clone(outbox);
-    let result = runtime.block_on(answer(request, outbox));
+    let result = runtime.block_on(answer(request, outbox, Arc::clone(holds)));
     // What is still under way, an exec say, is of no use any more.
     runtime.shutdown_background();
     result
 }
 
-async fn answer(request: AnyRequest, outbox: Arc<Outbox>) -> Result<serde_json::Value, BackupError> {
+async fn answer(
+    request: AnyRequest,
+    outbox: Arc<Outbox>,
+    holds: Arc<Holds>,
+) -> Result<serde_json::Value, BackupError> {
     match request {
-        AnyRequest::Backup(request) => json(backup(request, outbox).await?),
+        AnyRequest::Backup(request) => json(backup(request, outbox, holds).await?),
         AnyRequest::Init(request) => {
             let done = blocking(move || key::init_repo(&request.repo, &request.key_file)).await?;
             json(InitReport { created: done == Initialized::Created })
         }
         AnyRequest::List(request) => json(blocking(move || list::list(&request)).await?),
         AnyRequest::Check(request) => json(blocking(move || check::check(&request)).await?),
+        AnyRequest::Sqlite(request) => json(blocking(move || volumes::check_databases(&request)).await?),
         AnyRequest::Restore(request) => json(blocking(move || restore::restore(&request, &outbox)).await?),
         AnyRequest::DumpOut(request) => json(blocking(move || restore::dump_out(&request)).await?),
         AnyRequest::Load(request) => json(load::load(request, outbox).await?),

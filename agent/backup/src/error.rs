@@ -2,6 +2,7 @@
 //!
 //! These errors cross from the child to the agent as JSON, so causes are carried as text.
 
+use crate::Hold;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use wharf_proto::{Failure, FailureKind};
@@ -30,6 +31,12 @@ pub enum BackupError {
     SqlFailed { label: String, database: String, exit: Option<i64>, stderr: String },
     #[error("{path} cannot be read, so that a backup would lack it")]
     Unreadable { path: String, cause: String },
+    #[error("{service} could not be {} while its data is copied", held(*how))]
+    NotHeld { service: String, how: Hold, cause: String },
+    #[error("SQLite could not copy {path}")]
+    SqliteNotCopied { path: String, cause: String },
+    #[error("the SQLite database {path} in the backup is not sound")]
+    SqliteUnsound { path: String, cause: String },
     #[error("there is no space left for the backup in {}", repo.display())]
     DiskFull { repo: PathBuf },
     #[error("the backup repository {} is damaged", repo.display())]
@@ -50,6 +57,13 @@ pub enum BackupError {
     ChildNotStarted { program: PathBuf, cause: String },
     #[error("the backup process ended without a result: {status}")]
     ChildDied { status: String, stderr: String },
+}
+
+fn held(how: Hold) -> &'static str {
+    match how {
+        Hold::Pause => "paused",
+        Hold::Stop => "stopped",
+    }
 }
 
 fn ended(exit: Option<i64>) -> String {
@@ -82,6 +96,9 @@ impl BackupError {
             | Self::DumpUnchecked { cause, .. }
             | Self::DumpNotRestored { cause, .. }
             | Self::Unreadable { cause, .. }
+            | Self::NotHeld { cause, .. }
+            | Self::SqliteNotCopied { cause, .. }
+            | Self::SqliteUnsound { cause, .. }
             | Self::Repository { cause, .. }
             | Self::Target { cause, .. }
             | Self::ChildNotStarted { cause, .. } => vec![cause.clone()],
@@ -131,6 +148,15 @@ impl BackupError {
             Self::SqlFailed { .. } => {
                 "see that the database's container runs, and that its user may do what the text names".to_owned()
             }
+            Self::NotHeld { .. } => "see that Docker runs, or let the container go on while it is copied: mode = \"live\" \
+                under [[volume]] in wharf.toml"
+                .to_owned(),
+            Self::SqliteNotCopied { .. } => "set mode = \"pause\" for it under [[volume]] in wharf.toml: then it is copied \
+                as it lies on the disk, while nobody writes"
+                .to_owned(),
+            Self::SqliteUnsound { .. } => "look at the live one: sqlite3 FILE 'PRAGMA integrity_check'; an earlier backup \
+                may have a sound one: wharf backup verify ID"
+                .to_owned(),
             Self::Unreadable { path, .. } => format!(
                 "let the agent read {path}, or move it out of the app directory"
             ),
@@ -194,6 +220,9 @@ mod tests {
             E::DumpNotRestored { label: "db/fitness".into(), cause: cause() },
             E::SqlFailed { label: "db".into(), database: "fitness".into(), exit: Some(3), stderr: cause() },
             E::Unreadable { path: "/srv/app/sealed".into(), cause: cause() },
+            E::NotHeld { service: "web".into(), how: Hold::Pause, cause: cause() },
+            E::SqliteNotCopied { path: "/srv/app/app.db".into(), cause: cause() },
+            E::SqliteUnsound { path: "/volumes/data/app.db".into(), cause: cause() },
             E::DiskFull { repo: repo.clone() },
             E::Damaged { repo: repo.clone(), findings: vec!["one".into(), "two".into()] },
             E::Incomplete { expected: 10, missing: 2 },

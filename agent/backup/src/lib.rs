@@ -11,12 +11,14 @@
 //! - Memory is bounded: dumps and files are streamed in both directions, and there are no temporary copies.
 //! - Nothing outside this crate names rustic, so that the library can be replaced.
 
+mod attributes;
 mod backup;
 mod check;
 mod child;
 mod error;
 mod forget;
 mod gate;
+mod hold;
 mod key;
 mod ledger;
 mod line;
@@ -33,7 +35,9 @@ mod repository;
 mod request;
 mod restore;
 mod source;
+mod sqlite;
 mod verify;
+mod volumes;
 mod walk;
 
 pub use child::child_main;
@@ -43,9 +47,10 @@ pub use parent::{Child, run};
 pub use postgres::sql;
 pub use report::{
     BackupInfo, BackupReport, CheckReport, DumpOutReport, DumpReport, ForgetReport, InitReport, ListReport,
-    LoadReport, Phase, Progress, RestoreReport, TableRows, Update,
+    LoadReport, Phase, Progress, RestoreReport, SqliteReport, TableRows, Update, VolumeReport,
 };
 pub use request::{
-    BackupRequest, CheckRequest, ColdRequest, DumpOutRequest, DumpRequest, ForgetRequest, InitRequest,
-    ListRequest, LoadRequest, LoadTarget, ProjectTree, Request, RestoreRequest,
+    BackupRequest, CheckRequest, ColdRequest, DumpOutRequest, DumpRequest, ForgetRequest, Hold, HoldRequest,
+    InitRequest, ListRequest, LoadRequest, LoadTarget, ProjectTree, Request, RestoreRequest, SqliteRequest,
+    VolumeRequest,
 };

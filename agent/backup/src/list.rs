@@ -12,7 +12,7 @@ pub(crate) fn list(request: &ListRequest) -> Result<ListReport, BackupError> {
     let backups = snapshots
         .into_iter()
         .map(|snapshot| {
-            let dumps = BackupManifest::of(&repository, &snapshot).unwrap_or_default().dumps;
+            let manifest = BackupManifest::of(&repository, &snapshot).unwrap_or_default();
             let summary = snapshot.summary.unwrap_or_default();
             BackupInfo {
                 id: backup_id(snapshot.id.to_hex()),
@@ -21,7 +21,8 @@ pub(crate) fn list(request: &ListRequest) -> Result<ListReport, BackupError> {
                 tags: snapshot.tags.iter().cloned().collect(),
                 files: summary.total_files_processed,
                 size_bytes: summary.total_bytes_processed,
-                dumps,
+                dumps: manifest.dumps,
+                volumes: manifest.volumes,
             }
         })
         .collect();

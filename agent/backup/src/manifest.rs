@@ -1,7 +1,7 @@
 //! What a snapshot says of itself: `/wharf.json`, for people with nothing but restic, too.
 
-use crate::DumpReport;
 use crate::repository::Indexed;
+use crate::{DumpReport, VolumeReport};
 use rustic_core::repofile::SnapshotFile;
 use serde::{Deserialize, Serialize};
 
@@ -13,11 +13,13 @@ const MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
 pub(crate) struct BackupManifest {
     pub(crate) version: u32,
     pub(crate) dumps: Vec<DumpReport>,
+    #[serde(default)]
+    pub(crate) volumes: Vec<VolumeReport>,
 }
 
 impl BackupManifest {
-    pub(crate) fn new(dumps: Vec<DumpReport>) -> Self {
-        Self { version: 1, dumps }
+    pub(crate) fn new(dumps: Vec<DumpReport>, volumes: Vec<VolumeReport>) -> Self {
+        Self { version: 1, dumps, volumes }
     }
 
     /// The manifest of a snapshot. One that Wharf did not write has none.

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use wharf_proto::BackupId;
+use wharf_proto::spec::VolumeMode;
 
 /// A snapshot that was written, read back and checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,8 @@ pub struct BackupReport {
     /// The labels of folders that were copied as they lay on the disk.
     #[serde(default)]
     pub cold: Vec<String>,
+    #[serde(default)]
+    pub volumes: Vec<VolumeReport>,
     pub duration_ms: u64,
 }
 
@@ -36,6 +40,23 @@ pub struct DumpReport {
     pub image: String,
     /// Rows, counted in the snapshot of the database that was dumped.
     pub tables: Vec<TableRows>,
+}
+
+/// What a backup has of one volume, or of a folder of data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeReport {
+    pub label: String,
+    /// The volume's name on the engine; `None`: it was a folder.
+    pub volume: Option<String>,
+    /// Where it lay.
+    pub path: PathBuf,
+    pub mode: VolumeMode,
+    /// Files, symlinks included, folders not.
+    pub files: u64,
+    pub size_bytes: u64,
+    /// The SQLite databases, by their paths in the volume; the first of them, where there are very many.
+    #[serde(default)]
+    pub sqlite: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +121,8 @@ pub struct BackupInfo {
     pub files: u64,
     pub size_bytes: u64,
     pub dumps: Vec<DumpReport>,
+    #[serde(default)]
+    pub volumes: Vec<VolumeReport>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +152,12 @@ pub struct CheckReport {
     pub snapshots: u64,
     /// Odd, but nothing is lost: what an interrupted backup left, say.
     pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqliteReport {
+    /// How many databases there were; all of them are sound.
+    pub databases: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
 use wharf_proto::BackupId;
+use wharf_proto::spec::VolumeMode;
 
 /// Something that the child can be asked for, and what it answers.
 pub trait Request: Into<AnyRequest> + Send {
@@ -20,6 +21,11 @@ pub struct BackupRequest {
     pub project: Option<ProjectTree>,
     pub dumps: Vec<DumpRequest>,
     pub cold: Vec<ColdRequest>,
+    #[serde(default)]
+    pub volumes: Vec<VolumeRequest>,
+    /// Who is held while volumes that are not live are copied.
+    #[serde(default)]
+    pub holds: Vec<HoldRequest>,
     pub tags: Vec<String>,
     /// The server's name, as the snapshot will carry it.
     pub host: String,
@@ -53,6 +59,37 @@ pub struct DumpRequest {
 pub struct ColdRequest {
     pub label: String,
     pub path: PathBuf,
+}
+
+/// A volume, or a folder of data; in the snapshot below `/volumes/<label>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VolumeRequest {
+    /// One word of letters, digits, `.`, `_` and `-`.
+    pub label: String,
+    /// The volume's name on the engine; `None`: it is a folder.
+    pub volume: Option<String>,
+    /// Where it lies on this machine.
+    pub path: PathBuf,
+    pub mode: VolumeMode,
+    /// Somebody may write to it meanwhile, so SQLite databases in it are copied by SQLite.
+    pub live: bool,
+}
+
+/// A container that is not to write while volumes are copied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldRequest {
+    /// By name or id.
+    pub container: String,
+    /// As people know it.
+    pub service: String,
+    pub how: Hold,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    Pause,
+    Stop,
 }
 
 /// Make the repository and its key, where there is none.
@@ -127,6 +164,15 @@ pub struct CheckRequest {
     pub snapshot: Option<BackupId>,
 }
 
+/// Are the SQLite databases in a snapshot's volumes sound? They are looked at as copies in a folder, which must not exist.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SqliteRequest {
+    pub repo: PathBuf,
+    pub key_file: PathBuf,
+    pub snapshot: BackupId,
+    pub scratch: PathBuf,
+}
+
 /// Drop snapshots, and then what only they needed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ForgetRequest {
@@ -148,6 +194,7 @@ pub enum AnyRequest {
     DumpOut(DumpOutRequest),
     Load(LoadRequest),
     Check(CheckRequest),
+    Sqlite(SqliteRequest),
     Forget(ForgetRequest),
 }
 
@@ -172,5 +219,6 @@ requests! {
     DumpOut(DumpOutRequest) -> DumpOutReport,
     Load(LoadRequest) -> LoadReport,
     Check(CheckRequest) -> CheckReport,
+    Sqlite(SqliteRequest) -> SqliteReport,
     Forget(ForgetRequest) -> ForgetReport,
 }

@@ -112,7 +112,7 @@ fn below(to: &Path, path: &Path) -> Result<PathBuf, BackupError> {
 }
 
 /// Writes a new file, and returns its size and SHA-256.
-fn write_file(repository: &Indexed, node: &Node, to: &Path) -> Result<(u64, String), BackupError> {
+pub(crate) fn write_file(repository: &Indexed, node: &Node, to: &Path) -> Result<(u64, String), BackupError> {
     let file = OpenOptions::new()
         .create_new(true)
         .write(true)
@@ -140,6 +140,10 @@ fn set_metadata(path: &Path, metadata: &Metadata, link: bool) -> io::Result<()> 
     }
     if let Some(mode) = metadata.mode.filter(|_| !link) {
         std::fs::set_permissions(path, Permissions::from_mode(unix_mode(mode)))?;
+    }
+    if !link {
+        // A file system without access lists takes the file all the same.
+        let _ = crate::attributes::write(path, metadata);
     }
     if let Some(mtime) = metadata.mtime {
         let time = TimeSpec::new(mtime.as_second(), mtime.subsec_nanosecond().into());

@@ -1,12 +1,15 @@
 //! Walking a folder: files, folders and symlinks, sorted, with what is needed to put them back.
 //!
 //! Sockets, pipes and devices are noted and left out. What goes away while walking is noted; what cannot be read is a
-//! fault. Extended attributes are not kept.
+//! fault.
 
 use crate::BackupError;
+use crate::attributes;
 use crate::ledger::Ledger;
 use crate::reader::{is_gone, modified};
 use crate::source::{Entry, Opener};
+use crate::sqlite::{self, Copies};
+use crate::volumes::Tally;
 use jiff::Timestamp;
 use rustic_core::repofile::{Metadata, Node, NodeType};
 use std::collections::BTreeSet;
@@ -15,13 +18,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use walkdir::{DirEntry, WalkDir};
 
-/// The entries of the folder `root`, which is to be `at` in the snapshot.
-pub(crate) fn walk(
-    root: PathBuf,
-    at: PathBuf,
-    exclude: BTreeSet<PathBuf>,
-    ledger: Arc<Ledger>,
-) -> impl Iterator<Item = Entry> + Send {
+/// A folder that is to be walked.
+pub(crate) struct Tree {
+    pub(crate) root: PathBuf,
+    /// Its place in the snapshot.
+    pub(crate) at: PathBuf,
+    pub(crate) exclude: BTreeSet<PathBuf>,
+    /// For volumes.
+    pub(crate) data: Option<Data>,
+}
+
+/// What is special about a volume.
+pub(crate) struct Data {
+    pub(crate) tally: Arc<Tally>,
+    /// What stands for the databases in it, where it is live.
+    pub(crate) copies: Arc<Copies>,
+}
+
+/// The entries of a folder.
+pub(crate) fn walk(tree: Tree, ledger: Arc<Ledger>) -> impl Iterator<Item = Entry> + Send {
+    let Tree { root, at, exclude, data } = tree;
     let mut found = WalkDir::new(&root).follow_links(false).sort_by_file_name().into_iter();
     std::iter::from_fn(move || {
         loop {
@@ -39,7 +55,7 @@ pub(crate) fn walk(
             }
             // A folder that is left out stays as an empty one: something is mounted there.
             if (!excluded || is_folder)
-                && let Some(entry) = entry_of(&entry, &root, &at, &ledger)
+                && let Some(entry) = entry_of(&entry, &root, &at, data.as_ref(), &ledger)
             {
                 return Some(entry);
             }
@@ -58,7 +74,16 @@ fn skip(error: &walkdir::Error, root: &Path, ledger: &Ledger) {
     }
 }
 
-fn entry_of(entry: &DirEntry, root: &Path, at: &Path, ledger: &Arc<Ledger>) -> Option<Entry> {
+fn entry_of(
+    entry: &DirEntry,
+    root: &Path,
+    at: &Path,
+    data: Option<&Data>,
+    ledger: &Arc<Ledger>,
+) -> Option<Entry> {
+    if data.is_some_and(|data| data.copies.covers(entry.path())) {
+        return None;
+    }
     let metadata = match entry.metadata() {
         Ok(metadata) => metadata,
         Err(error) => {
@@ -70,13 +95,22 @@ fn entry_of(entry: &DirEntry, root: &Path, at: &Path, ledger: &Arc<Ledger>) -> O
     let path = if entry.depth() == 0 { at.to_owned() } else { at.join(below) };
     let name = path.file_name()?.to_owned();
     let kind = metadata.file_type();
-    let node = |kind| Node::new_node(&name, kind, node_metadata(&metadata));
+    let node = |kind: NodeType| {
+        let mut node = Node::new_node(&name, kind, node_metadata(&metadata));
+        if !node.is_symlink() {
+            attributes::read(entry.path(), &mut node.meta);
+        }
+        node
+    };
     if kind.is_dir() {
         return Some(Entry { node: node(NodeType::Dir), path, open: None });
     }
     if kind.is_symlink() {
         return match std::fs::read_link(entry.path()) {
-            Ok(target) => Some(Entry { node: node(NodeType::from_link(&target)), path, open: None }),
+            Ok(target) => {
+                data.inspect(|data| data.tally.file(0));
+                Some(Entry { node: node(NodeType::from_link(&target)), path, open: None })
+            }
             Err(error) if is_gone(&error) || error.kind() == std::io::ErrorKind::InvalidInput => {
                 ledger.note(format!("{} went away while it was backed up", entry.path().display()));
                 None
@@ -91,13 +125,54 @@ fn entry_of(entry: &DirEntry, root: &Path, at: &Path, ledger: &Arc<Ledger>) -> O
         ledger.note(format!("{} is a socket, pipe or device, and is left out", entry.path().display()));
         return None;
     }
+    let mut node = node(NodeType::File);
+    let mut source = (entry.path().to_owned(), metadata);
+    if let Some(data) = data {
+        if let Some(copy) = copied(data, entry.path(), &source.1, below, ledger)? {
+            // Size and times too: a database's own may stay the same while its log has grown, and what has not changed
+            // since the last backup is not read again.
+            let found = node_metadata(&copy.1);
+            node.meta.size = found.size;
+            (node.meta.mtime, node.meta.atime, node.meta.ctime) = (found.mtime, found.atime, found.ctime);
+            source = copy;
+        }
+        data.tally.file(source.1.len());
+    }
+    let (from, found) = source;
     let open = Opener::File {
-        path: entry.path().to_owned(),
-        size_bytes: metadata.len(),
-        mtime: modified(&metadata),
+        path: from,
+        size_bytes: found.len(),
+        mtime: modified(&found),
         ledger: Arc::clone(ledger),
     };
-    Some(Entry { node: node(NodeType::File), path, open: Some(open) })
+    Some(Entry { node, path, open: Some(open) })
+}
+
+/// The copy that stands for a database, or `Some(None)` for a file that is itself what is copied.
+fn copied(
+    data: &Data,
+    path: &Path,
+    metadata: &std::fs::Metadata,
+    below: &Path,
+    ledger: &Ledger,
+) -> Option<Option<(PathBuf, std::fs::Metadata)>> {
+    let Some(copy) = data.copies.of(path) else {
+        // One that cannot be read is told when its content is.
+        if !data.copies.is_odd(path) && sqlite::is_database(path, metadata).unwrap_or(false) {
+            data.tally.database(below.to_owned());
+        }
+        return Some(None);
+    };
+    match copy.metadata() {
+        Ok(found) => {
+            data.tally.database(below.to_owned());
+            Some(Some((copy.to_owned(), found)))
+        }
+        Err(error) => {
+            ledger.fail(BackupError::unreadable(copy, &error));
+            None
+        }
+    }
 }
 
 fn node_metadata(found: &std::fs::Metadata) -> Metadata {

@@ -93,6 +93,20 @@ impl Engine {
         self.call(&format!("start container {id}"), self.docker.start_container(id, options)).await
     }
 
+    /// Lets a container that is frozen run on. One that is gone or not frozen is fine.
+    ///
+    /// # Errors
+    /// The engine does not answer, or could not.
+    pub async fn unpause(&self, id: &str) -> Result<(), EngineError> {
+        match self.call(&format!("unpause container {id}"), self.docker.unpause_container(id)).await {
+            Err(EngineError::Refused {
+                source: bollard::errors::Error::DockerResponseServerError { message, .. },
+                ..
+            }) if message.contains("not paused") || message.contains("not running") => Ok(()),
+            other => absent_is_fine(other),
+        }
+    }
+
     /// Removes a container, running or not. Its volumes stay. One that is gone is fine.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
-//! Volumes: looking at them. There is nothing else in this crate to do with a volume.
+//! Volumes: looking at them, and making new ones. There is nothing else in this crate to do with a volume.
 
 use crate::{Engine, EngineError};
+use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::ListVolumesOptions;
+use std::collections::HashMap;
 use wharf_plan::facts::VolumeFacts;
 
 impl Engine {
@@ -19,6 +21,27 @@ impl Engine {
             .collect();
         facts.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(facts)
+    }
+
+    /// Makes a volume, and says where its files lie; `None`: there is one of that name, which was left as it is.
+    ///
+    /// # Errors
+    /// The engine does not answer, or takes no such name.
+    pub async fn create_volume(
+        &self,
+        name: &str,
+        label: (&str, &str),
+    ) -> Result<Option<std::path::PathBuf>, EngineError> {
+        let labels = HashMap::from([(label.0.to_owned(), label.1.to_owned())]);
+        let request = VolumeCreateRequest {
+            name: Some(name.to_owned()),
+            labels: Some(labels),
+            ..VolumeCreateRequest::default()
+        };
+        let made = self.call(&format!("make volume {name}"), self.docker.create_volume(request)).await?;
+        // The engine answers with the one that is there, where there is one.
+        let is_ours = made.labels.get(label.0).is_some_and(|value| value == label.1);
+        Ok(is_ours.then(|| made.mountpoint.into()))
     }
 
     /// Where a volume's files lie on the server, where its driver keeps them in a folder; `None` when there is no such

@@ -3,6 +3,9 @@
 use super::known_app;
 use crate::agent::Agent;
 use crate::failures;
+use crate::jobs::backup::databases_of;
+use crate::jobs::{coverage, volumes};
+use std::collections::BTreeMap;
 use wharf_access::Permit;
 use wharf_plan::facts::{ContainerFacts, ContainerState};
 use wharf_proto::message::Reply;
@@ -35,6 +38,7 @@ async fn of_app(agent: &Agent, record: AppRecord) -> Result<AppStatus, Failure> 
     let serving: Vec<_> = containers.into_iter().filter(|c| !c.one_off).collect();
     let mut warnings: Vec<String> = serving.iter().filter_map(warning).collect();
     warnings.extend(crate::data::key_warning(agent, &record.app).await?);
+    warnings.extend(not_backed_up(agent, &record, &serving).await?);
     Ok(AppStatus {
         live: releases.into_iter().find(|release| release.live),
         warnings,
@@ -45,6 +49,32 @@ async fn of_app(agent: &Agent, record: AppRecord) -> Result<AppStatus, Failure> 
         path: record.path,
         project: record.project,
     })
+}
+
+/// Data that no backup of the app holds.
+async fn not_backed_up(
+    agent: &Agent,
+    record: &AppRecord,
+    containers: &[ContainerFacts],
+) -> Result<Option<String>, Failure> {
+    let mut images = BTreeMap::new();
+    for container in containers {
+        let image = agent.engine.image(&container.image_id).await.map_err(|e| failures::of_engine(&e))?;
+        images.extend(image.map(|image| (container.image_id.clone(), image)));
+    }
+    let databases = databases_of(&record.spec, containers, &images);
+    let stack =
+        volumes::Stack { spec: &record.spec, project: &record.project, containers, models: Vec::new() };
+    let volumes = match volumes::find(agent, &stack).await {
+        Ok(volumes) => volumes,
+        // Without Compose's model, what is not made yet is not known either; a backup tells of it.
+        Err(failure) if failure.kind == wharf_proto::FailureKind::Config => return Ok(Some(failure.message)),
+        Err(failure) => return Err(failure),
+    };
+    let left_out = coverage::uncovered(containers, &databases, &volumes);
+    Ok((!left_out.is_empty()).then(|| {
+        format!("no backup holds {}; take it in with [[volume]] in wharf.toml", left_out.join(", "))
+    }))
 }
 
 fn warning(container: &ContainerFacts) -> Option<String> {

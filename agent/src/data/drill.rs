@@ -12,7 +12,7 @@ use crate::failures;
 use crate::jobs::backup::child;
 use crate::jobs::run::Job;
 use jiff::Timestamp;
-use wharf_backup::{BackupError, CheckRequest, DumpReport, LoadTarget};
+use wharf_backup::{BackupError, CheckRequest, DumpReport, LoadTarget, SqliteRequest};
 use wharf_proto::backup::Proof;
 use wharf_proto::{BackupId, Failure, FailureKind, Step};
 use wharf_state::AppRecord;
@@ -61,6 +61,7 @@ impl Found {
     fn of(error: &BackupError) -> Self {
         match error {
             BackupError::Damaged { .. }
+            | BackupError::SqliteUnsound { .. }
             | BackupError::DumpNotRestored { .. }
             | BackupError::DumpUnchecked { .. }
             | BackupError::Repository { .. }
@@ -75,11 +76,17 @@ fn proven(known: &Known) -> String {
     let rows: u64 = known.dumps.iter().flat_map(|dump| &dump.tables).map(|table| table.rows).sum();
     let tables: usize = known.dumps.iter().map(|dump| dump.tables.len()).sum();
     let id = known.id.short();
+    let sqlite: usize = known.volumes.iter().map(|volume| volume.sqlite.len()).sum();
+    let sqlite = match sqlite {
+        0 => String::new(),
+        1 => ", 1 SQLite database checked".to_owned(),
+        many => format!(", {many} SQLite databases checked"),
+    };
     if known.dumps.is_empty() {
-        return format!("backup {id} is proven: {} files read back; it holds no database", known.files);
+        return format!("backup {id} is proven: {} files read back{sqlite}; it holds no dump", known.files);
     }
     format!(
-        "backup {id} is proven: {} files read back, {} restored with {tables} tables and {rows} rows, as counted",
+        "backup {id} is proven: {} files read back{sqlite}, {} restored with {tables} tables and {rows} rows, as counted",
         known.files,
         if known.dumps.len() == 1 {
             "1 database".to_owned()
@@ -119,6 +126,9 @@ async fn read_back(job: &Job, backup: &BackupId) -> Result<(), Found> {
 }
 
 async fn restore_all(job: &Job, app: &AppRecord, known: &Known) -> Result<(), Found> {
+    if known.volumes.iter().any(|volume| !volume.sqlite.is_empty()) {
+        check_sqlite(job, &known.id).await?;
+    }
     for (number, dump) in known.dumps.iter().enumerate() {
         let image = image(job, app, dump).await.map_err(Found::Nothing)?;
         let server = throwaway::start(job, number, dump, image).await.map_err(Found::Nothing)?;
@@ -129,6 +139,18 @@ async fn restore_all(job: &Job, app: &AppRecord, known: &Known) -> Result<(), Fo
         removed.map_err(Found::Nothing)?;
     }
     Ok(())
+}
+
+/// Has SQLite check the databases in the backup's volumes.
+async fn check_sqlite(job: &Job, backup: &BackupId) -> Result<(), Found> {
+    let scratch = throwaway::scratch(job, "sqlite").await.map_err(Found::Nothing)?;
+    let request = SqliteRequest {
+        repo: job.agent.layout.repository(job.app()),
+        key_file: job.agent.layout.repository_key(job.app()),
+        snapshot: backup.clone(),
+        scratch,
+    };
+    wharf_backup::run(&child(&job.agent), request, |_| ()).await.map(drop).map_err(|e| Found::of(&e))
 }
 
 /// The image that the dump was made in; where it is gone, the one that the database runs now.

@@ -5,8 +5,8 @@ use crate::failures;
 use crate::jobs::backup::child;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use wharf_backup::{BackupReport, DumpReport, ListRequest};
-use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof};
+use wharf_backup::{BackupReport, DumpReport, ListRequest, VolumeReport};
+use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, VolumeInfo};
 use wharf_proto::event::JobKind;
 use wharf_proto::{AppName, BackupId, Failure, FailureKind, JobId, ReleaseId};
 use wharf_state::{AppRecord, BackupRecord};
@@ -22,10 +22,34 @@ pub struct Known {
     pub files: u64,
     pub size_bytes: u64,
     pub dumps: Vec<DumpReport>,
+    pub volumes: Vec<VolumeReport>,
     /// The labels of what was copied from the disk instead of dumped.
     pub cold: Vec<String>,
     /// `None`: the agent's state does not know it.
     record: Option<BackupRecord>,
+}
+
+impl Known {
+    /// One of its volumes, by its label, its name on the engine or its path.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn volume(&self, wanted: &str) -> Result<&VolumeReport, Failure> {
+        let plain = wanted.trim_end_matches('/');
+        let named = |volume: &&VolumeReport| {
+            volume.label == plain
+                || volume.volume.as_deref() == Some(plain)
+                || volume.path == std::path::Path::new(plain)
+        };
+        self.volumes.iter().find(named).ok_or_else(|| {
+            let all: Vec<&str> = self.volumes.iter().map(|volume| volume.label.as_str()).collect();
+            let text = format!("backup {} holds no volume {wanted}", self.id.short());
+            Failure::new(FailureKind::NotFound, text).hint(match all.as_slice() {
+                [] => "it holds no volume: [[volume]] in wharf.toml takes data into backups".to_owned(),
+                all => format!("it holds: {}", all.join(", ")),
+            })
+        })
+    }
 }
 
 /// Every backup of an app, newest first. Where the repository does not answer, what the state knows of it: a damaged
@@ -92,6 +116,7 @@ fn of_listed(listed: wharf_backup::BackupInfo, records: &[BackupRecord]) -> Know
         size_bytes: listed.size_bytes,
         // What was recorded when it was made: the repository could have been changed since.
         dumps: report.as_ref().map_or(listed.dumps, |report| report.dumps.clone()),
+        volumes: report.as_ref().map_or(listed.volumes, |report| report.volumes.clone()),
         cold: report.map(|report| report.cold).unwrap_or_default(),
         record,
     }
@@ -105,6 +130,7 @@ fn of_record(record: BackupRecord) -> Known {
         files: report.as_ref().map_or(0, |report| report.files),
         size_bytes: report.as_ref().map_or(0, |report| report.size_bytes),
         dumps: report.as_ref().map(|report| report.dumps.clone()).unwrap_or_default(),
+        volumes: report.as_ref().map(|report| report.volumes.clone()).unwrap_or_default(),
         cold: report.map(|report| report.cold).unwrap_or_default(),
         record: Some(record),
     }
@@ -133,10 +159,23 @@ fn info(backup: Known, before: &BTreeMap<JobId, ReleaseId>) -> BackupInfo {
         checked: record.is_some(),
         proof: record.map_or(Proof::Unproven, |record| record.proof.clone()),
         databases: backup.dumps.iter().map(database).collect(),
+        volumes: backup.volumes.iter().map(volume).collect(),
         id: backup.id,
         time: backup.time,
         files: backup.files,
         size_bytes: backup.size_bytes,
+    }
+}
+
+fn volume(report: &VolumeReport) -> VolumeInfo {
+    VolumeInfo {
+        label: report.label.clone(),
+        volume: report.volume.clone(),
+        path: report.path.to_string_lossy().into_owned(),
+        mode: report.mode,
+        files: report.files,
+        size_bytes: report.size_bytes,
+        sqlite: report.sqlite.len() as u64,
     }
 }
 
@@ -161,6 +200,7 @@ mod tests {
             files: 0,
             size_bytes: 0,
             dumps: vec![],
+            volumes: vec![],
             cold: vec![],
             record: None,
         };

@@ -11,7 +11,7 @@ use crate::jobs::compose::JOB_LABEL;
 use crate::jobs::record::Record;
 use crate::jobs::recover::CHILDREN_END_SECONDS;
 use crate::jobs::run::{self, Job};
-use crate::jobs::{self, queue};
+use crate::jobs::{self, hold, queue};
 use std::path::Path;
 use std::sync::Arc;
 use wharf_proto::{BackupId, Failure, FailureKind, Outcome, ReleaseId};
@@ -64,7 +64,7 @@ pub async fn after_failure(job: &Job, failure: Failure) -> Outcome {
             Ok(entries) => {
                 let swaps = entries.iter().find_map(|entry| match entry {
                     Undo::Swap(swaps) => Some(swaps.clone()),
-                    Undo::Folder { .. } | Undo::Database { .. } => None,
+                    Undo::Folder { .. } | Undo::Database { .. } | Undo::Held { .. } => None,
                 });
                 match swaps {
                     Some(swaps) => over::settle(job, &backup, &swaps, failure).await,
@@ -87,6 +87,11 @@ async fn entries(job: &Job) -> Result<Vec<Undo>, Failure> {
 
 /// Takes away what the job made for itself. What cannot be is told of.
 pub async fn clear(job: &Job) {
+    if let Err(failure) = hold::release(job).await {
+        job.record
+            .warn(format!("a container that was held for the backup does not run again: {failure}"))
+            .await;
+    }
     let label = format!("{JOB_LABEL}={}", job.id);
     match job.agent.engine.containers_labelled(&label).await {
         Ok(containers) => {
@@ -111,13 +116,13 @@ pub async fn clear(job: &Job) {
                 Ok(()) => at.drop_own(&job.agent, job.app(), name).await,
                 Err(failure) => Err(failure),
             },
-            Undo::Swap(_) => Ok(()),
+            Undo::Swap(_) | Undo::Held { .. } => Ok(()),
         };
         if let Err(failure) = cleared {
             let what = match &entry {
                 Undo::Folder { path } => format!("the folder {}", path.display()),
                 Undo::Database { at, name } => format!("the database {name} in {}", at.service),
-                Undo::Swap(_) => String::new(),
+                Undo::Swap(_) | Undo::Held { .. } => String::new(),
             };
             job.record.warn(format!("{what} of this job is left; remove it by hand: {failure}")).await;
         }

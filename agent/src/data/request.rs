@@ -98,7 +98,10 @@ fn check(app: &AppName, what: &RestoreWhat) -> Result<(), Failure> {
             Err(Failure::new(FailureKind::Refused, text).hint(format!("add --confirm {app}")))
         }
         RestoreWhat::Unknown => Err(unsupported()),
-        RestoreWhat::Over { .. } | RestoreWhat::ToFolder { .. } | RestoreWhat::Beside { .. } => Ok(()),
+        RestoreWhat::Over { .. }
+        | RestoreWhat::ToFolder { .. }
+        | RestoreWhat::Volume { .. }
+        | RestoreWhat::Beside { .. } => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::failures;
 use crate::jobs::backup::{self, Sources, data_folders, databases_of};
 use crate::jobs::queue::Seat;
 use crate::jobs::run::{self, Job};
+use crate::jobs::volumes::{self, Volume};
 use crate::jobs::{self, compose};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -93,8 +94,11 @@ async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
     let ended = match task {
         Task::Backup { message } => create(job, app, message.clone()).await,
         Task::Drill { backup } => drill::drill(job, app, backup).await,
-        Task::Restore { backup, what: RestoreWhat::ToFolder { folder } } => {
-            folder::restore(job, backup, Path::new(folder)).await
+        Task::Restore { backup, what: RestoreWhat::ToFolder { folder, volume } } => {
+            folder::restore(job, app, backup, volume.as_deref(), Path::new(folder)).await
+        }
+        Task::Restore { backup, what: RestoreWhat::Volume { volume, as_name } } => {
+            folder::restore_volume(job, app, backup, volume, as_name).await
         }
         Task::Restore { backup, what: RestoreWhat::Beside { database, as_name } } => {
             beside::restore(job, app, backup, database, as_name).await
@@ -130,6 +134,7 @@ async fn create(job: &Job, app: &AppRecord, message: Option<String>) -> Result<S
 /// What a backup of the app as it stands would hold.
 pub struct Found {
     databases: Vec<backup::Database>,
+    volumes: Vec<Volume>,
     containers: Vec<ContainerFacts>,
     folders: Vec<std::path::PathBuf>,
     live: Option<ReleaseId>,
@@ -141,6 +146,7 @@ impl Found {
     pub fn borrowed(&self) -> Sources<'_> {
         Sources {
             databases: &self.databases,
+            volumes: &self.volumes,
             containers: &self.containers,
             data_folders: self.folders.clone(),
             cold: false,
@@ -173,7 +179,14 @@ pub async fn sources(
             .await;
     }
     let app_dir = Path::new(&job.spec.path);
+    let stack = volumes::Stack {
+        spec: &job.spec,
+        project: &app.project,
+        containers: &containers,
+        models: model.as_ref().ok().into_iter().collect(),
+    };
     Ok(Found {
+        volumes: volumes::find(&job.agent, &stack).await?,
         folders: data_folders(&containers, model.as_ref().ok(), app_dir),
         databases,
         containers,

@@ -96,19 +96,34 @@ impl Server {
     }
 }
 
-async fn make_folder(job: &Job, number: usize) -> Result<PathBuf, Failure> {
-    let folder = job.agent.layout.state().join("scratch").join(format!("job{}-{number}", job.id));
+/// A place for a folder of the job's own, which is removed when the job is over; what holds it exists.
+///
+/// # Errors
+/// The state or the disk cannot be written.
+pub async fn scratch(job: &Job, name: &str) -> Result<PathBuf, Failure> {
+    let above = job.agent.layout.state().join("scratch");
+    let folder = above.join(format!("job{}-{name}", job.id));
     note_undo(job, Undo::Folder { path: folder.clone() }).await?;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-    made.map_err(|e| {
-        Failure::from_error(FailureKind::Environment, &e)
-            .cause(format!("while making {}", folder.display()))
-            .hint("make room on the disk of the agent's state folder")
-    })?;
+    make(&above)?;
+    Ok(folder)
+}
+
+async fn make_folder(job: &Job, number: usize) -> Result<PathBuf, Failure> {
+    let folder = scratch(job, &number.to_string()).await?;
+    make(&folder)?;
     // The server in the container is another user.
     std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o711))
         .map_err(|e| Failure::from_error(FailureKind::Environment, &e))?;
     Ok(folder)
+}
+
+fn make(folder: &std::path::Path) -> Result<(), Failure> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|e| {
+        Failure::from_error(FailureKind::Environment, &e)
+            .cause(format!("while making {}", folder.display()))
+            .hint("make room on the disk of the agent's state folder")
+    })
 }
 
 async fn wait(job: &Job, server: &Server, user: &str) -> Result<(), Failure> {

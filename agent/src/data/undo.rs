@@ -12,6 +12,8 @@ pub enum Undo {
     Folder { path: PathBuf },
     /// A database of the job's own. One that has got another name since is not the job's any more.
     Database { at: Address, name: String },
+    /// A container that runs is frozen or stopped while data that it writes is copied ([`crate::jobs::hold`]).
+    Held { container: String, how: wharf_backup::Hold },
     /// What is live is about to be swapped.
     Swap(Swaps),
 }

@@ -3,7 +3,8 @@
 use super::plan::Planned;
 use super::run::Job;
 use super::survey::Survey;
-use super::{Work, adopt, cold};
+use super::volumes::{self, Volume};
+use super::{Work, adopt, cold, coverage, hold};
 use crate::agent::Agent;
 use crate::failures;
 use jiff::Timestamp;
@@ -11,7 +12,9 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use wharf_backup::{BackupError, BackupReport, BackupRequest, Child, DumpRequest, InitRequest, ProjectTree};
+use wharf_backup::{
+    BackupError, BackupReport, BackupRequest, Child, DumpRequest, InitRequest, ProjectTree, Update,
+};
 use wharf_plan::Model;
 use wharf_plan::facts::{ContainerFacts, ContainerState, ImageFacts, MountSource};
 use wharf_plan::inputs::writable_mounts;
@@ -76,6 +79,7 @@ pub fn databases_of(
 /// What goes into a backup.
 pub struct Sources<'a> {
     pub databases: &'a [Database],
+    pub volumes: &'a [Volume],
     /// The stack's containers as they are.
     pub containers: &'a [ContainerFacts],
     /// What containers write below the app directory.
@@ -96,6 +100,7 @@ pub async fn back_up(job: &Job, work: &Work, planned: &Planned) -> Result<Option
     let app_dir = PathBuf::from(&job.spec.path);
     let sources = Sources {
         databases: &planned.databases,
+        volumes: &planned.data,
         containers: &planned.before,
         data_folders: data_folders(&planned.before, [&planned.model], &app_dir),
         cold: work.options.cold_backup,
@@ -123,7 +128,11 @@ pub async fn make(job: &Job, sources: Sources<'_>) -> Result<Option<BackupReport
     let has_files = Path::new(&job.spec.path).is_dir();
     let running: Vec<&Database> =
         sources.databases.iter().filter(|database| database.container.is_some()).collect();
-    if !has_files && running.is_empty() {
+    for volume in sources.volumes.iter().filter(|volume| volume.path.is_none()) {
+        job.record.note(format!("{}: there is nothing to copy", volume.describe())).await;
+    }
+    let no_data = sources.volumes.iter().all(|volume| volume.path.is_none());
+    if !has_files && running.is_empty() && no_data {
         job.record.note("there is nothing on the server yet to back up").await;
         return Ok(None);
     }
@@ -139,15 +148,21 @@ fn request(job: &Job, sources: &Sources<'_>) -> BackupRequest {
         repo: job.agent.layout.repository(job.app()),
         key_file: job.agent.layout.repository_key(job.app()),
         docker_socket: job.agent.config.docker.clone(),
-        project: app_dir
-            .is_dir()
-            .then(|| ProjectTree { root: app_dir.clone(), exclude: sources.data_folders.clone() }),
+        project: app_dir.is_dir().then(|| ProjectTree { root: app_dir.clone(), exclude: exclude(sources) }),
         dumps: Vec::new(),
         cold: Vec::new(),
+        volumes: sources.volumes.iter().filter_map(Volume::request).collect(),
+        holds: volumes::holds(sources.volumes),
         tags: vec![sources.tag.clone()],
         host: host_name(),
         time: Timestamp::now(),
     }
+}
+
+/// What is not the project's: mounted data, and what is backed up as a volume.
+fn exclude(sources: &Sources<'_>) -> Vec<PathBuf> {
+    let folders = sources.volumes.iter().filter(|volume| volume.volume.is_none());
+    sources.data_folders.iter().cloned().chain(folders.filter_map(|volume| volume.path.clone())).collect()
 }
 
 /// The folders of the app directory that containers write: data, not project.
@@ -200,10 +215,14 @@ async fn dump_or_copy(
                 database: database.spec.database.clone(),
             });
         }
+        let held = !request.holds.is_empty();
+        if held {
+            hold::note(job, &request.holds).await?;
+        }
         let stopped = !request.cold.is_empty();
         let result = carry_out(job, request).await;
-        if stopped {
-            cold::start_again(job).await?;
+        if stopped || held {
+            hold::release(job).await?;
         }
         match result {
             Err(BackupError::DumpFailed { label, .. }) if sources.cold && cold.insert(label.clone()) => {
@@ -223,21 +242,13 @@ fn not_running(service: &str) -> Failure {
 
 /// Data that this backup does not hold is named, so that nobody counts on it.
 async fn tell_what_is_left_out(job: &Job, sources: &Sources<'_>) {
-    let dumped: BTreeSet<&str> =
-        sources.databases.iter().map(|database| database.spec.service.as_str()).collect();
-    let mut left_out = BTreeSet::new();
-    for container in sources.containers.iter().filter(|c| !dumped.contains(c.service.as_str())) {
-        for mount in container.mounts.iter().filter(|mount| mount.writable) {
-            match &mount.source {
-                MountSource::Volume(name) => left_out.insert(format!("the volume {name}")),
-                MountSource::Bind(path) => left_out.insert(path.clone()),
-                MountSource::AnonymousVolume(_) | MountSource::Tmpfs => false,
-            };
-        }
-    }
+    let left_out = coverage::uncovered(sources.containers, sources.databases, sources.volumes);
     if !left_out.is_empty() {
-        let names: Vec<String> = left_out.into_iter().collect();
-        job.record.note(format!("not in the backup, and not touched by the job: {}", names.join(", "))).await;
+        let names = left_out.join(", ");
+        let text = format!(
+            "not in the backup, and not touched by the job: {names}; [[volume]] in wharf.toml takes data in"
+        );
+        job.record.note(text).await;
     }
 }
 
@@ -251,7 +262,16 @@ async fn carry_out(job: &Job, request: BackupRequest) -> Result<BackupReport, Ba
     let init = InitRequest { repo: request.repo.clone(), key_file: request.key_file.clone() };
     wharf_backup::run(&child, init, |_| ()).await?;
     crate::crash::point("back_up.inside");
-    wharf_backup::run(&child, request, |_| ()).await
+    let mut notes = Vec::new();
+    let report = wharf_backup::run(&child, request, |update| match update {
+        Update::Note { text } => notes.push(text),
+        Update::Progress(_) => {}
+    })
+    .await;
+    for note in notes {
+        job.record.note(note).await;
+    }
+    report
 }
 
 async fn record(job: &Job, sources: &Sources<'_>, report: &BackupReport) -> Result<(), Failure> {
@@ -275,8 +295,12 @@ pub fn summary(report: &BackupReport) -> String {
         let rows: u64 = dump.tables.iter().map(|table| table.rows).sum();
         format!("database {} ({rows} rows in {} tables)", dump.database, dump.tables.len())
     });
+    let volumes = report.volumes.iter().map(|volume| {
+        let kind = if volume.volume.is_some() { "volume" } else { "folder" };
+        format!("{kind} {} ({} files)", volume.label, volume.files)
+    });
     let files = format!("{} files", report.files);
-    std::iter::once(files).chain(dumps).collect::<Vec<_>>().join(", ")
+    std::iter::once(files).chain(dumps).chain(volumes).collect::<Vec<_>>().join(", ")
 }
 
 fn host_name() -> String {

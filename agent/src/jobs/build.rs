@@ -8,7 +8,7 @@ use super::images::{Staged, Way};
 use super::plan::Planned;
 use super::run::Job;
 use super::undo::Undo;
-use super::{Work, cold, compose, put_back};
+use super::{Work, compose, hold, put_back};
 use crate::failures;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -86,9 +86,9 @@ pub async fn reuse(job: &Job, images: &BTreeMap<String, ReleaseImage>) -> Result
 pub async fn discard(job: &Job) {
     let entries = job.agent.state.undo_entries::<Undo>(job.id).await.unwrap_or_default();
     let entries: Vec<Undo> = entries.into_iter().map(|entry| entry.undo).collect();
-    if let Err(failure) = cold::start_again(job).await {
+    if let Err(failure) = hold::release(job).await {
         job.record
-            .warn(format!("a database that was stopped for its backup does not start: {failure}"))
+            .warn(format!("a container that was held for the backup does not run again: {failure}"))
             .await;
     }
     if let Err(failure) = put_back::tags(job, &entries).await {

@@ -1,6 +1,7 @@
 //! Databases that are too broken to dump: stopped, copied as they lie on the disk, and started again.
 //!
-//! **Invariant**: a container is stopped only after that was written down, so that it is started again whatever happens.
+//! **Invariant**: a container is stopped only after that was written down, so that it is started again whatever happens
+//! ([`super::hold`]).
 
 use super::run::Job;
 use super::undo::Undo;
@@ -31,23 +32,6 @@ pub async fn stop_for_copy(
     }
     job.agent.engine.stop(&container.id, STOPS_WITHIN).await.map_err(|e| failures::of_engine(&e))?;
     Ok(copies)
-}
-
-/// Starts what the job has stopped. What runs already is left alone.
-///
-/// # Errors
-/// One that does not start; the others are tried all the same.
-pub async fn start_again(job: &Job) -> Result<(), Failure> {
-    let entries = job.agent.state.undo_entries::<Undo>(job.id).await.map_err(|e| failures::of_state(&e))?;
-    let mut result = Ok(());
-    for entry in entries {
-        if let Undo::Stopped { container } = entry.undo
-            && let Err(error) = job.agent.engine.start(&container).await
-        {
-            result = Err(failures::of_engine(&error));
-        }
-    }
-    result
 }
 
 async fn copies(job: &Job, label: &str, container: &ContainerFacts) -> Result<Vec<ColdRequest>, Failure> {

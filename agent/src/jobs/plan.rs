@@ -5,6 +5,7 @@ use super::decide::{Decided, ImageDecision, decide};
 use super::hooks;
 use super::queue::Seat;
 use super::survey::{self, Survey};
+use super::volumes::{self, Volume};
 use super::{Source, Work};
 use crate::agent::Agent;
 use crate::failures;
@@ -34,6 +35,8 @@ pub struct Planned {
     /// The model that was in place before the job.
     pub model_before: Option<Model>,
     pub databases: Vec<Database>,
+    /// The data that `[[volume]]` names.
+    pub data: Vec<Volume>,
     pub known: Option<AppRecord>,
     pub live: Option<ReleaseRecord>,
     pub adopts: bool,
@@ -112,14 +115,28 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
         return Err(failure);
     }
 
+    let found = find_volumes(agent, work, &survey).await?;
     let decided = decide(agent, work, beside, &survey).await?;
-    let plan = assemble(work, &survey, &overlay, &decided, data.mounts, versions, warnings);
+    let mut plan = assemble(work, &survey, &overlay, &decided, data.mounts, versions, warnings);
+    plan.dumps.extend(found.iter().map(Volume::describe));
     let forced = plan_services(&survey, &overlay, &BTreeMap::new(), &decided.inputs)
         .into_iter()
         .filter(|service| service.container == ContainerAction::Recreate)
         .map(|service| service.service)
         .collect();
-    Ok(planned(work, survey, overlay, decided, plan, forced))
+    Ok(Planned { data: found, ..planned(work, survey, overlay, decided, plan, forced) })
+}
+
+async fn find_volumes(agent: &Agent, work: &Work, survey: &Survey) -> Result<Vec<Volume>, Failure> {
+    let containers: Vec<ContainerFacts> =
+        survey.stack.containers.iter().filter(|container| !container.one_off).cloned().collect();
+    let stack = volumes::Stack {
+        spec: &work.spec,
+        project: &survey.stack.project,
+        containers: &containers,
+        models: survey.model_before.iter().chain([&survey.model]).collect(),
+    };
+    volumes::find(agent, &stack).await
 }
 
 fn planned(
@@ -136,6 +153,7 @@ fn planned(
         plan,
         project: survey.stack.project,
         databases,
+        data: Vec::new(),
         model_before: survey.model_before,
         before: survey.stack.containers.into_iter().filter(|c| !c.one_off).collect(),
         adopts: survey.stack.adopts,

@@ -66,7 +66,12 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
     let entries: Vec<Undo> = entries.into_iter().map(|entry| entry.undo).collect();
     let before = entries.iter().find_map(|entry| match entry {
         Undo::Before { project, live, containers } => Some((project.clone(), *live, containers.clone())),
-        Undo::File(_) | Undo::Role { .. } | Undo::Tag { .. } | Undo::Pin { .. } | Undo::Stopped { .. } => {
+        Undo::File(_)
+        | Undo::Role { .. }
+        | Undo::Tag { .. }
+        | Undo::Pin { .. }
+        | Undo::Stopped { .. }
+        | Undo::Held { .. } => {
             None
         }
     });
@@ -122,7 +127,8 @@ async fn restore_files(job: &Job, entries: &[Undo]) -> Result<(), Failure> {
             | Undo::Role { .. }
             | Undo::Tag { .. }
             | Undo::Pin { .. }
-            | Undo::Stopped { .. } => None,
+            | Undo::Stopped { .. }
+            | Undo::Held { .. } => None,
         })
         .collect();
     let beside = job.beside.clone();

@@ -34,6 +34,11 @@ pub enum Undo {
     Stopped {
         container: String,
     },
+    /// A container that runs is frozen or stopped while data that it writes is copied ([`super::hold`]).
+    Held {
+        container: String,
+        how: wharf_backup::Hold,
+    },
     /// A tag of the release's own: it goes if the release never lives.
     Pin {
         tag: String,

@@ -24,6 +24,7 @@ pub fn to(path: &Path) -> DeployRequest {
             },
             bump: Vec::new(),
             postgres: Vec::new(),
+            volume: Vec::new(),
             migrate: Vec::new(),
             hook: Vec::new(),
             health: Vec::new(),

@@ -1,5 +1,7 @@
 //! From what is written to a [`Config`]: every rule about a value, with what to write instead.
 
+mod data;
+
 use super::{
     Config, ServerAddress,
     error::{ConfigError, Place},
@@ -46,6 +48,7 @@ impl Checker<'_> {
             bump: raw.bump.into_iter().map(|rule| self.bump(rule)).collect::<Checked<_>>()?,
             postgres: raw.postgres.into_iter().map(Spanned::into_inner).collect(),
             hook: raw.hook.into_iter().map(|spec| self.hook(spec)).collect::<Checked<_>>()?,
+            volume: self.volumes(raw.volume)?,
             migrate: raw.migrate.into_iter().map(|spec| self.migrate(spec)).collect::<Checked<_>>()?,
             health: raw.health.into_iter().map(|spec| self.probe(spec)).collect::<Checked<_>>()?,
             verify: self.verify(raw.verify)?,

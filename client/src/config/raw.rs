@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 use toml::Spanned;
-use wharf_proto::spec::{HookSpec, KeepSpec, MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec};
+use wharf_proto::spec::{
+    HookSpec, KeepSpec, MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec, VolumeSpec,
+};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Raw {
@@ -16,6 +18,8 @@ pub(super) struct Raw {
     pub bump: Vec<RawBump>,
     #[serde(default)]
     pub postgres: Vec<Spanned<PostgresSpec>>,
+    #[serde(default)]
+    pub volume: Vec<Spanned<VolumeSpec>>,
     #[serde(default)]
     pub migrate: Vec<Spanned<MigrateSpec>>,
     #[serde(default)]

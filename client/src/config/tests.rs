@@ -191,3 +191,27 @@ fn each_mistake_is_told_with_its_line_and_what_to_write_instead() {
     }
     insta::assert_snapshot!(told);
 }
+
+#[test]
+fn data_that_is_named_wrongly_is_told_so() {
+    let project = project();
+    let with = |volume: &str| parse(project.path(), &format!("{GOOD}\n[[volume]]\n{volume}\n"), None);
+    let path = with("path = \"./uploads/\"\nmode = \"live\"").unwrap().spec.volume.remove(0);
+    assert_eq!(path.path.as_deref(), Some("uploads"));
+    assert_eq!(path.mode, wharf_proto::spec::VolumeMode::Live);
+    assert!(with("path = \"/srv/media\"").is_ok() && with("name = \"up_loads.2\"").is_ok());
+    let mut told = String::new();
+    for wrong in [
+        "mode = \"live\"",
+        "name = \"a\"\npath = \"b\"",
+        "name = \"../a\"",
+        "path = \"../a\"",
+        "path = \"/\"",
+        "name = \"a\"\nmode = \"hot\"",
+        "name = \"a\"\n[[volume]]\nname = \"a\"",
+    ] {
+        let error = with(wrong).expect_err(wrong);
+        writeln!(told, "{wrong}\n{}", failure(&Failure::from(error), &Style::plain())).unwrap();
+    }
+    insta::assert_snapshot!(told);
+}

@@ -1,12 +1,13 @@
 //! Backups as a table.
 
 use super::{Style, bytes, table::table};
-use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof};
+use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, VolumeInfo};
+use wharf_proto::spec::VolumeMode;
 
 /// Newest first, as they come.
 pub fn backups(backups: &[BackupInfo], style: &Style) -> String {
     let rows: Vec<Vec<String>> = backups.iter().map(|backup| row(backup, style)).collect();
-    table(&["BACKUP", "WHEN", "FOR", "FILES", "SIZE", "DATABASES", "PROOF", "MESSAGE"], &rows, style)
+    table(&["BACKUP", "WHEN", "FOR", "FILES", "SIZE", "DATA", "PROOF", "MESSAGE"], &rows, style)
 }
 
 fn row(backup: &BackupInfo, style: &Style) -> Vec<String> {
@@ -15,17 +16,50 @@ fn row(backup: &BackupInfo, style: &Style) -> Vec<String> {
         (None, Some(live)) => format!("{live} live"),
         (None, None) => "-".to_owned(),
     };
-    let databases: Vec<String> = backup.databases.iter().map(database).collect();
+    let data = backup.databases.iter().map(database);
+    let data: Vec<String> = data.chain(backup.volumes.iter().map(volume)).collect();
     vec![
         backup.id.short().to_owned(),
         style.time(backup.time),
         made_for,
         backup.files.to_string(),
         bytes(backup.size_bytes),
-        if databases.is_empty() { "-".to_owned() } else { databases.join(", ") },
+        if data.is_empty() { "-".to_owned() } else { data.join(", ") },
         proof(backup, style),
         backup.message.clone().unwrap_or_default(),
     ]
+}
+
+/// What each of them holds, a line for each.
+pub fn contents(backups: &[BackupInfo]) -> String {
+    let mut text = String::new();
+    for backup in backups {
+        let id = backup.id.short();
+        for database in &backup.databases {
+            let DatabaseInfo { service, database, size_bytes, tables, rows } = database;
+            let size = bytes(*size_bytes);
+            text += &format!("{id}  database {service}/{database}: {size}, {rows} rows in {tables} tables\n");
+        }
+        for volume in &backup.volumes {
+            let kind = if volume.volume.is_some() { "volume" } else { "folder" };
+            let how = match volume.mode {
+                VolumeMode::Live => "live",
+                VolumeMode::Pause => "paused",
+                VolumeMode::Stop => "stopped",
+            };
+            let VolumeInfo { label, volume, path, files, size_bytes, sqlite, .. } = volume;
+            let place = volume.as_ref().unwrap_or(path);
+            let sqlite = if *sqlite > 0 { format!(", {sqlite} SQLite") } else { String::new() };
+            let size = bytes(*size_bytes);
+            text += &format!("{id}  {kind} {label}: {size}, {files} files{sqlite}, {how} ({place})\n");
+        }
+    }
+    text
+}
+
+fn volume(volume: &VolumeInfo) -> String {
+    let files = if volume.files == 1 { "file" } else { "files" };
+    format!("{} ({} {files})", volume.label, volume.files)
 }
 
 fn database(database: &DatabaseInfo) -> String {
@@ -64,6 +98,19 @@ mod tests {
                 tables: 7,
                 rows: 12_345,
             }],
+            volumes: if checked {
+                vec![VolumeInfo {
+                    label: "uploads".into(),
+                    volume: None,
+                    path: "/srv/app/uploads".into(),
+                    mode: VolumeMode::Live,
+                    files: 7,
+                    size_bytes: 7_000,
+                    sqlite: 1,
+                }]
+            } else {
+                vec![]
+            },
             message: (!checked).then(|| "before the move".to_owned()),
             checked,
             proof,
@@ -74,6 +121,6 @@ mod tests {
             backup(Proof::Unproven, true),
             backup(Proof::Unproven, false),
         ];
-        insta::assert_snapshot!(backups(&all, &Style::plain()));
+        insta::assert_snapshot!(backups(&all, &Style::plain()) + &contents(&all[..1]));
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::postgres::Piece;
 use crate::reader::StreamReader;
+use crate::source::{Entry, Opener};
 use bytes::Bytes;
 use rustic_core::{FileType, ReadBackend};
 
@@ -99,6 +100,8 @@ fn requests_that_make_no_sense_are_refused() {
             .iter()
             .map(|&label| crate::ColdRequest { label: label.into(), path: "/p".into() })
             .collect(),
+        volumes: vec![],
+        holds: vec![],
         tags: vec![],
         host: String::new(),
         time: "2026-01-02T03:04:05Z".parse().unwrap(),

@@ -55,6 +55,8 @@ impl Scene {
             project: Some(ProjectTree { root: self.project.clone(), exclude: vec![] }),
             dumps,
             cold: vec![],
+            volumes: vec![],
+            holds: vec![],
             tags: vec!["wharf".into(), "test".into()],
             host: "testhost".into(),
             time: "2026-01-02T03:04:05Z".parse().unwrap(),

@@ -28,6 +28,9 @@ pub(super) async fn run(_args: Args, context: &mut Context) -> Result<Exit, Fail
     } else {
         let text = render::backups(&backups, &context.console.out_style);
         context.console.data(&text);
+        if context.common.verbose {
+            context.console.data(&render::backup_contents(&backups));
+        }
     }
     if !key_saved && !backups.is_empty() {
         context.console.warn(

@@ -22,11 +22,14 @@ pub struct Args {
     /// Write its files and dumps to a new folder on the server, and nothing else
     #[arg(long, value_name = "DIR", conflicts_with_all = ["database", "as_name", "confirm"])]
     to: Option<String>,
+    /// Restore this volume: with --to to a folder, with --as to a new volume
+    #[arg(long, value_name = "VOLUME", conflicts_with_all = ["database", "confirm"])]
+    volume: Option<String>,
     /// Restore this database (or this service's) beside the live one
     #[arg(long, value_name = "DATABASE", requires = "as_name", conflicts_with = "confirm")]
     database: Option<String>,
-    /// The name of the fresh database
-    #[arg(long = "as", value_name = "NAME", id = "as_name", requires = "database")]
+    /// The name of the fresh database or volume
+    #[arg(long = "as", value_name = "NAME", id = "as_name")]
     as_name: Option<String>,
     /// Restore over what is live without asking: the app's name
     #[arg(long, value_name = "APP")]
@@ -37,9 +40,18 @@ pub struct Args {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     let app = context.config()?.spec.app;
-    let what = match (args.to, args.database, args.as_name) {
-        (Some(folder), ..) => RestoreWhat::ToFolder { folder },
-        (None, Some(database), Some(as_name)) => RestoreWhat::Beside { database, as_name },
+    let what = match (args.to, args.volume, args.database, args.as_name) {
+        (Some(folder), volume, ..) => RestoreWhat::ToFolder { folder, volume },
+        (None, Some(volume), _, Some(as_name)) => RestoreWhat::Volume { volume, as_name },
+        (None, None, Some(database), Some(as_name)) => RestoreWhat::Beside { database, as_name },
+        (None, Some(_), ..) => {
+            let text = "a volume is not restored over the live one";
+            return Err(Failure::new(FailureKind::Config, text)
+                .hint("to a folder: --to DIR; as a new volume: --as NAME; then stop what writes to it and copy it over"));
+        }
+        (None, None, None, Some(_)) => {
+            return Err(Failure::new(FailureKind::Config, "--as needs --database or --volume"));
+        }
         _ => RestoreWhat::Over {
             confirmed: confirmed(&app, &args.backup, args.confirm, context.common.yes).await?,
         },

@@ -3,7 +3,7 @@
 use super::events::{event, full_failure};
 use super::messages::{app, hello};
 use super::{family, only, text, variants};
-use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, RecoveryKey};
+use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, RecoveryKey, VolumeInfo};
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{Reply, ServerMessage};
 use wharf_proto::plan::{
@@ -11,6 +11,7 @@ use wharf_proto::plan::{
 };
 use wharf_proto::release::{AppStatus, AuditEntry, ContainerStatus, FrontEnd, JobInfo, ReleaseInfo};
 use wharf_proto::secret::{SecretInfo, SecretList, SecretsChanged};
+use wharf_proto::spec::VolumeMode;
 use wharf_proto::{BackupId, Digest, EventBody, Failure, FailureKind, JobId, Outcome, ReleaseId, Step};
 
 variants!(SERVER, server_variant, ServerMessage,
@@ -131,6 +132,26 @@ fn backups() -> Vec<BackupInfo> {
             tables: 7,
             rows: 12_345,
         }],
+        volumes: vec![
+            VolumeInfo {
+                label: "uploads".into(),
+                volume: Some("fitnessapp_uploads".into()),
+                path: "/var/lib/docker/volumes/fitnessapp_uploads/_data".into(),
+                mode: VolumeMode::Live,
+                files: 7,
+                size_bytes: 7_000,
+                sqlite: 1,
+            },
+            VolumeInfo {
+                label: "media".into(),
+                volume: None,
+                path: "/home/deploy/fitnessapp/media".into(),
+                mode: VolumeMode::Pause,
+                files: 0,
+                size_bytes: 0,
+                sqlite: 0,
+            },
+        ],
         message: Some("before the move".into()),
         checked: true,
         proof: Proof::Proven { at: text("2026-01-03T04:00:00Z") },
@@ -150,6 +171,7 @@ fn backups() -> Vec<BackupInfo> {
         files: 0,
         size_bytes: 0,
         databases: vec![],
+        volumes: vec![],
         message: None,
         checked: false,
         proof: Proof::Unproven,

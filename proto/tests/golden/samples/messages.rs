@@ -9,7 +9,7 @@ use wharf_proto::message::{
 use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::spec::{
     AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, HookSpec, HookWhen, KeepSpec, MigrateSpec,
-    PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec,
+    PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec, VolumeMode, VolumeSpec,
 };
 use wharf_proto::version::Hello;
 use wharf_proto::{BackupId, JobId, ReleaseId};
@@ -155,6 +155,7 @@ fn restore(what: RestoreWhat, lock_wait_seconds: u32) -> Request {
 
 variants!(RESTORES, restore_variant, RestoreWhat,
     RestoreWhat::ToFolder { .. } => "to_folder",
+    RestoreWhat::Volume { .. } => "volume",
     RestoreWhat::Beside { .. } => "beside",
     RestoreWhat::Over { .. } => "over",
     RestoreWhat::Unknown => "unknown",
@@ -165,7 +166,11 @@ family!(
     RESTORES,
     restore_variant,
     vec![
-        only(RestoreWhat::ToFolder { folder: "/srv/looked-at".into() }),
+        [
+            RestoreWhat::ToFolder { folder: "/srv/looked-at".into(), volume: Some("uploads".into()) },
+            RestoreWhat::ToFolder { folder: "/srv/looked-at".into(), volume: None },
+        ],
+        only(RestoreWhat::Volume { volume: "uploads".into(), as_name: "looked_at".into() }),
         only(RestoreWhat::Beside { database: "fitness".into(), as_name: "scratch".into() }),
         only(RestoreWhat::Over { confirmed: "fitnessapp".into() }),
         only(RestoreWhat::Unknown),
@@ -213,6 +218,7 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
     spec.hook =
         vec![HookSpec { when: HookWhen::BeforeDeploy, command: vec!["up".into()], timeout_seconds: 600 }];
     spec.postgres = vec![PostgresSpec { service: "db".into(), user: None, database: None, check_sql: None }];
+    spec.volume = vec![VolumeSpec { name: Some("media".into()), path: None, mode: VolumeMode::Pause }];
     spec.health = vec![ProbeSpec {
         url: "http://127.0.0.1/".into(),
         status: 200,
@@ -225,6 +231,7 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
     parts["spec"]["hook"] = json!([{"when": "before-deploy", "command": ["up"]}]);
     parts["spec"]["migrate"] = json!([{"service": "api", "command": ["up"]}]);
     parts["spec"]["postgres"] = json!([{"service": "db"}]);
+    parts["spec"]["volume"] = json!([{"name": "media"}]);
     parts["spec"]["health"] = json!([{"url": "http://127.0.0.1/"}]);
     parts["spec"]["verify"] = json!({});
     parts["spec"]["secrets"] = json!({});
@@ -276,6 +283,10 @@ fn full_spec() -> AppSpec {
             database: Some("app".into()),
             check_sql: Some("SELECT count(*) > 0 FROM users".into()),
         }],
+        volume: vec![
+            VolumeSpec { name: Some("uploads".into()), path: None, mode: VolumeMode::Live },
+            VolumeSpec { name: None, path: Some("media".into()), mode: VolumeMode::Stop },
+        ],
         migrate: vec![MigrateSpec {
             service: "api".into(),
             command: vec!["alembic".into(), "upgrade".into(), "head".into()],
@@ -316,6 +327,7 @@ fn minimal_spec() -> AppSpec {
         },
         bump: vec![],
         postgres: vec![],
+        volume: vec![],
         migrate: vec![],
         hook: vec![],
         health: vec![],

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use wharf_proto::event::Level;
 use wharf_proto::message::PackEncoding;
 use wharf_proto::plan::{ContainerAction, ImageAction};
+use wharf_proto::spec::VolumeMode;
 use wharf_proto::{FailureKind, Step};
 
 /// Every value of an enum without fields. The match is total: a new variant must be listed here, and then changes the golden.
@@ -28,6 +29,7 @@ values!(levels, Level: Info, Warning, Unknown);
 values!(encodings, PackEncoding: Zip, Unknown);
 values!(images, ImageAction: Build, Reuse, Pull, Keep, Unknown);
 values!(containers, ContainerAction: Create, Recreate, Keep, Remove, Unknown);
+values!(volume_modes, VolumeMode: Live, Pause, Stop);
 values!(failures, FailureKind:
     Config, Refused, Unreachable, Unauthorized, Unsupported, Busy, NotFound, Backup, Build, Migration, Hook, Start, Verify,
     Environment, Internal, Unknown,
@@ -42,6 +44,7 @@ pub fn all() -> BTreeMap<&'static str, Vec<Value>> {
         ("level", words(levels())),
         ("pack_encoding", words(encodings())),
         ("step", words(steps())),
+        ("volume_mode", words(volume_modes())),
     ])
 }
 

@@ -1,0 +1,141 @@
+//! Containers that write to data: frozen or stopped while it is copied, and let go right after.
+//!
+//! **Invariants**
+//! - Nothing is held before the first byte of such data is read, nor after the last one was.
+//! - What is held is let go whatever comes: at the copy's end, after a fault, and when the agent went away meanwhile
+//!   ([`crate::child_main`]). An agent that asks for a hold has written it down first, and lets go besides.
+
+use crate::postgres::said;
+use crate::{BackupError, Hold, HoldRequest};
+use bollard::Docker;
+use bollard::query_parameters::{StartContainerOptions, StopContainerOptions};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+/// How long a container may take to stop before it is killed, in seconds.
+const STOPS_WITHIN_SECONDS: i32 = 60;
+/// How often a container is tried to be frozen.
+const TRIES: u32 = 10;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(300);
+/// For one call to the engine.
+const CALL: Duration = Duration::from_secs(100);
+
+/// What may be held; nothing until [`Holds::arm`].
+#[derive(Default)]
+pub(crate) struct Holds {
+    armed: OnceLock<Armed>,
+    taken: AtomicBool,
+}
+
+struct Armed {
+    docker: Docker,
+    runtime: Handle,
+    holds: Vec<HoldRequest>,
+}
+
+impl Holds {
+    /// Says what is to be held once it is needed.
+    pub(crate) fn arm(&self, docker: Docker, holds: Vec<HoldRequest>) {
+        let armed = Armed { docker, runtime: Handle::current(), holds };
+        // There is one backup in a process, so this is set once.
+        let _ = self.armed.set(armed);
+    }
+
+    /// Holds everything, once. To be called outside of the runtime.
+    pub(crate) fn take(&self) -> Result<(), BackupError> {
+        let Some(armed) = self.armed.get() else { return Ok(()) };
+        if self.taken.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        armed.runtime.block_on(async {
+            for hold in &armed.holds {
+                hold_one(&armed.docker, hold).await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets go of everything. Again is fine.
+    pub(crate) fn release(&self) {
+        let Some(armed) = self.armed.get() else { return };
+        if !self.taken.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        armed.runtime.block_on(async {
+            for hold in &armed.holds {
+                // The agent lets go too, and tells what does not.
+                let _ = timeout(CALL, release_one(&armed.docker, hold)).await;
+            }
+        });
+    }
+
+    /// Lets go when it is dropped.
+    pub(crate) fn guard(self: &Arc<Self>) -> Guard {
+        Guard(Arc::clone(self))
+    }
+}
+
+pub(crate) struct Guard(Arc<Holds>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+async fn hold_one(docker: &Docker, hold: &HoldRequest) -> Result<(), BackupError> {
+    let mut tries = 1;
+    loop {
+        match try_hold(docker, hold).await {
+            // On cgroup v1 a busy container is not always frozen at the first attempt.
+            Err(BackupError::NotHeld { cause, .. })
+                if tries < TRIES && cause.contains("unable to freeze") =>
+            {
+                tries += 1;
+                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn try_hold(docker: &Docker, hold: &HoldRequest) -> Result<(), BackupError> {
+    let held = timeout(CALL, async {
+        match hold.how {
+            Hold::Pause => docker.pause_container(&hold.container).await,
+            Hold::Stop => {
+                let options = StopContainerOptions { t: Some(STOPS_WITHIN_SECONDS), signal: None };
+                docker.stop_container(&hold.container, Some(options)).await
+            }
+        }
+    });
+    let cause = match held.await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) if writes_no_more(&error) => return Ok(()),
+        Ok(Err(error)) => said(&error),
+        Err(_) => format!("the engine did not answer for {} seconds", CALL.as_secs()),
+    };
+    Err(BackupError::NotHeld { service: hold.service.clone(), how: hold.how, cause })
+}
+
+/// One that is gone, that does not run any more or that is frozen already.
+fn writes_no_more(error: &bollard::errors::Error) -> bool {
+    let bollard::errors::Error::DockerResponseServerError { status_code, message } = error else {
+        return false;
+    };
+    match status_code {
+        304 | 404 => true,
+        409 => message.contains("not running") || message.contains("already paused"),
+        _ => false,
+    }
+}
+
+async fn release_one(docker: &Docker, hold: &HoldRequest) -> Result<(), bollard::errors::Error> {
+    match hold.how {
+        Hold::Pause => docker.unpause_container(&hold.container).await,
+        Hold::Stop => docker.start_container(&hold.container, None::<StartContainerOptions>).await,
+    }
+}
