@@ -1,6 +1,6 @@
 //! What every part of the agent shares.
 
-use crate::{config::Config, guard::Guards, jobs::queue::Queue, layout::Layout};
+use crate::{clock::Clock, config::Config, guard::Guards, jobs::queue::Queue, layout::Layout};
 use std::path::PathBuf;
 use std::sync::Arc;
 use wharf_engine::{ComposeCli, Engine};
@@ -21,4 +21,5 @@ pub struct Agent {
     /// This program's own file, which it starts its children through.
     pub program: Arc<PathBuf>,
     pub queue: Arc<Queue>,
+    pub clock: Clock,
 }

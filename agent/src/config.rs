@@ -4,6 +4,8 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use wharf_proto::AppName;
+use wharf_proto::spec::KeepSpec;
+use wharf_schedule::Floor;
 
 /// Everything the agent is told from outside. Every key has a default, so that an empty or missing file is a good one.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,6 +21,31 @@ pub struct Config {
     pub docker: PathBuf,
     /// What single apps may do: `[app.NAME]`.
     pub app: BTreeMap<AppName, AppRights>,
+    /// How long one backup may take.
+    pub backup_within_seconds: u32,
+    /// Backups that stay whatever a project says.
+    pub retention: Retention,
+}
+
+/// The floor of retention: a ship can only lengthen it.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    pub last: u32,
+    pub hourly: u32,
+    pub daily: u32,
+    pub weekly: u32,
+    pub monthly: u32,
+    pub yearly: u32,
+    /// Everything younger than so many days.
+    pub days: u32,
+}
+
+impl Retention {
+    pub fn floor(&self) -> Floor {
+        let Self { last, hourly, daily, weekly, monthly, yearly, days } = *self;
+        Floor { keep: KeepSpec { last, hourly, daily, weekly, monthly, yearly }, days }
+    }
 }
 
 /// What the server allows one app beyond the ordinary.
@@ -41,6 +68,8 @@ impl Default for Config {
             authorized_keys: "/etc/wharf/authorized_keys".into(),
             docker: "/var/run/docker.sock".into(),
             app: BTreeMap::new(),
+            backup_within_seconds: 6 * 60 * 60,
+            retention: Retention::default(),
         }
     }
 }

@@ -203,6 +203,8 @@ async fn dispatch(
         | Request::BackupList { .. }
         | Request::BackupVerify { .. }
         | Request::BackupRestore { .. }
+        | Request::BackupPrune { .. }
+        | Request::BackupPin { .. }
         | Request::BackupKey { .. }) => return data::requested(agent, talk, permit, about_backups).await,
         Request::SecretList { app } => secrets::list(agent, permit, &app).await,
         Request::SecretChange(change) => return secrets::change(agent, talk, permit, *change).await,

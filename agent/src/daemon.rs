@@ -1,6 +1,8 @@
 //! The composition root: opens everything, finishes what a crash left, then serves.
 
 use crate::agent::Agent;
+use crate::chores;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::conversation::Doorman;
 use crate::guard::Guards;
@@ -90,6 +92,7 @@ async fn open(config: Config, layout: Layout) -> Result<Agent, DaemonError> {
         compose: ComposeCli::locate().await.map_err(DaemonError::Compose)?,
         program: Arc::new(program),
         queue: Arc::default(),
+        clock: Clock::from_environment(),
         config: Arc::new(config),
         layout,
     })
@@ -110,7 +113,10 @@ async fn serve(agent: Agent, shutdown: impl Future<Output = ()> + Send + 'static
     let doorman = Arc::new(Doorman { agent });
     local::listen(&doorman.agent.layout, Arc::clone(&doorman));
     announce(&doorman.agent.layout, &bound.to_string())?;
-    wharf_agent_ssh::serve(listener, config, doorman, shutdown).await.map_err(DaemonError::Serve)
+    let chores = tokio::spawn(chores::run(doorman.agent.clone()));
+    let served = wharf_agent_ssh::serve(listener, config, doorman, shutdown).await;
+    chores.abort();
+    served.map_err(DaemonError::Serve)
 }
 
 fn announce(layout: &Layout, address: &str) -> Result<(), DaemonError> {

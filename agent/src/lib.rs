@@ -6,6 +6,8 @@
 pub mod agent;
 pub mod answers;
 pub mod ask;
+pub mod chores;
+pub mod clock;
 pub mod config;
 pub mod conversation;
 pub mod crash;

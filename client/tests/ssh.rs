@@ -161,6 +161,7 @@ impl Handler for Script {
                     by: "ann".into(),
                     git_commit: None,
                     backup: None,
+                    proof: None,
                 };
                 talk.say(ServerMessage::Reply { reply: Reply::Releases { releases: vec![release] } }).await;
             }

@@ -20,6 +20,9 @@ pub struct BackupInfo {
     #[serde(default)]
     pub volumes: Vec<VolumeInfo>,
     pub message: Option<String>,
+    /// Whether its owner wants it to stay, whatever retention says.
+    #[serde(default)]
+    pub pinned: bool,
     /// Whether it was read back and compared when it was made. `false`: the agent's state does not know it.
     pub checked: bool,
     pub proof: Proof,
@@ -70,6 +73,24 @@ pub enum Proof {
     /// A state that a newer agent knows and this client does not.
     #[serde(other)]
     Unknown,
+}
+
+/// What retention does next: every backup is in one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrunePlan {
+    /// Newest first.
+    pub keep: Vec<Retained>,
+    /// Oldest first.
+    pub forget: Vec<Retained>,
+}
+
+/// A backup that retention has decided about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retained {
+    pub backup: BackupId,
+    pub time: Timestamp,
+    /// Every reason for which it stays, in words; none: it goes.
+    pub why: Vec<String>,
 }
 
 /// What becomes of a backup that is restored.

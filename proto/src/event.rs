@@ -146,6 +146,8 @@ pub enum JobKind {
     Drill {
         backup: BackupId,
     },
+    /// Backups that retention lets go are forgotten.
+    Prune,
     /// One that a newer agent tells of and this build does not know.
     #[serde(other)]
     Unknown,

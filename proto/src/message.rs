@@ -15,7 +15,7 @@
 
 use crate::{
     AppName, AppSpec, BackupId, Digest, Entry, Event, Failure, JobId, RelPath, ReleaseId,
-    backup::{BackupInfo, RecoveryKey, RestoreWhat},
+    backup::{BackupInfo, PrunePlan, RecoveryKey, RestoreWhat},
     plan::DeployPlan,
     release::{AppStatus, AuditEntry, FrontEnd, JobInfo, ReleaseInfo},
     secret::{DatabasePassword, SecretChange, SecretList, SecretsChanged},
@@ -149,6 +149,21 @@ pub enum Request {
         #[serde(default)]
         lock_wait_seconds: u32,
     },
+    /// Forget what retention does not keep. A job; with `dry_run` a question.
+    BackupPrune {
+        app: AppName,
+        #[serde(default)]
+        dry_run: bool,
+        #[serde(default)]
+        lock_wait_seconds: u32,
+    },
+    /// Keep a backup whatever retention says, or no longer.
+    BackupPin {
+        app: AppName,
+        /// The beginning of its identity.
+        backup: BackupId,
+        pinned: bool,
+    },
     /// The key that opens the app's backups anywhere, or (`saved`) the word that its owner has put it away.
     BackupKey {
         app: AppName,
@@ -265,6 +280,10 @@ pub enum Reply {
         backups: Vec<BackupInfo>,
         /// Whether the owner has put the recovery key away.
         key_saved: bool,
+    },
+    /// The answer to a prune with `dry_run`.
+    PrunePlan {
+        plan: PrunePlan,
     },
     BackupKey {
         /// `None`: it was not asked for.

@@ -1,6 +1,6 @@
 //! What an agent tells of its apps: releases, jobs, containers, the audit.
 
-use crate::{AppName, BackupId, JobId, Outcome, RelPath, ReleaseId, event::JobKind};
+use crate::{AppName, BackupId, JobId, Outcome, RelPath, ReleaseId, backup::Proof, event::JobKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,6 +21,9 @@ pub struct ReleaseInfo {
     pub git_commit: Option<String>,
     /// The backup that was made just before it went live.
     pub backup: Option<BackupId>,
+    /// Whether a drill has restored that backup; `None`: there is none, or nothing is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
 }
 
 /// One job, running or over.
@@ -45,9 +48,37 @@ pub struct AppStatus {
     pub live: Option<ReleaseInfo>,
     pub containers: Vec<ContainerStatus>,
     pub last_backup: Option<Timestamp>,
+    /// Whether a drill has restored the last backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_backup_proof: Option<Proof>,
+    /// The drill that was held last, of whichever backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_drill: Option<LastDrill>,
+    /// When backups are made; `None`: the project has no schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleStatus>,
     /// The job that runs now.
     pub job: Option<JobId>,
     pub warnings: Vec<String>,
+}
+
+/// An app's backup schedule, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleStatus {
+    /// Cron's five fields.
+    pub schedule: String,
+    /// The zone that they are read in.
+    pub timezone: String,
+    /// Whether backups are made by it: not before the recovery key is saved.
+    pub on: bool,
+    pub next: Option<Timestamp>,
+}
+
+/// What the last drill tried, and what it found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastDrill {
+    pub backup: BackupId,
+    pub proof: Proof,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

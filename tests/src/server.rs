@@ -101,6 +101,17 @@ impl Server {
         }
     }
 
+    /// Lets the agent go by a clock of the test's from its next start on, and sets it.
+    pub fn set_clock(&self, time: &str) -> (&'static str, String) {
+        let file = self.folder.join("clock");
+        let next = file.with_extension("next");
+        // Renamed, so that the agent never reads half a time.
+        std::fs::write(&next, time)
+            .and_then(|()| std::fs::rename(&next, &file))
+            .expect("a file of the test's");
+        ("WHARFD_CLOCK", file.to_string_lossy().into_owned())
+    }
+
     /// Kills the agent and starts it again with this environment, at the same address.
     pub fn restart(&mut self, environment: &[(&str, &str)]) {
         self.kill();

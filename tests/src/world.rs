@@ -59,8 +59,10 @@ impl World {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("a file of the test's");
     }
 
-    /// Writes `wharf.toml`: the example's, with this world's server, and `more` at its end.
+    /// Writes `wharf.toml`: the example's, with this world's server, and `more` at its end. Unless that says something of
+    /// backups, the agent holds no drills of its own: other jobs would meet them.
     pub fn write_config(&self, more: &str) {
+        let backup = if more.contains("[backup]") { "" } else { "[backup]\ndrill = \"off\"\n" };
         let text = format!(
             r#"app = "{app}"
 
@@ -93,6 +95,7 @@ stable_seconds = 1
 required = ["DB_PASSWORD", "SECRET_KEY"]
 
 {more}
+{backup}
 "#,
             app = self.app,
             address = self.server.address,

@@ -23,6 +23,9 @@ const POINTS: &[&str] = &[
 /// What runs in CI. `scripts/test --long` runs all.
 const SAMPLE: &[&str] = &["restore.made", "restore.inside", "swap.stopped", "swap.inside", "swap.started"];
 
+/// What is done to the content of a file.
+type Damage = fn(&mut Vec<u8>);
+
 /// A deployed app with two rows.
 fn world() -> World {
     let world = World::fitnessapp();
@@ -168,8 +171,9 @@ fn a_drill_notices_what_is_damaged() {
     world.laptop.wharf(&["backup", "verify", &id]).exits(0);
     assert_eq!(listed(&world, &id)["proof"]["state"], "proven");
 
-    for path in [&pack, &index] {
-        let sound = rewrite(path, |content| content.truncate(content.len() / 2));
+    let (half, nothing): (Damage, Damage) = (|all| all.truncate(all.len() / 2), Vec::clear);
+    for (path, change) in [(&pack, half), (&pack, nothing), (&index, half)] {
+        let sound = rewrite(path, change);
         let failed = world.laptop.wharf(&["backup", "verify", &id]);
         assert_eq!(failed.code, 1, "{}: {}", path.display(), failed.stderr);
         assert_eq!(listed(&world, &id)["proof"]["state"], "failed", "{}", path.display());
@@ -202,6 +206,56 @@ fn a_dump_that_lacks_a_table_or_its_rows_is_not_proven() {
         assert!(proof["why"].as_str().expect("a reason").contains(told), "{proof}");
     }
     assert_eq!(world.workouts(), ["squats", "rows"]);
+    nothing_is_left(&world);
+}
+
+/// Stock restic on the app's repository.
+fn restic(world: &World, within: &Path, arguments: &[&str]) -> String {
+    let repository = repository(world);
+    let output = std::process::Command::new("restic")
+        .args(["--no-cache", "--json", "-r"])
+        .arg(&repository)
+        .arg("--password-file")
+        .arg(repository.with_file_name("backups.key.recovery"))
+        .args(arguments)
+        .current_dir(within)
+        .output()
+        .expect("restic is installed");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("restic writes UTF-8")
+}
+
+#[test]
+fn a_dump_that_is_cut_short_emptied_or_changed_fails_its_drill() {
+    let world = world();
+    let id = backup(&world);
+    let before = (checksum(&world, "fitness"), world.fingerprint(), databases(&world));
+    // Backups that are whole to the repository, with dumps that are not: only restoring them can tell.
+    let crafted = world.server.folder.join("crafted");
+    restic(&world, &world.server.folder, &["restore", &id, "--target", crafted.to_str().expect("UTF-8")]);
+    let dump = crafted.join("dumps/db.pgdump");
+    let sound = std::fs::read(&dump).expect("the dump");
+    let cases: [(&str, Damage, i32); 5] = [
+        ("cut in half", |dump| dump.truncate(dump.len() / 2), 1),
+        ("without its end", |dump| dump.truncate(dump.len() - 8), 1),
+        ("emptied", Vec::clear, 1),
+        ("with another byte in its head", |dump| dump[0] ^= 1, 1),
+        ("as it was", |_| {}, 0),
+    ];
+    for (what, change, code) in cases {
+        let mut content = sound.clone();
+        change(&mut content);
+        std::fs::write(&dump, content).expect("the test's own file");
+        let said = restic(&world, &crafted, &["backup", "."]);
+        let last: serde_json::Value =
+            serde_json::from_str(said.lines().last().expect("a summary")).expect("JSON");
+        let made = last["snapshot_id"].as_str().expect("an ID");
+        let verified = world.laptop.wharf(&["backup", "verify", made]);
+        assert_eq!(verified.code, code, "{what}: {}", verified.stderr);
+        let told = if code == 0 { "is proven" } else { "the dump of db could not be restored" };
+        assert!(verified.stderr.contains(told), "{what}: {}", verified.stderr);
+    }
+    assert_eq!((checksum(&world, "fitness"), world.fingerprint(), databases(&world)), before);
     nothing_is_left(&world);
 }
 

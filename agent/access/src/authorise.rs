@@ -106,6 +106,9 @@ fn needed(request: &Request) -> (Role, About<'_>) {
 
         // It names persons and where they came from.
         Request::Audit { app, .. } => (Role::Operate, About::app_or_all(app.as_ref())),
+        // Which backups there are, and why they stay; without `dry_run` some go.
+        Request::BackupPrune { app, dry_run: true, .. } => (Role::Read, About::App(app)),
+        Request::BackupPrune { app, .. } | Request::BackupPin { app, .. } => (Role::Operate, About::App(app)),
         Request::BackupRestore { app, what, .. } => (restore(what), About::App(app)),
 
         Request::SecretList { app } => (Role::Read, About::App(app)),

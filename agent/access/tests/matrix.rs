@@ -61,6 +61,8 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
     let password =
         DatabasePassword { app: a(), service: None, password: None, options: JobOptions::default() };
     let verify = Request::BackupVerify { app: a(), backup: None, lock_wait_seconds: 0 };
+    let prune = |dry_run| Request::BackupPrune { app: a(), dry_run, lock_wait_seconds: 0 };
+    let pin = |pinned| Request::BackupPin { app: a(), backup: BackupId("00ff".into()), pinned };
     let create = Request::BackupCreate { app: a(), message: None, lock_wait_seconds: 0 };
     vec![
         ("releases", Request::Releases { app: a() }, "read backup deploy operate admin", OneApp),
@@ -91,6 +93,10 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("rollback", Request::Rollback(rollback), "deploy operate admin", OneApp),
         ("audit", Request::Audit { app: Some(a()), limit: 9 }, "operate admin", OneApp),
         ("audit", Request::Audit { app: None, limit: 9 }, "operate admin", AllApps),
+        ("backup_prune", prune(true), "read backup deploy operate admin", OneApp),
+        ("backup_prune", prune(false), "operate admin", OneApp),
+        ("backup_pin", pin(true), "operate admin", OneApp),
+        ("backup_pin", pin(false), "operate admin", OneApp),
         ("backup_restore", restore(RestoreWhat::Unknown), "operate admin", OneApp),
         ("backup_restore", restore(over), "operate admin", OneApp),
         ("backup_restore", restore(folder), "admin", OneApp),
@@ -116,6 +122,8 @@ fn title(request: &Request) -> &'static str {
         Request::BackupList { .. } => "backup_list",
         Request::BackupVerify { .. } => "backup_verify",
         Request::BackupRestore { .. } => "backup_restore",
+        Request::BackupPrune { .. } => "backup_prune",
+        Request::BackupPin { .. } => "backup_pin",
         Request::BackupKey { .. } => "backup_key",
         Request::SecretList { .. } => "secret_list",
         Request::SecretChange(_) => "secret_change",

@@ -7,7 +7,7 @@
 
 use crate::BackupError;
 use crate::gate::Gate;
-use crate::lock::{RepositoryLock, sync_folder};
+use crate::lock::{PATIENCE, RepositoryLock, sync_folder};
 use crate::repository::handle;
 use bytesize::ByteSize;
 use rustic_core::repofile::MasterKey;
@@ -62,7 +62,7 @@ pub fn init_repo(repo: &Path, key_file: &Path) -> Result<Initialized, BackupErro
     for path in [repo, key_file] {
         make_parent(path)?;
     }
-    let _lock = RepositoryLock::take(repo)?;
+    let _lock = RepositoryLock::take_within(repo, PATIENCE)?;
     if repo.join("config").exists() {
         read_key(key_file)?;
         return Ok(Initialized::Existed);

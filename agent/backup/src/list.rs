@@ -1,11 +1,15 @@
 //! Which snapshots are there.
 
+use crate::lock::PATIENCE;
 use crate::manifest::BackupManifest;
 use crate::repository::{Store, backup_id};
 use crate::{BackupError, BackupInfo, ListReport, ListRequest};
+use std::time::Duration;
 
 pub(crate) fn list(request: &ListRequest) -> Result<ListReport, BackupError> {
-    let store = Store::lock(&request.repo, &request.key_file)?;
+    // Who only looks is told at once that somebody works on it.
+    let patience = if request.patient { PATIENCE } else { Duration::ZERO };
+    let store = Store::lock_within(&request.repo, &request.key_file, patience)?;
     let repository = store.open_indexed()?;
     let mut snapshots = repository.get_all_snapshots().map_err(BackupError::rustic("list its snapshots"))?;
     snapshots.sort_by(|a, b| a.time.cmp(&b.time));

@@ -6,6 +6,12 @@ use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a repository's other users are waited for. A look at its list takes moments and must make no backup fail; a
+/// backup takes longer than this, and is not waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+const TRY_EVERY: Duration = Duration::from_millis(50);
 
 /// Held while a process works on a repository.
 #[derive(Debug)]
@@ -14,6 +20,19 @@ pub(crate) struct RepositoryLock {
 }
 
 impl RepositoryLock {
+    /// Takes the lock, waiting for whoever has it, but not for ever.
+    pub(crate) fn take_within(repo: &Path, patience: Duration) -> Result<Self, BackupError> {
+        let until = Instant::now() + patience;
+        loop {
+            match Self::take(repo) {
+                Err(BackupError::RepositoryLocked { .. }) if Instant::now() < until => {
+                    std::thread::sleep(TRY_EVERY);
+                }
+                taken => return taken,
+            }
+        }
+    }
+
     /// Takes the lock, without waiting.
     pub(crate) fn take(repo: &Path) -> Result<Self, BackupError> {
         let path = lock_path(repo);
@@ -76,6 +95,24 @@ mod tests {
         );
         drop(first);
         RepositoryLock::take(&repo).unwrap();
+    }
+
+    #[test]
+    fn who_has_the_lock_for_a_moment_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = folder.path().join("repo");
+        let first = RepositoryLock::take(&repo).unwrap();
+        let waiting = std::thread::spawn({
+            let repo = repo.clone();
+            move || RepositoryLock::take_within(&repo, PATIENCE).map(drop)
+        });
+        drop(first);
+        waiting.join().unwrap().unwrap();
+        let _held = RepositoryLock::take(&repo).unwrap();
+        assert_eq!(
+            RepositoryLock::take_within(&repo, Duration::ZERO).unwrap_err(),
+            BackupError::RepositoryLocked { repo: repo.clone() }
+        );
     }
 
     #[test]

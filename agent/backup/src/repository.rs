@@ -4,7 +4,7 @@
 
 use crate::gate::Gate;
 use crate::key::read_key;
-use crate::lock::{RepositoryLock, sweep};
+use crate::lock::{PATIENCE, RepositoryLock, sweep};
 use crate::{BackupError, ledger::Ledger};
 use rustic_core::repofile::SnapshotFile;
 use rustic_core::{
@@ -12,6 +12,7 @@ use rustic_core::{
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use wharf_proto::BackupId;
 
 /// A repository that can be read and searched.
@@ -26,12 +27,17 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Locks the repository and reads its key.
+    /// Locks the repository, waiting a while for others, and reads its key.
     pub(crate) fn lock(repo: &Path, key_file: &Path) -> Result<Self, BackupError> {
+        Self::lock_within(repo, key_file, PATIENCE)
+    }
+
+    /// As [`Store::lock`], with another patience.
+    pub(crate) fn lock_within(repo: &Path, key_file: &Path, patience: Duration) -> Result<Self, BackupError> {
         if !repo.join("config").exists() {
             return Err(BackupError::RepositoryMissing { repo: repo.to_owned() });
         }
-        let lock = RepositoryLock::take(repo)?;
+        let lock = RepositoryLock::take_within(repo, patience)?;
         let credentials = Credentials::Masterkey(read_key(key_file)?);
         sweep(repo, &lock);
         Ok(Self { repo: repo.to_owned(), gate: Gate::new(repo)?, credentials, _lock: lock })

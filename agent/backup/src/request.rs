@@ -104,6 +104,9 @@ pub struct InitRequest {
 pub struct ListRequest {
     pub repo: PathBuf,
     pub key_file: PathBuf,
+    /// Whether to wait for somebody else who works on the repository.
+    #[serde(default)]
+    pub patient: bool,
 }
 
 /// Write the files below a path of a snapshot to an empty folder.

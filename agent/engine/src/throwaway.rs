@@ -15,8 +15,10 @@ use std::path::PathBuf;
 /// What covers a volume that the image declares and nobody is to write to.
 const COVER_BYTES: u64 = 16 * 1024 * 1024;
 const PROCESSES: i64 = 512;
-/// A quarter of what others get, where the processor is wanted by all.
-const CPU_SHARES: i64 = 256;
+/// A sixteenth of what others get, where the processor is wanted by all.
+const CPU_SHARES: i64 = 64;
+/// The least that there is, where the disk is wanted by all.
+const DISK_WEIGHT: u16 = 10;
 
 /// A container to be thrown away.
 #[derive(Debug, Clone)]
@@ -90,6 +92,7 @@ fn body(spec: &Throwaway, declared: &[String]) -> ContainerCreateBody {
             // No swap beside it.
             memory_swap: Some(whole(spec.memory_bytes)),
             cpu_shares: Some(CPU_SHARES),
+            blkio_weight: Some(DISK_WEIGHT),
             pids_limit: Some(PROCESSES),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             restart_policy: Some(RestartPolicy {

@@ -41,8 +41,14 @@ pub fn next_due(
     // What ran at 03:04 for 03:00 has run; without its spread taken off, a short interval would lose a run.
     let counted = if memory.last_run.is_some() { later(base, -spread) } else { base };
     let regular = later(schedule.next_after(counted)?, spread);
-    let retry = (memory.failures > 0).then(|| later(base, back_off(memory.failures)));
+    let retry = retry_at(memory);
     Some(retry.map_or(regular, |retry| retry.min(regular)))
+}
+
+/// When a run that failed is tried again; `None`: it did not fail.
+pub fn retry_at(memory: &Memory) -> Option<Timestamp> {
+    let base = memory.last_run.unwrap_or(memory.since);
+    (memory.failures > 0).then(|| later(base, back_off(memory.failures)))
 }
 
 /// How much later than the schedule says the runs of `name` begin: always the same, and different for each, so that the apps

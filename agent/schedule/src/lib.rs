@@ -8,9 +8,11 @@
 //!   the server's floor keeps, or what the agent does not know.
 
 mod cron;
+mod drill;
 mod due;
 mod retention;
 
 pub use cron::{Schedule, ScheduleError, Zone};
-pub use due::{Memory, jitter, next_due};
+pub use drill::{DrillFacts, drill_due};
+pub use due::{Memory, jitter, next_due, retry_at};
 pub use retention::{Candidate, Floor, Kept, Plan, Why, plan};

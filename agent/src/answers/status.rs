@@ -2,6 +2,7 @@
 
 use super::known_app;
 use crate::agent::Agent;
+use crate::chores;
 use crate::failures;
 use crate::jobs::backup::databases_of;
 use crate::jobs::{coverage, volumes};
@@ -34,16 +35,21 @@ async fn of_app(agent: &Agent, record: AppRecord) -> Result<AppStatus, Failure> 
     let containers =
         agent.engine.project_containers(&record.project).await.map_err(|e| failures::of_engine(&e))?;
     let releases = agent.state.release_infos(&record.app).await.map_err(|e| failures::of_state(&e))?;
-    let backup = agent.state.last_backup(&record.app).await.map_err(|e| failures::of_state(&e))?;
+    let backups = agent.state.backups(&record.app).await.map_err(|e| failures::of_state(&e))?;
     let serving: Vec<_> = containers.into_iter().filter(|c| !c.one_off).collect();
     let mut warnings: Vec<String> = serving.iter().filter_map(warning).collect();
     warnings.extend(crate::data::key_warning(agent, &record.app).await?);
     warnings.extend(not_backed_up(agent, &record, &serving).await?);
+    warnings.extend(chores::warnings(agent, &record).await?);
+    let schedule = chores::status(agent, &record).await?;
     Ok(AppStatus {
         live: releases.into_iter().find(|release| release.live),
         warnings,
         containers: serving.into_iter().map(of_container).collect(),
-        last_backup: backup.map(|backup| backup.at),
+        last_backup: backups.first().map(|backup| backup.at),
+        last_backup_proof: backups.first().map(|backup| backup.proof.clone()),
+        last_drill: chores::last_drill(&backups),
+        schedule,
         job: agent.queue.running(&record.app),
         app: record.app,
         path: record.path,

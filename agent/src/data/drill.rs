@@ -9,7 +9,7 @@ use super::database::{Address, load};
 use super::known::{self, Known};
 use super::throwaway::{self, Server};
 use crate::failures;
-use crate::jobs::backup::child;
+use crate::jobs::backup::quiet_child;
 use crate::jobs::run::Job;
 use jiff::Timestamp;
 use wharf_backup::{BackupError, CheckRequest, DumpReport, LoadTarget, SqliteRequest};
@@ -30,13 +30,13 @@ pub async fn drill(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<Stri
             backup.short()
         )),
         Ok(()) => {
-            record(job, backup, Proof::Proven { at: Timestamp::now() }).await?;
+            record(job, backup, Proof::Proven { at: job.agent.clock.now() }).await?;
             Ok(proven(&known))
         }
         Err(Found::Bad(failure)) => {
             let why =
                 failure.causes.iter().fold(failure.message.clone(), |text, cause| format!("{text}: {cause}"));
-            record(job, backup, Proof::Failed { at: Timestamp::now(), why }).await?;
+            record(job, backup, Proof::Failed { at: job.agent.clock.now(), why }).await?;
             Err(failure)
         }
         Err(Found::Nothing(failure)) => Err(failure),
@@ -122,7 +122,7 @@ async fn read_back(job: &Job, backup: &BackupId) -> Result<(), Found> {
         read_data: true,
         snapshot: Some(backup.clone()),
     };
-    wharf_backup::run(&child(&job.agent), request, |_| ()).await.map(drop).map_err(|e| Found::of(&e))
+    wharf_backup::run(&quiet_child(&job.agent), request, |_| ()).await.map(drop).map_err(|e| Found::of(&e))
 }
 
 async fn restore_all(job: &Job, app: &AppRecord, known: &Known) -> Result<(), Found> {

@@ -34,6 +34,8 @@ pub async fn answer(
     let key = if saved {
         let now = Timestamp::now();
         agent.state.set_key_saved(app, Some(now)).await.map_err(|e| failures::of_state(&e))?;
+        // From now on the schedule is on.
+        agent.queue.look_again();
         None
     } else {
         let key = wharf_backup::recovery_key(&agent.layout.repository_key(app)).map_err(|e| e.failure())?;

@@ -5,7 +5,7 @@ use crate::failures;
 use crate::jobs::backup::child;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use wharf_backup::{BackupReport, DumpReport, ListRequest, VolumeReport};
+use wharf_backup::{BackupError, BackupReport, DumpReport, ListRequest, VolumeReport};
 use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, VolumeInfo};
 use wharf_proto::event::JobKind;
 use wharf_proto::{AppName, BackupId, Failure, FailureKind, JobId, ReleaseId};
@@ -50,6 +50,42 @@ impl Known {
             })
         })
     }
+
+    /// Whether its owner wants it to stay.
+    pub fn is_pinned(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.pinned)
+    }
+
+    /// Whether it is proven; `None`: the agent's state does not know it.
+    pub fn proof(&self) -> Option<&Proof> {
+        self.record.as_ref().map(|record| &record.proof)
+    }
+}
+
+/// Every backup that the repository lists, newest first.
+///
+/// # Errors
+/// The repository or the state does not answer.
+pub async fn listed(agent: &Agent, app: &AppName) -> Result<Vec<Known>, Failure> {
+    let records = agent.state.backups(app).await.map_err(|e| failures::of_state(&e))?;
+    in_repository(agent, app, &records, true).await.map_err(|e| e.failure())
+}
+
+async fn in_repository(
+    agent: &Agent,
+    app: &AppName,
+    records: &[BackupRecord],
+    patient: bool,
+) -> Result<Vec<Known>, BackupError> {
+    let repo = agent.layout.repository(app);
+    if !repo.is_dir() {
+        return Ok(Vec::new());
+    }
+    let list = ListRequest { repo, key_file: agent.layout.repository_key(app), patient };
+    let listed = wharf_backup::run(&child(agent), list, |_| ()).await?;
+    let mut known: Vec<Known> = listed.backups.into_iter().map(|b| of_listed(b, records)).collect();
+    known.sort_by_key(|backup| std::cmp::Reverse(backup.time));
+    Ok(known)
 }
 
 /// Every backup of an app, newest first. Where the repository does not answer, what the state knows of it: a damaged
@@ -59,17 +95,8 @@ impl Known {
 /// The state cannot be read.
 pub async fn all(agent: &Agent, app: &AppRecord) -> Result<Vec<Known>, Failure> {
     let records = agent.state.backups(&app.app).await.map_err(|e| failures::of_state(&e))?;
-    let repo = agent.layout.repository(&app.app);
-    if !repo.is_dir() {
-        return Ok(Vec::new());
-    }
-    let list = ListRequest { repo, key_file: agent.layout.repository_key(&app.app) };
-    match wharf_backup::run(&child(agent), list, |_| ()).await {
-        Ok(listed) => {
-            let mut known: Vec<Known> = listed.backups.into_iter().map(|b| of_listed(b, &records)).collect();
-            known.sort_by_key(|backup| std::cmp::Reverse(backup.time));
-            Ok(known)
-        }
+    match in_repository(agent, &app.app, &records, false).await {
+        Ok(known) => Ok(known),
         Err(error) => {
             tracing::warn!(app = %app.app, %error, "cannot list the repository; telling what is remembered");
             Ok(records.into_iter().map(of_record).collect())
@@ -145,7 +172,11 @@ async fn releases_made(agent: &Agent, app: &AppName) -> Result<BTreeMap<JobId, R
     let jobs = agent.state.jobs(Some(app), u32::MAX).await.map_err(|e| failures::of_state(&e))?;
     let made = jobs.into_iter().filter_map(|job| match job.kind {
         JobKind::Deploy { release } | JobKind::Rollback { to: release, .. } => Some((job.job, release)),
-        JobKind::Backup | JobKind::Restore { .. } | JobKind::Drill { .. } | JobKind::Unknown => None,
+        JobKind::Backup
+        | JobKind::Restore { .. }
+        | JobKind::Drill { .. }
+        | JobKind::Prune
+        | JobKind::Unknown => None,
     });
     Ok(made.collect())
 }
@@ -156,6 +187,7 @@ fn info(backup: Known, before: &BTreeMap<JobId, ReleaseId>) -> BackupInfo {
         release: record.and_then(|record| record.release),
         before: record.and_then(|record| record.job).and_then(|job| before.get(&job).copied()),
         message: record.and_then(|record| record.message.clone()),
+        pinned: record.is_some_and(|record| record.pinned),
         checked: record.is_some(),
         proof: record.map_or(Proof::Unproven, |record| record.proof.clone()),
         databases: backup.dumps.iter().map(database).collect(),

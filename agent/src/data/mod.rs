@@ -14,6 +14,7 @@ mod folder;
 mod key;
 mod known;
 mod over;
+mod prune;
 pub mod recover;
 mod request;
 mod swap;
@@ -22,5 +23,6 @@ mod throwaway;
 mod undo;
 
 pub use database::Address;
-pub use key::warning as key_warning;
+pub use key::{is_saved as key_is_saved, warning as key_warning};
 pub use request::requested;
+pub use task::{Task, start};

@@ -52,7 +52,7 @@ pub async fn after_failure(job: &Job, failure: Failure) -> Outcome {
     let phase = record.as_ref().map_or(Phase::Changing, |record| record.phase);
     let backup = record.and_then(|record| match serde_json::from_value(record.request) {
         Ok(Task::Restore { backup, .. } | Task::Drill { backup }) => Some(backup),
-        Ok(Task::Backup { .. }) | Err(_) => None,
+        Ok(Task::Backup { .. } | Task::Scheduled | Task::Prune) | Err(_) => None,
     });
     let backup = backup.unwrap_or(BackupId(String::new()));
     let outcome = match phase {

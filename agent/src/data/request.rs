@@ -2,11 +2,12 @@
 
 use super::key;
 use super::known::{self, Known};
+use super::prune;
 use super::task::{self, Task};
 use crate::agent::Agent;
 use crate::answers::known_app;
 use crate::conversation::{Stop, Talk, watch};
-use crate::jobs::queue;
+use crate::jobs::queue::{self, Rank};
 use wharf_access::Permit;
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::message::{Reply, Request, ServerMessage};
@@ -38,6 +39,20 @@ pub async fn requested(
         Request::BackupVerify { app, backup, lock_wait_seconds } => {
             begin(agent, talk, permit, &app, lock_wait_seconds, Asked::Verify(backup)).await
         }
+        Request::BackupPrune { app, dry_run: true, .. } => {
+            let record = known_app(agent, permit, &app).await?;
+            Ok(Some(Reply::PrunePlan { plan: prune::planned(agent, &record).await? }))
+        }
+        Request::BackupPrune { app, lock_wait_seconds, .. } => {
+            begin(agent, talk, permit, &app, lock_wait_seconds, Asked::Prune).await
+        }
+        Request::BackupPin { app, backup, pinned } => {
+            let record = known_app(agent, permit, &app).await?;
+            let known = known::all(agent, &record).await?;
+            prune::pin(agent, &talk.who, &app, known::find(&known, &backup)?, pinned).await?;
+            let backups = known::infos(agent, &record).await?;
+            Ok(Some(Reply::Backups { backups, key_saved: key::is_saved(agent, &app).await? }))
+        }
         Request::BackupRestore { app, backup, what, lock_wait_seconds } => {
             begin(agent, talk, permit, &app, lock_wait_seconds, Asked::Restore(backup, what)).await
         }
@@ -50,6 +65,7 @@ enum Asked {
     Create(Option<String>),
     Verify(Option<BackupId>),
     Restore(BackupId, RestoreWhat),
+    Prune,
 }
 
 async fn begin(
@@ -61,9 +77,10 @@ async fn begin(
     asked: Asked,
 ) -> Result<Option<Reply>, Stop> {
     let record = known_app(agent, permit, app).await?;
-    let seat = queue::take(agent, app, lock_wait_seconds).await?;
+    let rank = if matches!(asked, Asked::Verify(_)) { Rank::Drill } else { Rank::Change };
+    let seat = queue::take_as(agent, app, lock_wait_seconds, rank).await?;
     let task = resolve(agent, &record, asked).await?;
-    let job = task::start(agent, record, task, seat, talk.who.clone()).await?;
+    let (job, _) = task::start(agent, record, task, seat, talk.who.clone()).await?;
     talk.say(&ServerMessage::Accepted { job }).await?;
     watch(agent, talk, job, 0).await?;
     Ok(None)
@@ -73,6 +90,7 @@ async fn resolve(agent: &Agent, record: &AppRecord, asked: Asked) -> Result<Task
     let known = async || known::all(agent, record).await;
     Ok(match asked {
         Asked::Create(message) => Task::Backup { message },
+        Asked::Prune => Task::Prune,
         Asked::Verify(None) => Task::Drill { backup: newest(&record.app, known().await?)? },
         Asked::Verify(Some(wanted)) => {
             Task::Drill { backup: known::find(&known().await?, &wanted)?.id.clone() }

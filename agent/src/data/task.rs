@@ -1,7 +1,7 @@
 //! A job about data, from its beginning to its one last event.
 
 use super::undo::Undo;
-use super::{beside, drill, folder, over, recover};
+use super::{beside, drill, folder, over, prune, recover};
 use crate::agent::Agent;
 use crate::conversation::Who;
 use crate::failures;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::task::JoinHandle;
 use wharf_plan::facts::ContainerFacts;
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::event::JobKind;
@@ -24,15 +25,26 @@ use wharf_state::{AppRecord, NewJob};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case")]
 pub enum Task {
-    Backup { message: Option<String> },
-    Drill { backup: BackupId },
-    Restore { backup: BackupId, what: RestoreWhat },
+    Backup {
+        message: Option<String>,
+    },
+    /// A backup by the schedule, and retention after it.
+    Scheduled,
+    Prune,
+    Drill {
+        backup: BackupId,
+    },
+    Restore {
+        backup: BackupId,
+        what: RestoreWhat,
+    },
 }
 
 impl Task {
     fn kind(&self) -> JobKind {
         match self {
-            Self::Backup { .. } => JobKind::Backup,
+            Self::Backup { .. } | Self::Scheduled => JobKind::Backup,
+            Self::Prune => JobKind::Prune,
             Self::Drill { backup } => JobKind::Drill { backup: backup.clone() },
             Self::Restore { backup, .. } => JobKind::Restore { backup: backup.clone() },
         }
@@ -41,6 +53,8 @@ impl Task {
     fn steps(&self) -> Vec<Step> {
         match self {
             Self::Backup { .. } => vec![Step::Backup],
+            Self::Scheduled => vec![Step::Backup, Step::Prune],
+            Self::Prune => vec![Step::Prune],
             Self::Drill { .. } => vec![Step::Check, Step::Drill],
             Self::Restore { what: RestoreWhat::Beside { .. }, .. } => vec![Step::Restore, Step::Check],
             Self::Restore { what: RestoreWhat::Over { .. }, .. } => {
@@ -51,7 +65,7 @@ impl Task {
     }
 }
 
-/// Begins a job, which goes on by itself.
+/// Begins a job, which goes on by itself; what is returned with its number ends when it does.
 ///
 /// # Errors
 /// It cannot be recorded; nothing has begun then.
@@ -61,7 +75,7 @@ pub async fn start(
     task: Task,
     seat: Seat,
     who: Arc<Who>,
-) -> Result<JobId, Failure> {
+) -> Result<(JobId, JoinHandle<()>), Failure> {
     let request = serde_json::to_value(&task).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
     let new = NewJob {
         app: app.app.clone(),
@@ -86,14 +100,15 @@ pub async fn start(
     let body = async move |job: Arc<Job>| carry_out(&job, &app, &task).await;
     let conducted =
         run::conduct(job, steps, body, async |job, failure| recover::after_failure(&job, failure).await);
-    tokio::spawn(conducted);
-    Ok(id)
+    Ok((id, tokio::spawn(conducted)))
 }
 
 async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
     let ended = match task {
-        Task::Backup { message } => create(job, app, message.clone()).await,
-        Task::Drill { backup } => drill::drill(job, app, backup).await,
+        Task::Backup { message } => create(job, app, "on-demand", message.clone()).await,
+        Task::Scheduled => scheduled(job, app).await,
+        Task::Prune => job.record.step(Step::Prune, prune::prune(job)).await,
+        Task::Drill { backup } => drill_unless_wanted(job, app, backup).await,
         Task::Restore { backup, what: RestoreWhat::ToFolder { folder, volume } } => {
             folder::restore(job, app, backup, volume.as_deref(), Path::new(folder)).await
         }
@@ -117,9 +132,30 @@ async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
     }
 }
 
-async fn create(job: &Job, app: &AppRecord, message: Option<String>) -> Result<String, Failure> {
+/// A drill ends when somebody wants to change the app: what it made for itself is cleared away as after any failure.
+async fn drill_unless_wanted(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<String, Failure> {
+    let wanted = job.seat.wanted();
+    tokio::select! {
+        biased;
+        () = wanted.cancelled() => {
+            let text = format!("the drill of backup {} gave way to another job", backup.short());
+            Err(Failure::new(FailureKind::Busy, text).hint("hold it again: wharf backup verify"))
+        }
+        ended = drill::drill(job, app, backup) => ended,
+    }
+}
+
+async fn scheduled(job: &Job, app: &AppRecord) -> Result<String, Failure> {
+    let made = create(job, app, "scheduled", Some("scheduled".to_owned())).await?;
+    match job.record.step(Step::Prune, prune::prune(job)).await {
+        Ok(pruned) => Ok(format!("{made}; {pruned}")),
+        Err(failure) => Err(failure.cause(format!("{made}, but older ones could not be forgotten"))),
+    }
+}
+
+async fn create(job: &Job, app: &AppRecord, tag: &str, message: Option<String>) -> Result<String, Failure> {
     let made = async {
-        let sources = sources(job, app, "on-demand", message, &[]).await?;
+        let sources = sources(job, app, tag, message, &[]).await?;
         backup::make(job, sources.borrowed()).await
     };
     let report = job.record.step(Step::Backup, made).await?;

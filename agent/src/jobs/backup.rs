@@ -7,11 +7,11 @@ use super::volumes::{self, Volume};
 use super::{Work, adopt, cold, coverage, hold};
 use crate::agent::Agent;
 use crate::failures;
-use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use wharf_backup::{
     BackupError, BackupReport, BackupRequest, Child, DumpRequest, InitRequest, ProjectTree, Update,
 };
@@ -155,7 +155,7 @@ fn request(job: &Job, sources: &Sources<'_>) -> BackupRequest {
         holds: volumes::holds(sources.volumes),
         tags: vec![sources.tag.clone()],
         host: host_name(),
-        time: Timestamp::now(),
+        time: job.agent.clock.now(),
     }
 }
 
@@ -220,10 +220,13 @@ async fn dump_or_copy(
             hold::note(job, &request.holds).await?;
         }
         let stopped = !request.cold.is_empty();
-        let result = carry_out(job, request).await;
+        let within = Duration::from_secs(job.agent.config.backup_within_seconds.into());
+        let result = tokio::time::timeout(within, carry_out(job, request)).await;
         if stopped || held {
             hold::release(job).await?;
         }
+        // The child ended with its future; what it had written is named by no snapshot.
+        let Ok(result) = result else { return Err(too_slow(within)) };
         match result {
             Err(BackupError::DumpFailed { label, .. }) if sources.cold && cold.insert(label.clone()) => {
                 job.record.warn(format!("{label} cannot be dumped, so its files are copied instead")).await;
@@ -231,6 +234,13 @@ async fn dump_or_copy(
             result => return result.map_err(|e| e.failure()),
         }
     }
+}
+
+fn too_slow(within: Duration) -> Failure {
+    Failure::new(FailureKind::Backup, format!("the backup was not done after {} s", within.as_secs()))
+        .cause("it was given up, and nothing was changed")
+        .hint("see what the server's disk and its databases do: a lock that pg_dump waits for, for instance")
+        .hint("where a backup takes that long, raise backup_within_seconds in wharfd.toml")
 }
 
 fn not_running(service: &str) -> Failure {
@@ -257,6 +267,24 @@ pub fn child(agent: &Agent) -> Child {
     Child { program: agent.program.as_ref().clone(), arguments: vec!["internal".into(), "backup".into()] }
 }
 
+/// As [`child`], behind everything else that wants the processor, where the server has the programs for it.
+pub fn quiet_child(agent: &Agent) -> Child {
+    let plain = child(agent);
+    let quietly = [("/usr/bin/ionice", ["-c", "3"]), ("/usr/bin/nice", ["-n", "15"])];
+    quietly.into_iter().filter(|(program, _)| Path::new(program).is_file()).fold(
+        plain,
+        |child, (program, flags)| Child {
+            program: program.into(),
+            arguments: flags
+                .into_iter()
+                .map(Into::into)
+                .chain([child.program.into_os_string()])
+                .chain(child.arguments)
+                .collect(),
+        },
+    )
+}
+
 async fn carry_out(job: &Job, request: BackupRequest) -> Result<BackupReport, BackupError> {
     let child = child(&job.agent);
     let init = InitRequest { repo: request.repo.clone(), key_file: request.key_file.clone() };
@@ -277,12 +305,13 @@ async fn carry_out(job: &Job, request: BackupRequest) -> Result<BackupReport, Ba
 async fn record(job: &Job, sources: &Sources<'_>, report: &BackupReport) -> Result<(), Failure> {
     let kept = BackupRecord {
         id: report.id.clone(),
-        at: Timestamp::now(),
+        at: job.agent.clock.now(),
         job: Some(job.id),
         release: sources.live,
         report: serde_json::to_value(report).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?,
         message: sources.message.clone(),
         proof: Proof::Unproven,
+        pinned: false,
     };
     job.agent.state.record_backup(job.app(), kept).await.map_err(|e| failures::of_state(&e))?;
     job.record.say(EventBody::BackedUp { backup: report.id.clone(), summary: summary(report) }).await;

@@ -3,7 +3,6 @@
 use super::Work;
 use super::run::{Job, Ready};
 use crate::failures;
-use jiff::Timestamp;
 use wharf_proto::{AppName, Failure};
 use wharf_state::ReleaseRecord;
 
@@ -41,7 +40,7 @@ fn new_release(app: AppName, job: &Job, work: &Work, ready: Ready) -> ReleaseRec
         app,
         release: job.release,
         adopted: false,
-        created: Timestamp::now(),
+        created: job.agent.clock.now(),
         created_by: work.by.clone(),
         spec: work.spec.clone(),
         manifest: work.manifest.clone(),

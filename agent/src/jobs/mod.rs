@@ -145,6 +145,7 @@ fn action(kind: &JobKind) -> String {
         JobKind::Backup => "backup create".to_owned(),
         JobKind::Restore { backup } => format!("backup restore {}", backup.short()),
         JobKind::Drill { backup } => format!("backup verify {}", backup.short()),
+        JobKind::Prune => "backup prune".to_owned(),
         JobKind::Unknown => "something newer".to_owned(),
     }
 }

@@ -48,6 +48,7 @@ pub fn check_spec(spec: &AppSpec, agent: &Agent) -> Result<(), Failure> {
         return Err(Failure::new(FailureKind::Config, "no Compose file is named")
             .hint("set files under [compose] in wharf.toml"));
     }
+    crate::chores::schedule(spec)?;
     Ok(())
 }
 

@@ -3,40 +3,112 @@
 //! **Invariants**: a [`Seat`] is held from before a job looks at the app until after its last event. It is two locks: one in
 //! memory, for which others wait in turn, and one on a file that the agent's children hold too, so that a new agent cannot
 //! begin while a child of a killed one still acts.
+//!
+//! A drill holds its seat only while nobody wants to change the app: it is told, ends, and the other has the seat then. A
+//! backup by the schedule is waited for.
 
 use crate::agent::Agent;
 use std::collections::HashMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{Notify, OwnedMutexGuard};
+use tokio_util::sync::CancellationToken;
 use wharf_engine::{AppLock, Supervisor};
 use wharf_proto::{AppName, Failure, FailureKind, JobId};
 
 /// How long a leftover child of a former agent may take to end. They are killed; this bounds how long that can hang.
 const CHILDREN_GONE_WITHIN: Duration = Duration::from_secs(60);
+/// How long a drill may take to end once it is told to.
+const DRILL_ENDS_WITHIN: Duration = Duration::from_secs(60);
+/// How long a backup by the schedule is waited for by those who would otherwise not wait.
+const CHORE_ENDS_WITHIN: Duration = Duration::from_secs(600);
+/// Whoever waits looks so often at who holds the seat.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Who goes before whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// A drill of the agent's own.
+    OwnDrill,
+    /// A drill that somebody asked for.
+    Drill,
+    /// A chore of the agent's own that is not to be cut short.
+    Chore,
+    /// Whatever somebody asked for that changes the app or its backups.
+    Change,
+}
+
+impl Rank {
+    /// Whether it ends early for a holder of a higher rank.
+    fn gives_way(self) -> bool {
+        self <= Self::Drill
+    }
+}
 
 /// Which apps have a job.
 #[derive(Default)]
 pub struct Queue {
     apps: Mutex<HashMap<AppName, Arc<tokio::sync::Mutex<()>>>>,
-    running: Mutex<HashMap<AppName, JobId>>,
+    holders: Mutex<HashMap<AppName, Holder>>,
+    freed: Notify,
+}
+
+struct Holder {
+    rank: Rank,
+    job: Option<JobId>,
+    wanted: CancellationToken,
 }
 
 /// The right to change one app.
 pub struct Seat {
-    _turn: OwnedMutexGuard<()>,
-    _lock: AppLock,
+    turn: Option<OwnedMutexGuard<()>>,
+    lock: Option<AppLock>,
     /// Starts the job's children, which hold the lock too.
     pub supervisor: Arc<Supervisor>,
     app: AppName,
+    wanted: CancellationToken,
     queue: Arc<Queue>,
 }
 
 impl Queue {
     /// The job that runs for `app`.
     pub fn running(&self, app: &AppName) -> Option<JobId> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).get(app).copied()
+        self.holder(app, |holder| holder.job).flatten()
+    }
+
+    /// Completes when a seat may have become free.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    /// Lets whoever waits for a free seat look again.
+    pub fn look_again(&self) {
+        self.freed.notify_one();
+    }
+
+    fn holder<T>(&self, app: &AppName, look: impl FnOnce(&mut Holder) -> T) -> Option<T> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner).get_mut(app).map(look)
+    }
+
+    /// Tells a drill that somebody wants its seat.
+    fn want(&self, app: &AppName, rank: Rank) {
+        self.holder(app, |holder| {
+            if holder.rank.gives_way() && holder.rank < rank {
+                holder.wanted.cancel();
+            }
+        });
+    }
+
+    /// How long somebody waits who said `wait_seconds`.
+    fn patience(&self, app: &AppName, wait_seconds: u32, rank: Rank) -> Duration {
+        let holder = self.holder(app, |holder| holder.rank).filter(|holder| *holder < rank);
+        let least = match holder {
+            Some(Rank::OwnDrill | Rank::Drill) => DRILL_ENDS_WITHIN,
+            Some(Rank::Chore) => CHORE_ENDS_WITHIN,
+            Some(Rank::Change) | None => Duration::ZERO,
+        };
+        Duration::from_secs(wait_seconds.into()).max(least)
     }
 
     fn turn(&self, app: &AppName) -> Arc<tokio::sync::Mutex<()>> {
@@ -48,14 +120,21 @@ impl Queue {
 impl Seat {
     /// Names the job that the seat was taken for.
     pub fn runs(&self, job: JobId) {
-        let mut running = self.queue.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.insert(self.app.clone(), job);
+        self.queue.holder(&self.app, |holder| holder.job = Some(job));
+    }
+
+    /// Cancelled when somebody wants the seat of a drill.
+    pub fn wanted(&self) -> CancellationToken {
+        self.wanted.clone()
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.queue.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.app);
+        self.queue.holders.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.app);
+        drop(self.lock.take());
+        drop(self.turn.take());
+        self.queue.look_again();
     }
 }
 
@@ -64,35 +143,88 @@ impl Drop for Seat {
 /// # Errors
 /// [`FailureKind::Busy`].
 pub fn check(agent: &Agent, app: &AppName, wait_seconds: u32) -> Result<(), Failure> {
-    if wait_seconds == 0 && agent.queue.running(app).is_some() {
-        return Err(busy(agent, app, wait_seconds));
+    let holder = agent.queue.holder(app, |holder| (holder.rank, holder.job));
+    if wait_seconds == 0 && matches!(holder, Some((Rank::Change, Some(_)))) {
+        return Err(busy(agent, app, Duration::ZERO));
     }
     Ok(())
 }
 
-/// Takes the seat of `app`, waiting at most `wait_seconds` for the job that has it.
+/// Takes the seat of `app` to change it, waiting at most `wait_seconds` for another who does; a drill is ended for it.
 ///
 /// # Errors
 /// [`FailureKind::Busy`] where it is still taken then.
 pub async fn take(agent: &Agent, app: &AppName, wait_seconds: u32) -> Result<Seat, Failure> {
+    take_as(agent, app, wait_seconds, Rank::Change).await
+}
+
+/// As [`take`], for something of another rank.
+///
+/// # Errors
+/// As for [`take`].
+pub async fn take_as(agent: &Agent, app: &AppName, wait_seconds: u32, rank: Rank) -> Result<Seat, Failure> {
     let turn = agent.queue.turn(app);
     let turn = match Arc::clone(&turn).try_lock_owned() {
         Ok(turn) => turn,
-        Err(_) if wait_seconds == 0 => return Err(busy(agent, app, wait_seconds)),
-        Err(_) => tokio::time::timeout(Duration::from_secs(wait_seconds.into()), turn.lock_owned())
-            .await
-            .map_err(|_| busy(agent, app, wait_seconds))?,
+        Err(_) => {
+            let patience = agent.queue.patience(app, wait_seconds, rank);
+            if patience.is_zero() {
+                return Err(busy(agent, app, patience));
+            }
+            let locked = async {
+                let mut locked = std::pin::pin!(turn.lock_owned());
+                loop {
+                    // Again and again, since another drill may have been before us in line.
+                    agent.queue.want(app, rank);
+                    if let Ok(turn) = tokio::time::timeout(LOOK_EVERY, &mut locked).await {
+                        break turn;
+                    }
+                }
+            };
+            tokio::time::timeout(patience, locked).await.map_err(|_| busy(agent, app, patience))?
+        }
     };
-    let lock = lock_file(agent, app).await?;
-    let supervisor = Supervisor::new(agent.program.as_ref(), Some(&lock))
-        .map_err(|e| Failure::from_error(FailureKind::Environment, &e))?;
-    Ok(Seat {
-        _turn: turn,
-        _lock: lock,
-        supervisor: Arc::new(supervisor),
-        app: app.clone(),
-        queue: Arc::clone(&agent.queue),
-    })
+    seat(agent, app, turn, rank).await
+}
+
+/// Takes the seat of `app` where nobody has it or waits for it; a drill is told that it is wanted.
+///
+/// # Errors
+/// The lock's file cannot be made, or a former agent's child still holds it.
+pub async fn take_if_free(agent: &Agent, app: &AppName, rank: Rank) -> Result<Option<Seat>, Failure> {
+    match agent.queue.turn(app).try_lock_owned() {
+        Ok(turn) => seat(agent, app, turn, rank).await.map(Some),
+        Err(_) => {
+            agent.queue.want(app, rank);
+            Ok(None)
+        }
+    }
+}
+
+async fn seat(agent: &Agent, app: &AppName, turn: OwnedMutexGuard<()>, rank: Rank) -> Result<Seat, Failure> {
+    let wanted = CancellationToken::new();
+    let holder = Holder { rank, job: None, wanted: wanted.clone() };
+    agent.queue.holders.lock().unwrap_or_else(PoisonError::into_inner).insert(app.clone(), holder);
+    let made = async {
+        let lock = lock_file(agent, app).await?;
+        let supervisor = Supervisor::new(agent.program.as_ref(), Some(&lock))
+            .map_err(|e| Failure::from_error(FailureKind::Environment, &e))?;
+        Ok((lock, supervisor))
+    };
+    match made.await {
+        Ok((lock, supervisor)) => Ok(Seat {
+            turn: Some(turn),
+            lock: Some(lock),
+            supervisor: Arc::new(supervisor),
+            app: app.clone(),
+            wanted,
+            queue: Arc::clone(&agent.queue),
+        }),
+        Err(failure) => {
+            agent.queue.holders.lock().unwrap_or_else(PoisonError::into_inner).remove(app);
+            Err(failure)
+        }
+    }
 }
 
 async fn lock_file(agent: &Agent, app: &AppName) -> Result<AppLock, Failure> {
@@ -109,9 +241,10 @@ async fn lock_file(agent: &Agent, app: &AppName) -> Result<AppLock, Failure> {
     })
 }
 
-fn busy(agent: &Agent, app: &AppName, waited_seconds: u32) -> Failure {
+fn busy(agent: &Agent, app: &AppName, waited: Duration) -> Failure {
     let job = agent.queue.running(app).map_or_else(String::new, |job| format!(" (job {job})"));
-    let waited = if waited_seconds == 0 { String::new() } else { format!(" after {waited_seconds} seconds") };
+    let waited =
+        if waited.is_zero() { String::new() } else { format!(" after {} seconds", waited.as_secs()) };
     Failure::new(FailureKind::Busy, format!("another deploy of {app} is running{job}{waited}"))
         .cause("one job at a time may change an app")
         .hint("wait for it with --lock-wait SECONDS")

@@ -36,7 +36,10 @@ pub async fn finish_all(agent: &Agent) {
 }
 
 async fn finish_one(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
-    if matches!(record.kind, JobKind::Backup | JobKind::Restore { .. } | JobKind::Drill { .. }) {
+    if matches!(
+        record.kind,
+        JobKind::Backup | JobKind::Restore { .. } | JobKind::Drill { .. } | JobKind::Prune
+    ) {
         return crate::data::recover::finish(agent, record).await;
     }
     if record.kind == JobKind::Unknown {

@@ -22,6 +22,7 @@ pub use error::StateError;
 pub use events::{EventError, EventLogs, EventWriter, Follow};
 pub use phase::{Phase, PhaseError, PhaseEvent};
 pub use records::{
-    AppRecord, BackupRecord, JobRecord, NewJob, ReleaseImage, ReleaseRecord, ServiceInputs, UndoEntry,
+    AppRecord, BackupRecord, ChoreRecord, JobRecord, NewJob, ReleaseImage, ReleaseRecord, ServiceInputs,
+    UndoEntry,
 };
 pub use store::State;

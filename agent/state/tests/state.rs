@@ -15,8 +15,8 @@ use wharf_proto::{
     AppName, AppSpec, BackupId, Digest, Entry, EntryKind, Failure, FailureKind, JobId, Manifest, ReleaseId,
 };
 use wharf_state::{
-    AppRecord, BackupRecord, NewJob, Phase, PhaseEvent, ReleaseImage, ReleaseRecord, ServiceInputs, State,
-    StateError,
+    AppRecord, BackupRecord, ChoreRecord, NewJob, Phase, PhaseEvent, ReleaseImage, ReleaseRecord,
+    ServiceInputs, State, StateError,
 };
 
 fn open() -> (tempfile::TempDir, State) {
@@ -351,6 +351,7 @@ async fn backups_are_listed_newest_first() {
         report: json!({"rows": rows}),
         message: (rows > 1).then(|| format!("{rows} rows")),
         proof: Proof::Unproven,
+        pinned: false,
     };
     for record in [backup("a", 1), backup("b", 2), backup("a", 3)] {
         state.record_backup(&name(), record).await.unwrap();
@@ -370,6 +371,7 @@ async fn a_proof_stays_with_its_backup() {
         report: json!({}),
         message: None,
         proof: Proof::Unproven,
+        pinned: false,
     };
     state.record_backup(&name(), backup.clone()).await.unwrap();
     let at = "2026-01-03T03:04:05Z".parse().unwrap();
@@ -379,6 +381,9 @@ async fn a_proof_stays_with_its_backup() {
         state.record_backup(&name(), backup.clone()).await.unwrap();
         assert_eq!(state.last_backup(&name()).await.unwrap().unwrap().proof, proof);
     }
+    state.pin_backup(&name(), &backup.id, true).await.unwrap();
+    state.record_backup(&name(), backup.clone()).await.unwrap();
+    assert!(state.last_backup(&name()).await.unwrap().unwrap().pinned, "nor does it unpin it");
     state.record_proof(&name(), &BackupId("unknown".into()), Proof::Proven { at }).await.unwrap();
     assert_eq!(state.backups(&name()).await.unwrap().len(), 1);
 }
@@ -444,4 +449,48 @@ async fn a_forged_manifest_is_not_read() {
     raw(&dir).execute("UPDATE releases SET manifest = ?1", [packed]).unwrap();
     let error = state.releases(&name()).await.unwrap_err();
     assert!(matches!(error, StateError::Corrupt { what: "manifest", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn backups_that_are_gone_are_forgotten_and_those_of_others_stay() {
+    let (_dir, state) = open();
+    let backup = |id: &str| BackupRecord {
+        id: BackupId(id.into()),
+        at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        job: None,
+        release: None,
+        report: json!({}),
+        message: None,
+        proof: Proof::Unproven,
+        pinned: false,
+    };
+    let other: AppName = "other".parse().unwrap();
+    for (app, id) in [(&name(), "a"), (&name(), "b"), (&other, "a")] {
+        state.record_backup(app, backup(id)).await.unwrap();
+    }
+    state.retain_backups(&name(), [BackupId("b".into()), BackupId("c".into())].into()).await.unwrap();
+    assert_eq!(state.backups(&name()).await.unwrap(), [backup("b")]);
+    assert_eq!(state.backups(&other).await.unwrap(), [backup("a")]);
+}
+
+#[tokio::test]
+async fn chores_are_remembered_until_they_are_forgotten() {
+    let (dir, state) = open();
+    let at = "2026-01-02T03:04:05Z".parse().unwrap();
+    let fresh = ChoreRecord::new("backup", at);
+    let failed = ChoreRecord {
+        last_run: Some(at),
+        failures: 3,
+        why: Some("the disk is full".into()),
+        job: Some(JobId(7)),
+        ..fresh.clone()
+    };
+    for record in [fresh, failed.clone()] {
+        state.record_chore(&name(), record).await.unwrap();
+    }
+    drop(state);
+    let state = reopen(&dir);
+    assert_eq!(state.chores(&name()).await.unwrap(), [failed]);
+    state.forget_chore(&name(), "backup").await.unwrap();
+    assert_eq!(state.chores(&name()).await.unwrap(), []);
 }

@@ -7,7 +7,7 @@ use wharf_proto::manifest::Chunk;
 use wharf_proto::message::{
     ClientMessage, DeployRequest, JobOptions, PackEncoding, Request, ServerMessage, Source,
 };
-use wharf_proto::spec::{BackupSpec, ComposeSpec, SecretsSpec, VerifySpec};
+use wharf_proto::spec::{BackupSpec, ComposeSpec, DrillSpec, SecretsSpec, VerifySpec};
 use wharf_proto::{AppSpec, Digest, Entry, EntryKind};
 
 /// A request to deploy to `path`.
@@ -30,7 +30,7 @@ pub fn to(path: &Path) -> DeployRequest {
             health: Vec::new(),
             verify: VerifySpec::default(),
             secrets: SecretsSpec::default(),
-            backup: BackupSpec::default(),
+            backup: BackupSpec { drill: DrillSpec::Off, ..BackupSpec::default() },
             keep_releases: 5,
         },
         options: JobOptions::default(),

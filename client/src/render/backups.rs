@@ -1,7 +1,7 @@
 //! Backups as a table.
 
 use super::{Style, bytes, table::table};
-use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, VolumeInfo};
+use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, PrunePlan, VolumeInfo};
 use wharf_proto::spec::VolumeMode;
 
 /// Newest first, as they come.
@@ -25,8 +25,8 @@ fn row(backup: &BackupInfo, style: &Style) -> Vec<String> {
         backup.files.to_string(),
         bytes(backup.size_bytes),
         if data.is_empty() { "-".to_owned() } else { data.join(", ") },
-        proof(backup, style),
-        backup.message.clone().unwrap_or_default(),
+        if backup.checked { proven(&backup.proof, style) } else { "unchecked".to_owned() },
+        message(backup),
     ]
 }
 
@@ -67,11 +67,32 @@ fn database(database: &DatabaseInfo) -> String {
     format!("{}/{} ({} {rows})", database.service, database.database, database.rows)
 }
 
-fn proof(backup: &BackupInfo, style: &Style) -> String {
-    match &backup.proof {
+fn message(backup: &BackupInfo) -> String {
+    let message = backup.message.as_deref().unwrap_or_default();
+    if backup.pinned { format!("[pinned] {message}").trim_end().to_owned() } else { message.to_owned() }
+}
+
+/// What retention would do next: what goes first, since that is what is asked about.
+pub fn prune_plan(plan: &PrunePlan, style: &Style) -> String {
+    let row = |backup: &wharf_proto::backup::Retained, what: &str| {
+        vec![
+            what.to_owned(),
+            backup.backup.short().to_owned(),
+            style.time(backup.time),
+            backup.why.join(", "),
+        ]
+    };
+    let forget = plan.forget.iter().map(|backup| row(backup, "forget"));
+    let keep = plan.keep.iter().map(|backup| row(backup, "keep"));
+    let rows: Vec<Vec<String>> = forget.chain(keep).collect();
+    table(&["", "BACKUP", "WHEN", "WHY"], &rows, style)
+}
+
+/// Whether a drill has restored a backup, in a word and a time.
+pub fn proven(proof: &Proof, style: &Style) -> String {
+    match proof {
         Proof::Proven { at } => format!("proven {}", style.time(*at)),
         Proof::Failed { at, .. } => format!("FAILED {}", style.time(*at)),
-        Proof::Unproven if !backup.checked => "unchecked".to_owned(),
         Proof::Unproven | Proof::Unknown => "unproven".to_owned(),
     }
 }
@@ -112,6 +133,7 @@ mod tests {
                 vec![]
             },
             message: (!checked).then(|| "before the move".to_owned()),
+            pinned: !checked,
             checked,
             proof,
         };

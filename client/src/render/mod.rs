@@ -18,7 +18,7 @@ mod tables;
 mod tests;
 mod text;
 
-pub use backups::{backups, contents as backup_contents};
+pub use backups::{backups, contents as backup_contents, prune_plan};
 pub use console::{Captured, Console, Verbosity};
 pub use failure::failure;
 pub use plan::plan;

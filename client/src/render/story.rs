@@ -61,6 +61,7 @@ impl Story {
                     JobKind::Backup => format!("Backup of {app}"),
                     JobKind::Restore { backup } => format!("Restore of {app} from backup {}", backup.short()),
                     JobKind::Drill { backup } => format!("Drill of {app}'s backup {}", backup.short()),
+                    JobKind::Prune => format!("Pruning of {app}'s backups"),
                     JobKind::Unknown => format!("A job of {app} that this wharf is too old to know"),
                 };
                 format!("{} (job {})\n", self.style.bold(&what), event.job)

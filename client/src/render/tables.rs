@@ -1,16 +1,16 @@
 //! Releases, jobs, status and audit as tables.
 
-use super::{Style, clean, table::table};
+use super::{Style, backups::proven, clean, table::table};
 use wharf_proto::{
     Outcome,
     event::JobKind,
-    release::{AppStatus, AuditEntry, ContainerStatus, JobInfo, ReleaseInfo},
+    release::{AppStatus, AuditEntry, ContainerStatus, JobInfo, ReleaseInfo, ScheduleStatus},
 };
 
 /// Newest first, as they come.
 pub fn releases(releases: &[ReleaseInfo], style: &Style) -> String {
     let rows: Vec<Vec<String>> = releases.iter().map(|release| release_row(release, style)).collect();
-    table(&["RELEASE", "", "WHEN", "VERSIONS", "BY", "COMMIT", "BACKUP", "MESSAGE"], &rows, style)
+    table(&["RELEASE", "", "WHEN", "VERSIONS", "BY", "COMMIT", "BACKUP", "PROOF", "MESSAGE"], &rows, style)
 }
 
 fn release_row(release: &ReleaseInfo, style: &Style) -> Vec<String> {
@@ -27,6 +27,7 @@ fn release_row(release: &ReleaseInfo, style: &Style) -> Vec<String> {
         release.by.clone(),
         or_dash(release.git_commit.as_deref().map_or("", |commit| commit.get(..8).unwrap_or(commit))),
         or_dash(release.backup.as_ref().map_or("", |backup| backup.short())),
+        or_dash(&release.proof.as_ref().map_or_else(String::new, |proof| proven(proof, style))),
         release.message.clone().unwrap_or_default(),
     ]
 }
@@ -73,6 +74,7 @@ pub(super) fn job_kind(kind: &JobKind) -> String {
         JobKind::Backup => "backup".to_owned(),
         JobKind::Restore { backup } => format!("restore {}", backup.short()),
         JobKind::Drill { backup } => format!("verify {}", backup.short()),
+        JobKind::Prune => "prune backups".to_owned(),
         JobKind::Unknown => "something newer".to_owned(),
     }
 }
@@ -111,7 +113,13 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
     let mut out = format!("{}  {}\n", style.bold(app.app.as_str()), clean(&live));
     out += &format!("  path         {}\n", clean(&app.path));
     out += &format!("  project      {}\n", clean(&app.project));
-    out += &format!("  last backup  {}\n", app.last_backup.map_or("none".into(), |at| style.time(at)));
+    out += &format!("  last backup  {}\n", last_backup(app, style));
+    if let Some(drill) = &app.last_drill {
+        out += &format!("  last drill   backup {}: {}\n", drill.backup.short(), proven(&drill.proof, style));
+    }
+    if let Some(schedule) = &app.schedule {
+        out += &format!("  schedule     {}\n", clean(&when(schedule, style)));
+    }
     if let Some(job) = app.job {
         out += &format!("  running      job {job}: `wharf deploy --attach {job}` shows it\n");
     }
@@ -125,6 +133,20 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
         out += &containers.lines().map(|line| format!("  {line}\n")).collect::<String>();
     }
     out
+}
+
+fn last_backup(app: &AppStatus, style: &Style) -> String {
+    let Some(at) = app.last_backup else { return "none".to_owned() };
+    let proof = app.last_backup_proof.as_ref().map(|proof| format!(", {}", proven(proof, style)));
+    format!("{}{}", style.time(at), proof.unwrap_or_default())
+}
+
+fn when(schedule: &ScheduleStatus, style: &Style) -> String {
+    let ScheduleStatus { schedule, timezone, on, next } = schedule;
+    match next.filter(|_| *on) {
+        Some(next) => format!("{schedule} ({timezone}), next {}", style.time(next)),
+        None => format!("{schedule} ({timezone}), NOT ON"),
+    }
 }
 
 fn container_row(container: &ContainerStatus) -> Vec<String> {

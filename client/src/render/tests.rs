@@ -1,10 +1,11 @@
 use super::*;
 use std::{collections::BTreeMap, time::Duration};
+use wharf_proto::backup::Proof;
 use wharf_proto::{
     AppName, BackupId, Event, EventBody, Failure, FailureKind, JobId, Outcome, ReleaseId, Step,
     event::{JobKind, Level},
     plan::{ContainerAction, DataMount, DeployPlan, FileChanges, ImageAction, ServicePlan, VersionChange},
-    release::{AppStatus, AuditEntry, ContainerStatus, JobInfo, ReleaseInfo},
+    release::{AppStatus, AuditEntry, ContainerStatus, JobInfo, LastDrill, ReleaseInfo, ScheduleStatus},
 };
 
 fn app() -> AppName {
@@ -30,6 +31,7 @@ fn release(number: u32) -> ReleaseInfo {
         by: "SHA256:abc (ann@laptop)".into(),
         git_commit: (number == 2).then(|| "0123456789abcdef".into()),
         backup: (number > 0).then(backup),
+        proof: (number == 2).then(|| Proof::Proven { at: at(3) }),
     }
 }
 
@@ -135,6 +137,17 @@ fn the_status_of_apps() {
         live: Some(release(2)),
         containers: vec![container("web", Some("healthy")), container("db", None)],
         last_backup: Some(at(2)),
+        last_backup_proof: Some(Proof::Unproven),
+        last_drill: Some(LastDrill {
+            backup: backup(),
+            proof: Proof::Failed { at: at(1), why: "public.a: 1 row".into() },
+        }),
+        schedule: Some(ScheduleStatus {
+            schedule: "0 3 * * *".into(),
+            timezone: "Europe/Berlin".into(),
+            on: true,
+            next: Some(at(30)),
+        }),
         job: Some(JobId(7)),
         warnings: vec!["db has no restart policy".into()],
     };
@@ -143,6 +156,14 @@ fn the_status_of_apps() {
         live: None,
         containers: vec![],
         last_backup: None,
+        last_backup_proof: None,
+        last_drill: None,
+        schedule: Some(ScheduleStatus {
+            schedule: "0 3 * * *".into(),
+            timezone: "UTC".into(),
+            on: false,
+            next: None,
+        }),
         job: None,
         warnings: vec![],
         ..busy.clone()

@@ -68,7 +68,9 @@ impl Scene {
     }
 
     pub async fn list(&self) -> ListReport {
-        ask(ListRequest { repo: self.repo.clone(), key_file: self.key_file.clone() }).await.unwrap()
+        ask(ListRequest { repo: self.repo.clone(), key_file: self.key_file.clone(), patient: true })
+            .await
+            .unwrap()
     }
 
     pub async fn check(&self, read_data: bool) -> Result<CheckReport, BackupError> {

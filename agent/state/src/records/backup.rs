@@ -4,6 +4,7 @@ use super::column;
 use crate::{State, StateError};
 use jiff::Timestamp;
 use rusqlite::{Row, params};
+use std::collections::BTreeSet;
 use wharf_proto::backup::Proof;
 use wharf_proto::{AppName, BackupId, JobId, ReleaseId};
 
@@ -22,6 +23,8 @@ pub struct BackupRecord {
     pub message: Option<String>,
     /// What the last drill found. [`State::record_backup`] leaves it as it is; [`State::record_proof`] sets it.
     pub proof: Proof,
+    /// Whether its owner wants it to stay. [`State::pin_backup`] sets it.
+    pub pinned: bool,
 }
 
 impl State {
@@ -56,6 +59,32 @@ impl State {
             let proof = column::to_json("proof", &proof)?;
             let update = "UPDATE backups SET proof = ?3 WHERE app = ?1 AND id = ?2";
             db.execute(update, params![app.as_str(), id.0, proof])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Marks a backup as one that stays, or no longer.
+    pub async fn pin_backup(&self, app: &AppName, id: &BackupId, pinned: bool) -> Result<(), StateError> {
+        let (app, id) = (app.clone(), id.clone());
+        self.transaction("pin a backup", move |db| {
+            let update = "UPDATE backups SET pinned = ?3 WHERE app = ?1 AND id = ?2";
+            db.execute(update, params![app.as_str(), id.0, pinned])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets what is recorded of an app's backups, but for those that are still there.
+    pub async fn retain_backups(&self, app: &AppName, there: BTreeSet<BackupId>) -> Result<(), StateError> {
+        let app = app.clone();
+        self.transaction("forget backups", move |db| {
+            let mut select = db.prepare_cached("SELECT id FROM backups WHERE app = ?1")?;
+            let known: Vec<String> =
+                select.query_map([app.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            for id in known.into_iter().filter(|id| !there.contains(&BackupId(id.clone()))) {
+                db.execute("DELETE FROM backups WHERE app = ?1 AND id = ?2", params![app.as_str(), id])?;
+            }
             Ok(())
         })
         .await
@@ -119,5 +148,6 @@ fn read(row: &Row<'_>) -> Result<BackupRecord, StateError> {
         report: column::json(row, "report")?,
         message: row.get("message")?,
         proof: column::optional_json(row, "proof")?.unwrap_or_default(),
+        pinned: row.get("pinned")?,
     })
 }

@@ -3,6 +3,7 @@
 mod app;
 mod audit;
 mod backup;
+mod chore;
 mod column;
 mod job;
 mod release;
@@ -11,6 +12,7 @@ mod undo;
 
 pub use app::AppRecord;
 pub use backup::BackupRecord;
+pub use chore::ChoreRecord;
 pub use job::{JobRecord, NewJob};
 pub use release::{ReleaseImage, ReleaseRecord, ServiceInputs};
 pub use undo::UndoEntry;

@@ -152,8 +152,11 @@ impl State {
         let app = app.clone();
         self.transaction("list an app's releases", move |db| {
             let live = app::live(db, &app)?;
-            let mut select =
-                db.prepare_cached("SELECT * FROM releases WHERE app = ?1 ORDER BY number DESC")?;
+            let mut select = db.prepare_cached(
+                "SELECT releases.*, backups.id AS backup_id, backups.proof AS backup_proof FROM releases
+                 LEFT JOIN backups ON backups.app = releases.app AND backups.id = releases.backup
+                 WHERE releases.app = ?1 ORDER BY number DESC",
+            )?;
             select.query_and_then([app.as_str()], |row| read_info(row, live))?.collect()
         })
         .await
@@ -257,7 +260,10 @@ fn read(row: &Row<'_>) -> Result<ReleaseRecord, StateError> {
 
 fn read_info(row: &Row<'_>, live: Option<ReleaseId>) -> Result<ReleaseInfo, StateError> {
     let release = ReleaseId(row.get("number")?);
+    let is_recorded = row.get::<_, Option<String>>("backup_id")?.is_some();
+    let proof = column::optional_json(row, "backup_proof")?;
     Ok(ReleaseInfo {
+        proof: is_recorded.then(|| proof.unwrap_or_default()),
         release,
         live: live == Some(release),
         adopted: row.get("adopted")?,

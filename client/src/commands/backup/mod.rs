@@ -3,6 +3,8 @@
 mod create;
 mod key;
 mod list;
+mod pin;
+mod prune;
 mod restore;
 mod verify;
 
@@ -27,6 +29,8 @@ enum Command {
     List(list::Args),
     Verify(verify::Args),
     Restore(restore::Args),
+    Prune(prune::Args),
+    Pin(pin::Args),
     Key(key::Args),
 }
 
@@ -47,6 +51,8 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
         Command::List(args) => super::interruptible(context, list::run, args).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Restore(args) => restore::run(args, context).await,
+        Command::Prune(args) => prune::run(args, context).await,
+        Command::Pin(args) => super::interruptible(context, pin::run, args).await,
         Command::Key(args) => super::interruptible(context, key::run, args).await,
     }
 }

@@ -3,13 +3,15 @@
 use super::events::{event, full_failure};
 use super::messages::{app, hello};
 use super::{family, only, text, variants};
-use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, RecoveryKey, VolumeInfo};
+use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, PrunePlan, RecoveryKey, Retained, VolumeInfo};
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{Reply, ServerMessage};
 use wharf_proto::plan::{
     ContainerAction, DataMount, DeployPlan, FileChanges, ImageAction, ServicePlan, VersionChange,
 };
-use wharf_proto::release::{AppStatus, AuditEntry, ContainerStatus, FrontEnd, JobInfo, ReleaseInfo};
+use wharf_proto::release::{
+    AppStatus, AuditEntry, ContainerStatus, FrontEnd, JobInfo, LastDrill, ReleaseInfo, ScheduleStatus,
+};
 use wharf_proto::secret::{SecretInfo, SecretList, SecretsChanged};
 use wharf_proto::spec::VolumeMode;
 use wharf_proto::{BackupId, Digest, EventBody, Failure, FailureKind, JobId, Outcome, ReleaseId, Step};
@@ -35,6 +37,7 @@ variants!(REPLIES, reply_variant, Reply,
     Reply::Audit { .. } => "audit",
     Reply::Plan { .. } => "plan",
     Reply::Backups { .. } => "backups",
+    Reply::PrunePlan { .. } => "prune_plan",
     Reply::BackupKey { .. } => "backup_key",
     Reply::Secrets { .. } => "secrets",
     Reply::SecretsChanged { .. } => "secrets_changed",
@@ -96,6 +99,7 @@ fn replies() -> Vec<[Reply; 2]> {
             Reply::Backups { backups: backups(), key_saved: true },
             Reply::Backups { backups: vec![], key_saved: false },
         ],
+        [Reply::PrunePlan { plan: prune_plan() }, Reply::PrunePlan { plan: PrunePlan::default() }],
         [
             Reply::BackupKey {
                 key: Some(RecoveryKey::new("aaaaa-bbbbb-ccccc-ddddd-eeeee")),
@@ -117,6 +121,18 @@ fn replies() -> Vec<[Reply; 2]> {
 }
 
 /// A backup of each state of proof.
+fn prune_plan() -> PrunePlan {
+    let retained = |id: &str, why: &[&str]| Retained {
+        backup: BackupId(id.into()),
+        time: text("2026-01-02T03:04:05Z"),
+        why: why.iter().map(|why| (*why).to_owned()).collect(),
+    };
+    PrunePlan {
+        keep: vec![retained("5d6a1c0be4b1f0a9", &["newest", "daily"])],
+        forget: vec![retained("00", &[])],
+    }
+}
+
 fn backups() -> Vec<BackupInfo> {
     let full = BackupInfo {
         id: BackupId("5d6a1c0be4b1f0a9".into()),
@@ -153,6 +169,7 @@ fn backups() -> Vec<BackupInfo> {
             },
         ],
         message: Some("before the move".into()),
+        pinned: true,
         checked: true,
         proof: Proof::Proven { at: text("2026-01-03T04:00:00Z") },
     };
@@ -173,6 +190,7 @@ fn backups() -> Vec<BackupInfo> {
         databases: vec![],
         volumes: vec![],
         message: None,
+        pinned: false,
         checked: false,
         proof: Proof::Unproven,
     };
@@ -265,6 +283,7 @@ fn full_release() -> ReleaseInfo {
         by: "ada@laptop (key ada)".into(),
         git_commit: Some("9fceb02d0ae598e95dc970b74767f19372d61af8".into()),
         backup: Some(BackupId("5d6a1c0be4b1f0a9".into())),
+        proof: Some(Proof::Proven { at: text("2026-01-03T04:00:00Z") }),
     }
 }
 
@@ -279,6 +298,7 @@ fn minimal_release() -> ReleaseInfo {
         by: String::new(),
         git_commit: None,
         backup: None,
+        proof: None,
     }
 }
 
@@ -320,6 +340,17 @@ fn full_status() -> AppStatus {
         live: Some(full_release()),
         containers: vec![container, unknown],
         last_backup: Some(text("2026-01-02T03:04:30Z")),
+        last_backup_proof: Some(Proof::Unproven),
+        last_drill: Some(LastDrill {
+            backup: BackupId("5d6a1c0be4b1f0a9".into()),
+            proof: Proof::Proven { at: text("2026-01-03T04:00:00Z") },
+        }),
+        schedule: Some(ScheduleStatus {
+            schedule: "0 3 * * *".into(),
+            timezone: "Europe/Berlin".into(),
+            on: true,
+            next: Some(text("2026-01-03T02:00:00Z")),
+        }),
         job: Some(JobId(18)),
         warnings: vec!["web has no restart policy".into()],
     }
@@ -333,6 +364,9 @@ fn minimal_status() -> AppStatus {
         live: None,
         containers: vec![],
         last_backup: None,
+        last_backup_proof: None,
+        last_drill: None,
+        schedule: None,
         job: None,
         warnings: vec![],
     }

@@ -39,6 +39,7 @@ variants!(JOB_KINDS, job_kind_variant, JobKind,
     JobKind::Backup => "backup",
     JobKind::Restore { .. } => "restore",
     JobKind::Drill { .. } => "drill",
+    JobKind::Prune => "prune",
     JobKind::Unknown => "unknown",
 );
 family!(
@@ -52,6 +53,7 @@ family!(
         only(JobKind::Backup),
         only(JobKind::Restore { backup: BackupId("5d6a1c0be4b1f0a9".into()) }),
         only(JobKind::Drill { backup: BackupId("5d6a1c0be4b1f0a9".into()) }),
+        only(JobKind::Prune),
         only(JobKind::Unknown),
     ]
 );

@@ -1,0 +1,157 @@
+//! What is done for an app again and again: the one list, with when each is due and what is done then.
+
+use crate::agent::Agent;
+use crate::data::{self, Task};
+use crate::failures;
+use crate::jobs::queue::Rank;
+use jiff::Timestamp;
+use std::str::FromStr;
+use wharf_proto::backup::Proof;
+use wharf_proto::{AppSpec, Failure, FailureKind};
+use wharf_schedule::{DrillFacts, Memory, Schedule, Zone, drill_due, jitter, next_due, retry_at};
+use wharf_state::{AppRecord, BackupRecord, ChoreRecord};
+
+/// One chore. A new one is a variant: the matches below ask for the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chore {
+    /// A backup by the app's schedule, and retention after it.
+    Backup,
+    /// The newest backup is proven.
+    Drill,
+}
+
+impl Chore {
+    /// In the order of their turn, where several are due.
+    pub const ALL: [Self; 2] = [Self::Backup, Self::Drill];
+
+    /// As the state remembers it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Drill => "drill",
+        }
+    }
+
+    /// As people read it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Backup => "the scheduled backup",
+            Self::Drill => "the drill of the newest backup",
+        }
+    }
+
+    pub fn rank(self) -> Rank {
+        match self {
+            Self::Backup => Rank::Chore,
+            Self::Drill => Rank::Drill,
+        }
+    }
+
+    /// When it is due next; at or before now: it is due. `None`: it is not on.
+    ///
+    /// # Errors
+    /// The state does not answer.
+    pub async fn due(
+        self,
+        agent: &Agent,
+        app: &AppRecord,
+        memory: &ChoreRecord,
+    ) -> Result<Option<Timestamp>, Failure> {
+        match self {
+            Self::Backup => backup_due(agent, app, memory).await,
+            Self::Drill => newest_drill_due(agent, app, memory).await,
+        }
+    }
+
+    /// What is to be done now.
+    ///
+    /// # Errors
+    /// The state does not answer.
+    pub async fn task(self, agent: &Agent, app: &AppRecord) -> Result<Option<Task>, Failure> {
+        Ok(match self {
+            Self::Backup => Some(Task::Scheduled),
+            Self::Drill => newest(agent, app).await?.map(|backup| Task::Drill { backup: backup.id }),
+        })
+    }
+}
+
+/// The schedule of an app that has one.
+///
+/// # Errors
+/// A text that is none. The client and the agent check it before each deploy.
+pub fn schedule(spec: &AppSpec) -> Result<Option<Schedule>, Failure> {
+    let Some(text) = &spec.backup.schedule else { return Ok(None) };
+    Schedule::parse(text, zone(spec)?).map(Some).map_err(|e| {
+        Failure::from_error(FailureKind::Config, &e).hint("correct schedule under [backup] in wharf.toml")
+    })
+}
+
+/// The zone that an app's schedule and retention are read in.
+///
+/// # Errors
+/// A name that is none.
+pub fn zone(spec: &AppSpec) -> Result<Zone, Failure> {
+    match &spec.backup.timezone {
+        Some(name) => Zone::from_str(name).map_err(|e| {
+            Failure::from_error(FailureKind::Config, &e).hint("correct timezone under [backup] in wharf.toml")
+        }),
+        None => Ok(servers_zone()),
+    }
+}
+
+/// The server's own zone; UTC where it has none that is known.
+fn servers_zone() -> Zone {
+    let system = jiff::tz::TimeZone::system();
+    system.iana_name().and_then(|name| name.parse().ok()).unwrap_or(Zone::UTC)
+}
+
+async fn backup_due(
+    agent: &Agent,
+    app: &AppRecord,
+    memory: &ChoreRecord,
+) -> Result<Option<Timestamp>, Failure> {
+    let Some(schedule) = schedule(&app.spec)? else { return Ok(None) };
+    // A backup that nobody can open elsewhere is not what a schedule promises.
+    if !data::key_is_saved(agent, &app.app).await? {
+        return Ok(None);
+    }
+    let now = agent.clock.now();
+    let spread = jitter(app.app.as_str(), &schedule, now);
+    Ok(next_due(&schedule, spread, &memory_of(memory), now))
+}
+
+async fn newest_drill_due(
+    agent: &Agent,
+    app: &AppRecord,
+    memory: &ChoreRecord,
+) -> Result<Option<Timestamp>, Failure> {
+    let Some(backup) = newest(agent, app).await?.filter(|backup| backup.proof == Proof::Unproven) else {
+        return Ok(None);
+    };
+    let live = match app.live {
+        Some(live) => agent.state.release(&app.app, live).await.map_err(|e| failures::of_state(&e))?,
+        None => None,
+    };
+    let facts = DrillFacts {
+        released: live.as_ref().map(|live| live.created),
+        migrated: live.is_some_and(|live| !live.spec.migrate.is_empty()),
+        dump_bytes: dump_bytes(&backup),
+        last: memory.last_run.unwrap_or(memory.since),
+        held: memory.last_run.is_some(),
+    };
+    let retry = (memory.failures > 0).then(|| retry_at(&memory_of(memory))).flatten();
+    Ok(drill_due(app.spec.backup.drill, &facts).map(|due| retry.map_or(due, |retry| due.min(retry))))
+}
+
+async fn newest(agent: &Agent, app: &AppRecord) -> Result<Option<BackupRecord>, Failure> {
+    agent.state.last_backup(&app.app).await.map_err(|e| failures::of_state(&e))
+}
+
+fn dump_bytes(backup: &BackupRecord) -> u64 {
+    let report = serde_json::from_value::<wharf_backup::BackupReport>(backup.report.clone());
+    report.map_or(0, |report| report.dumps.iter().map(|dump| dump.size_bytes).sum())
+}
+
+fn memory_of(record: &ChoreRecord) -> Memory {
+    Memory { since: record.since, last_run: record.last_run, failures: record.failures }
+}
