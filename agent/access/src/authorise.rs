@@ -127,6 +127,9 @@ fn restore(what: &RestoreWhat) -> Role {
     match what {
         // The folder may be anywhere on the server, and what is in it is whatever was deployed.
         RestoreWhat::ToFolder { .. } => Role::Admin,
-        RestoreWhat::Beside { .. } | RestoreWhat::Over { .. } | RestoreWhat::Unknown => Role::Operate,
+        RestoreWhat::Beside { .. }
+        | RestoreWhat::Volume { .. }
+        | RestoreWhat::Over { .. }
+        | RestoreWhat::Unknown => Role::Operate,
     }
 }

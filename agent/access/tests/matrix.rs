@@ -49,7 +49,7 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         lock_wait_seconds: 0,
     };
     let (folder, over) =
-        (RestoreWhat::ToFolder { folder: "/root/x".into() }, RestoreWhat::Over { confirmed: String::new() });
+        (RestoreWhat::ToFolder { folder: "/root/x".into(), volume: None }, RestoreWhat::Over { confirmed: String::new() });
     let secrets = SecretChange {
         spec: deploy.spec.clone(),
         set: [].into(),

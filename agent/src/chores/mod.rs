@@ -142,7 +142,7 @@ async fn learned(agent: &Agent, job: JobId, tried: ChoreRecord) -> ChoreRecord {
             | Outcome::PutBack { failure, .. }
             | Outcome::NotPutBack { failure, .. },
         ) => ChoreRecord { why: Some(failure.to_string()), ..tried },
-        None => tried,
+        None | Some(Outcome::Unknown) => tried,
     }
 }
 

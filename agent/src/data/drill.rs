@@ -11,7 +11,6 @@ use super::throwaway::{self, Server};
 use crate::failures;
 use crate::jobs::backup::quiet_child;
 use crate::jobs::run::Job;
-use jiff::Timestamp;
 use wharf_backup::{BackupError, CheckRequest, DumpReport, LoadTarget, SqliteRequest};
 use wharf_proto::backup::Proof;
 use wharf_proto::{BackupId, Failure, FailureKind, Step};
@@ -150,7 +149,7 @@ async fn check_sqlite(job: &Job, backup: &BackupId) -> Result<(), Found> {
         snapshot: backup.clone(),
         scratch,
     };
-    wharf_backup::run(&child(&job.agent), request, |_| ()).await.map(drop).map_err(|e| Found::of(&e))
+    wharf_backup::run(&quiet_child(&job.agent), request, |_| ()).await.map(drop).map_err(|e| Found::of(&e))
 }
 
 /// The image that the dump was made in; where it is gone, the one that the database runs now.

@@ -71,9 +71,7 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
         | Undo::Tag { .. }
         | Undo::Pin { .. }
         | Undo::Stopped { .. }
-        | Undo::Held { .. } => {
-            None
-        }
+        | Undo::Held { .. } => None,
     });
     let Some((project, live, containers)) = before else {
         // The journal's first entry was never written, so nothing was changed.

@@ -3,7 +3,8 @@
 use super::queue::Seat;
 use super::record::Record;
 use super::{
-    Source, Work, apply, backup, build, commit, hooks, migrate, plan, prune, put_back, role, stage, start, verify,
+    Source, Work, apply, backup, build, commit, hooks, migrate, plan, prune, put_back, role, stage, start,
+    verify,
 };
 use crate::agent::Agent;
 use crate::conversation::Who;

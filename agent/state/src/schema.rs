@@ -16,8 +16,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const SOFTWARE: &str = concat!("wharfd ", env!("CARGO_PKG_VERSION"));
 
 /// Each brings the schema from its index to the next number.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql"), include_str!("schema/4.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// Opens the database at `path`, makes or migrates its tables.
 pub(crate) fn open(path: &Path, migrations: &[&str]) -> Result<Connection, StateError> {
