@@ -41,6 +41,9 @@ const HEADERS_SECONDS: u64 = 300;
 /// The bodies that are read whole are small and sent at once.
 const BODY_SECONDS: u64 = 60;
 const FAREWELL_SECONDS: u64 = 5;
+/// Of what nobody will read: no image that somebody builds.
+const SWALLOWED_BYTES: usize = 1 << 20;
+const SWALLOW_SECONDS: u64 = 2;
 
 /// Serves until `shutdown` is over; then no new request is taken, and what runs gets a moment to end.
 pub async fn serve(listener: UnixListener, guarded: Guarded, shutdown: impl Future<Output = ()> + Send) {
@@ -159,6 +162,7 @@ async fn handle(guard: Arc<Guard>, mut request: Request<Incoming>) -> Result<Res
     let (forward, keep) = match verdict {
         Verdict::Refuse(refusal) => {
             tracing::info!(method = %parts.method, path = parts.uri.path(), reason = refusal.message, "refused");
+            swallow(body.take()).await;
             return Err(Trouble::Refused(refusal));
         }
         Verdict::Forward(forward) => (forward, false),
@@ -192,6 +196,22 @@ async fn handle(guard: Arc<Guard>, mut request: Request<Incoming>) -> Result<Res
         return Ok(hijack::join(client, answer, &guard.tasks, guard.stop.clone()));
     }
     Ok(stream(answer))
+}
+
+/// Takes what is left of a refused request, within limits: a client that still writes when the connection closes would see
+/// a broken pipe instead of the reason.
+async fn swallow(body: Option<Incoming>) {
+    let Some(mut body) = body else { return };
+    let rest = async {
+        let mut left = SWALLOWED_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(1, bytes::Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = timeout(Duration::from_secs(SWALLOW_SECONDS), rest).await;
 }
 
 fn read(parts: &Parts) -> request::Request {
