@@ -87,7 +87,7 @@ async fn entries(job: &Job) -> Result<Vec<Undo>, Failure> {
 
 /// Takes away what the job made for itself. What cannot be is told of.
 pub async fn clear(job: &Job) {
-    let label = format!("{JOB_LABEL}={}", job.id);
+    let label = format!("{JOB_LABEL}={}", job.label());
     match job.agent.engine.containers_labelled(&label).await {
         Ok(containers) => {
             for container in containers {
