@@ -72,7 +72,7 @@ pub async fn restore_volume(
         return Err(taken());
     }
     let restoring = async {
-        let id = job.id.to_string();
+        let id = job.label();
         let made = job.agent.engine.create_volume(as_name, (JOB_LABEL, &id)).await;
         let place = made.map_err(|e| failures::of_engine(&e))?.ok_or_else(taken)?;
         write(job, backup, format!("/volumes/{label}"), &place, None).await

@@ -92,7 +92,7 @@ pub async fn clear(job: &Job) {
             .warn(format!("a container that was held for the backup does not run again: {failure}"))
             .await;
     }
-    let label = format!("{JOB_LABEL}={}", job.id);
+    let label = format!("{JOB_LABEL}={}", job.label());
     match job.agent.engine.containers_labelled(&label).await {
         Ok(containers) => {
             for container in containers {

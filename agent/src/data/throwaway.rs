@@ -67,7 +67,7 @@ pub async fn start(job: &Job, number: usize, dump: &DumpReport, image: String) -
             "POSTGRES_HOST_AUTH_METHOD=trust".to_owned(),
             format!("PGDATA={SCRATCH}/data"),
         ],
-        labels: vec![(JOB_LABEL.to_owned(), job.id.to_string())],
+        labels: vec![(JOB_LABEL.to_owned(), job.label())],
         scratch: (SCRATCH.to_owned(), scratch),
         memory_bytes: SERVER_BYTES + if in_memory { bytes } else { 0 },
     };

@@ -28,7 +28,7 @@ async fn run(job: &Job, ready: &Ready, number: usize, migration: &MigrateSpec) -
         service: migration.service.clone(),
         command: migration.command.clone(),
         container_name: format!("{}-job{}-migrate{number}", ready.planned.project, job.id),
-        labels: vec![(JOB_LABEL.to_owned(), job.id.to_string())],
+        labels: vec![(JOB_LABEL.to_owned(), job.label())],
         limit: Duration::from_secs(migration.timeout_seconds.into()),
     };
     let last = std::sync::Mutex::new(std::collections::VecDeque::new());

@@ -196,7 +196,7 @@ async fn take_down(stack: &Stack, record: &Record) {
 /// Ends what a migration left running when the agent died.
 async fn remove_one_offs(job: &Job) -> Result<(), Failure> {
     let engine = &job.agent.engine;
-    let label = format!("{}={}", compose::JOB_LABEL, job.id);
+    let label = format!("{}={}", compose::JOB_LABEL, job.label());
     for container in engine.containers_labelled(&label).await.map_err(|e| failures::of_engine(&e))? {
         engine.remove_container(&container.id).await.map_err(|e| failures::of_engine(&e))?;
     }

@@ -38,6 +38,12 @@ impl Job {
     pub fn app(&self) -> &AppName {
         &self.spec.app
     }
+
+    /// What [`super::compose::JOB_LABEL`] says of everything that this job runs for itself. With the app, since another
+    /// agent on the same engine counts its jobs too.
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.spec.app, self.id)
+    }
 }
 
 /// Runs a job to its one last event, whatever happens. The lease keeps its chunks from being pruned until then.
