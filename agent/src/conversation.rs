@@ -1,6 +1,6 @@
 //! One conversation with one client: hello, request, answer.
 
-use crate::{agent::Agent, answers, data, failures, jobs, receive, secrets};
+use crate::{agent::Agent, answers, data, failures, jobs, programs, receive, secrets};
 use std::future::Future;
 use std::sync::Arc;
 use wharf_access::{ForcedCommand, Grant, Permit, authorise};
@@ -116,6 +116,14 @@ impl Talk {
         say(&self.conversation.sender(), message).await
     }
 
+    /// Sends a frame as it is.
+    ///
+    /// # Errors
+    /// As [`Talk::say`].
+    pub async fn send(&mut self, frame: Frame) -> Result<(), Stop> {
+        self.conversation.sender().send(frame).await.map_err(|_| Stop::Gone)
+    }
+
     /// What `work` gives, unless the client leaves before: what nobody waits for any more must not begin.
     ///
     /// # Errors
@@ -209,6 +217,12 @@ async fn dispatch(
         Request::SecretList { app } => secrets::list(agent, permit, &app).await,
         Request::SecretChange(change) => return secrets::change(agent, talk, permit, *change).await,
         Request::DatabasePassword(change) => return secrets::password(agent, talk, permit, *change).await,
+        program @ (Request::Exec(_) | Request::Run(_) | Request::DbConsole(_)) => {
+            return programs::requested(agent, talk, permit, program).await.map(|()| None);
+        }
+        Request::DbStatus { app, slow_seconds } => {
+            answers::databases::status(agent, permit, &app, slow_seconds).await
+        }
         Request::Unknown => {
             return Err(Failure::new(FailureKind::Unsupported, "this agent does not know that request")
                 .hint("upgrade wharfd on the server")

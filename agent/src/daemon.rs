@@ -9,6 +9,7 @@ use crate::guard::Guards;
 use crate::jobs;
 use crate::layout::Layout;
 use crate::local;
+use crate::programs;
 use std::future::Future;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
@@ -64,6 +65,7 @@ pub async fn run(
         .map_err(|source| DaemonError::Taken { path: config.state.clone(), source })?;
     let agent = open(config, layout).await?;
     jobs::recover::finish_all(&agent).await;
+    programs::journal::clear_all(&agent).await;
     serve(agent, shutdown).await
 }
 

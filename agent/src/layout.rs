@@ -55,6 +55,11 @@ impl Layout {
         self.state.join("jobs")
     }
 
+    /// Notes of the programs that run for somebody.
+    pub fn programs(&self) -> PathBuf {
+        self.state.join("programs")
+    }
+
     /// What belongs to one app: its lock, its backup repository.
     pub fn app(&self, app: &AppName) -> PathBuf {
         self.state.join("apps").join(app.as_str())

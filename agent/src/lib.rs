@@ -18,5 +18,6 @@ pub mod guard;
 pub mod jobs;
 pub mod layout;
 pub mod local;
+pub mod programs;
 pub mod receive;
 pub mod secrets;

@@ -31,8 +31,10 @@ impl Drop for Prompting {
 
 #[cfg(unix)]
 mod system {
-    use super::{Ordering, PROMPTING};
+    use super::{Ordering, PROMPTING, Prompting};
+    use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
     use std::io;
+    use wharf_proto::terminal::TerminalSize;
 
     pub fn host_name() -> String {
         let name = nix::unistd::gethostname().ok();
@@ -41,15 +43,14 @@ mod system {
 
     /// How the terminal was: a prompt for a passphrase that is interrupted would leave it without echo.
     #[derive(Clone)]
-    pub struct Terminal(Option<nix::sys::termios::Termios>);
+    pub struct Terminal(Option<Termios>);
 
     impl Terminal {
         pub fn remember() -> Self {
-            Self(nix::sys::termios::tcgetattr(io::stdin()).ok())
+            Self(tcgetattr(io::stdin()).ok())
         }
 
         pub fn restore(&self) {
-            use nix::sys::termios::{SetArg, tcsetattr};
             // Only then: from the background, or under another program, setting the terminal is not ours to do.
             if !PROMPTING.load(Ordering::Acquire) {
                 return;
@@ -58,6 +59,52 @@ mod system {
                 // Where the terminal is gone there is nothing to restore.
                 let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, state);
             }
+        }
+    }
+
+    /// The terminal hands on every key as it is, as long as this lives. What it was is put back also where the process
+    /// ends by a second signal, since it counts as [`Prompting`].
+    pub struct RawTerminal {
+        was: Termios,
+        _counts: Prompting,
+    }
+
+    impl RawTerminal {
+        /// `None` where there is no terminal.
+        pub fn begin() -> Option<Self> {
+            let was = tcgetattr(io::stdin()).ok()?;
+            let mut raw = was.clone();
+            cfmakeraw(&mut raw);
+            let counts = Prompting::begin();
+            tcsetattr(io::stdin(), SetArg::TCSANOW, &raw).ok()?;
+            Some(Self { was, _counts: counts })
+        }
+    }
+
+    impl Drop for RawTerminal {
+        fn drop(&mut self) {
+            // Where the terminal is gone there is nothing to restore.
+            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &self.was);
+        }
+    }
+
+    /// How large the terminal is, where there is one.
+    pub fn terminal_size() -> Option<TerminalSize> {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        Some(TerminalSize { columns: size.ws_col, rows: size.ws_row })
+    }
+
+    /// SIGWINCH.
+    pub struct SizeChanges(tokio::signal::unix::Signal);
+
+    impl SizeChanges {
+        pub fn listen() -> io::Result<Self> {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self(signal(SignalKind::window_change())?))
+        }
+
+        pub async fn next(&mut self) {
+            self.0.recv().await;
         }
     }
 
@@ -76,6 +123,33 @@ mod system {
 
 #[cfg(not(unix))]
 mod system {
+    use wharf_proto::terminal::TerminalSize;
+
+    /// Consoles are not made raw here yet: programs get no terminal.
+    pub struct RawTerminal;
+
+    impl RawTerminal {
+        pub fn begin() -> Option<Self> {
+            None
+        }
+    }
+
+    pub fn terminal_size() -> Option<TerminalSize> {
+        None
+    }
+
+    pub struct SizeChanges;
+
+    impl SizeChanges {
+        pub fn listen() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub async fn next(&mut self) {
+            std::future::pending::<()>().await;
+        }
+    }
+
     use std::io;
 
     pub fn host_name() -> String {
@@ -100,4 +174,4 @@ mod system {
 }
 
 use system::host_name;
-pub use system::{Terminal, stop_requested};
+pub use system::{RawTerminal, SizeChanges, Terminal, stop_requested, terminal_size};

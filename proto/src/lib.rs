@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod backup;
+pub mod database;
 pub mod event;
 pub mod failure;
 pub mod frame;
@@ -19,6 +20,7 @@ pub mod plan;
 pub mod release;
 pub mod secret;
 pub mod spec;
+pub mod terminal;
 pub mod version;
 
 pub use access::{Apps, Role};

@@ -29,5 +29,7 @@ pub const MISSING_PAGE_DIGESTS: usize = 20_000;
 pub const PATH_BYTES: usize = 4_096;
 /// Longest name of an app.
 pub const APP_NAME_BYTES: usize = 63;
+/// Bulk bytes of a terminal that may be under way in one direction: less than what an agent queues for a slow peer.
+pub const TERMINAL_WINDOW_BYTES: u64 = 512 * 1024;
 /// Longest line of output kept in one event; longer ones are cut and say so.
 pub const OUTPUT_LINE_BYTES: usize = 16 * 1024;

@@ -16,10 +16,12 @@
 use crate::{
     AppName, AppSpec, BackupId, Digest, Entry, Event, Failure, JobId, RelPath, ReleaseId,
     backup::{BackupInfo, PrunePlan, RecoveryKey, RestoreWhat},
+    database::DatabaseStatus,
     plan::DeployPlan,
     release::{AppStatus, AuditEntry, FrontEnd, JobInfo, ReleaseInfo},
     secret::{DatabasePassword, SecretChange, SecretList, SecretsChanged},
     spec::BumpRule,
+    terminal::{ConsoleRequest, ExecRequest, OutputStream, TerminalSize},
     version::Hello,
 };
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,12 @@ pub enum ClientMessage {
     Pack { encoding: PackEncoding, size_bytes: u64 },
     /// Every missing chunk was sent.
     Sent,
+    /// The terminal has another size now.
+    Resize { size: TerminalSize },
+    /// The program's input has ended.
+    InputEnd,
+    /// So many bytes of the program's output were passed on.
+    Taken { bytes: u64 },
 }
 
 /// What an agent says.
@@ -71,6 +79,20 @@ pub enum ServerMessage {
     },
     Reply {
         reply: Reply,
+    },
+    /// The program runs; bulk frames go both ways from here on.
+    Started,
+    /// Where the bulk frames that follow were written. Until the first one: standard output.
+    Stream {
+        stream: OutputStream,
+    },
+    /// So many bytes of input were passed on to the program.
+    Taken {
+        bytes: u64,
+    },
+    /// The program has ended, and all its output was sent.
+    Exited {
+        code: i32,
     },
     End,
     Failed {
@@ -178,6 +200,18 @@ pub enum Request {
     SecretChange(Box<SecretChange>),
     /// A job.
     DatabasePassword(Box<DatabasePassword>),
+    /// A program in a running container.
+    Exec(ExecRequest),
+    /// A program in a new container like the service's, which is removed afterwards, without its volumes.
+    Run(ExecRequest),
+    /// A database's own console.
+    DbConsole(ConsoleRequest),
+    /// How the app's PostgreSQL databases are.
+    DbStatus {
+        app: AppName,
+        /// A query that has run so long is slow.
+        slow_seconds: u32,
+    },
     /// A request of a newer client.
     #[serde(other)]
     Unknown,
@@ -297,6 +331,9 @@ pub enum Reply {
     },
     SecretsChanged {
         change: SecretsChanged,
+    },
+    DbStatus {
+        databases: Vec<DatabaseStatus>,
     },
 }
 

@@ -93,6 +93,18 @@ impl Laptop {
         Ran::of(&child.wait_with_output().expect("wharf ends"))
     }
 
+    /// Runs `wharf` with something on standard input; the exit code, and the bytes that it wrote.
+    pub fn wharf_fed(&self, arguments: &[&str], input: &[u8]) -> (i32, Vec<u8>) {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().expect("wharf starts");
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        std::thread::scope(|scope| {
+            // It may end before it has read everything.
+            scope.spawn(move || std::io::Write::write_all(&mut stdin, input));
+            let output = child.wait_with_output().expect("a child of the test's");
+            (output.status.code().unwrap_or(-1), output.stdout)
+        })
+    }
+
     /// Starts `wharf … --json` and hands out its lines as they come.
     pub fn wharf_json(&self, arguments: &[&str]) -> Running {
         let mut child = self.command(arguments).arg("--json").spawn().expect("wharf starts");

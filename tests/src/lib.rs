@@ -10,6 +10,7 @@ pub mod http;
 pub mod laptop;
 pub mod left;
 pub mod server;
+pub mod terminal;
 pub mod tree;
 pub mod world;
 

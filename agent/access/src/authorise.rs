@@ -115,6 +115,11 @@ fn needed(request: &Request) -> (Role, About<'_>) {
         Request::SecretChange(change) => (Role::Operate, About::App(&change.spec.app)),
         Request::DatabasePassword(change) => (Role::Operate, About::App(&change.app)),
 
+        Request::DbStatus { app, .. } => (Role::Read, About::App(app)),
+        // Whoever runs a program in a container sees its secrets and changes its data.
+        Request::Exec(exec) | Request::Run(exec) => (Role::Operate, About::App(&exec.app)),
+        Request::DbConsole(console) => (Role::Operate, About::App(&console.app)),
+
         // It opens every backup of the app, wherever a copy lies.
         Request::BackupKey { app, .. } => (Role::Admin, About::App(app)),
 

@@ -4,6 +4,7 @@ use wharf_access::{Denied, Grant, authorise};
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::message::{DeployRequest, JobOptions, LogsRequest, Request, RollbackRequest, Source};
 use wharf_proto::secret::{DatabasePassword, SecretChange};
+use wharf_proto::terminal::{ConsoleRequest, ExecRequest};
 use wharf_proto::{AppName, Apps, BackupId, JobId, Role};
 
 fn app(name: &str) -> AppName {
@@ -48,8 +49,10 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         what,
         lock_wait_seconds: 0,
     };
-    let (folder, over) =
-        (RestoreWhat::ToFolder { folder: "/root/x".into(), volume: None }, RestoreWhat::Over { confirmed: String::new() });
+    let (folder, over) = (
+        RestoreWhat::ToFolder { folder: "/root/x".into(), volume: None },
+        RestoreWhat::Over { confirmed: String::new() },
+    );
     let secrets = SecretChange {
         spec: deploy.spec.clone(),
         set: [].into(),
@@ -60,6 +63,8 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
     };
     let password =
         DatabasePassword { app: a(), service: None, password: None, options: JobOptions::default() };
+    let exec = ExecRequest { app: a(), service: "web".into(), command: vec![], user: None, terminal: None };
+    let console = ConsoleRequest { app: a(), service: None, database: None, terminal: None };
     let verify = Request::BackupVerify { app: a(), backup: None, lock_wait_seconds: 0 };
     let prune = |dry_run| Request::BackupPrune { app: a(), dry_run, lock_wait_seconds: 0 };
     let pin = |pinned| Request::BackupPin { app: a(), backup: BackupId("00ff".into()), pinned };
@@ -89,6 +94,15 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("secret_list", Request::SecretList { app: a() }, "read backup deploy operate admin", OneApp),
         ("secret_change", Request::SecretChange(Box::new(secrets)), "operate admin", OneApp),
         ("database_password", Request::DatabasePassword(Box::new(password)), "operate admin", OneApp),
+        (
+            "db_status",
+            Request::DbStatus { app: a(), slow_seconds: 1 },
+            "read backup deploy operate admin",
+            OneApp,
+        ),
+        ("exec", Request::Exec(exec.clone()), "operate admin", OneApp),
+        ("run", Request::Run(exec), "operate admin", OneApp),
+        ("db_console", Request::DbConsole(console), "operate admin", OneApp),
         ("deploy", Request::Deploy(Box::new(deploy)), "deploy operate admin", OneApp),
         ("rollback", Request::Rollback(rollback), "deploy operate admin", OneApp),
         ("audit", Request::Audit { app: Some(a()), limit: 9 }, "operate admin", OneApp),
@@ -125,6 +139,10 @@ fn title(request: &Request) -> &'static str {
         Request::BackupPrune { .. } => "backup_prune",
         Request::BackupPin { .. } => "backup_pin",
         Request::BackupKey { .. } => "backup_key",
+        Request::Exec(_) => "exec",
+        Request::Run(_) => "run",
+        Request::DbConsole(_) => "db_console",
+        Request::DbStatus { .. } => "db_status",
         Request::SecretList { .. } => "secret_list",
         Request::SecretChange(_) => "secret_change",
         Request::DatabasePassword(_) => "database_password",

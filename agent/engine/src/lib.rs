@@ -15,6 +15,7 @@ pub mod content;
 pub mod error;
 pub mod exec;
 pub mod image;
+pub mod interactive;
 pub mod line;
 pub mod lock;
 pub mod logs;

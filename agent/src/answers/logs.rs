@@ -52,7 +52,8 @@ pub async fn stream(
     Ok(())
 }
 
-fn no_such_service<'a>(service: &str, known: impl Iterator<Item = &'a str>) -> Failure {
+/// The app has no such service, or it has no container.
+pub fn no_such_service<'a>(service: &str, known: impl Iterator<Item = &'a str>) -> Failure {
     let mut known: Vec<&str> = known.collect();
     known.dedup();
     Failure::new(FailureKind::NotFound, format!("no container of a service called {service}"))

@@ -1,5 +1,6 @@
 //! Questions that change nothing.
 
+pub mod databases;
 pub mod logs;
 pub mod status;
 

@@ -5,11 +5,13 @@ mod backup;
 mod db;
 mod deploy;
 mod down;
+mod exec;
 mod follow;
 mod init;
 mod jobs;
 mod logs;
 mod pack;
+mod program;
 mod releases;
 mod rollback;
 mod secrets;
@@ -36,6 +38,10 @@ pub enum Command {
     Audit(audit::Args),
     Backup(backup::Args),
     Secrets(secrets::Args),
+    /// Run a command in a running container of a service
+    Exec(program::Args),
+    /// Run a command in a new container like a service's, which is removed afterwards
+    Run(program::Args),
     Db(db::Args),
     #[command(hide = true)]
     Down(down::Args),
@@ -54,6 +60,8 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Pack(args) => interruptible(context, pack::run, args).await,
         Command::Audit(args) => interruptible(context, audit::run, args).await,
         Command::Backup(args) => backup::run(args, context).await,
+        Command::Exec(args) => exec::exec(args, context).await,
+        Command::Run(args) => exec::run(args, context).await,
         Command::Db(args) => db::run(args, context).await,
         Command::Secrets(args) => secrets::run(args, context).await,
         Command::Down(args) => down::run(&args, context.common.verbose),

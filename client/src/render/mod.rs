@@ -6,6 +6,7 @@
 
 mod backups;
 mod console;
+mod databases;
 mod failure;
 pub mod json;
 mod plan;
@@ -20,6 +21,7 @@ mod text;
 
 pub use backups::{backups, contents as backup_contents, prune_plan};
 pub use console::{Captured, Console, Verbosity};
+pub use databases::databases;
 pub use failure::failure;
 pub use plan::plan;
 pub use progress::Progress;

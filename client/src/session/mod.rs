@@ -8,6 +8,7 @@ mod begin;
 mod connect;
 mod error;
 mod link;
+pub mod program;
 mod prompt;
 mod ship;
 mod start;

@@ -168,6 +168,8 @@ pub(super) fn unexpected(expected: &'static str, got: &ServerMessage) -> Session
         ServerMessage::Event { .. } => "an event",
         ServerMessage::Line { .. } => "a line",
         ServerMessage::Reply { .. } => "another reply",
+        ServerMessage::Started | ServerMessage::Stream { .. } | ServerMessage::Exited { .. } => "a program",
+        ServerMessage::Taken { .. } => "a receipt",
         ServerMessage::End => "the end",
         ServerMessage::Failed { .. } => "a failure",
     };

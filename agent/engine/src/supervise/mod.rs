@@ -10,7 +10,7 @@
 //! - When a [`Supervised`] ends, well, by a kill or by being dropped, none of its tree goes on.
 
 mod child;
-mod tree;
+pub(crate) mod tree;
 
 pub use child::{EXIT_CANNOT_START, child_main};
 

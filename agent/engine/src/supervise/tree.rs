@@ -46,7 +46,8 @@ struct Process {
     ended: bool,
 }
 
-fn descendants(root: u32) -> Vec<Pid> {
+/// Every process that descends from `root` and runs.
+pub(crate) fn descendants(root: u32) -> Vec<Pid> {
     let all = processes();
     let descends = |mut pid: u32| {
         // A tree is not deeper than it has processes; the bound guards against IDs used anew while we look.
@@ -61,6 +62,11 @@ fn descendants(root: u32) -> Vec<Pid> {
     };
     let running = all.iter().filter(|(pid, process)| !process.ended && descends(**pid));
     running.filter_map(|(pid, _)| i32::try_from(*pid).ok()).map(Pid::from_raw).collect()
+}
+
+/// Whether a process is there and has not ended.
+pub(crate) fn runs(pid: Pid) -> bool {
+    u32::try_from(pid.as_raw()).ok().and_then(read).is_some_and(|process| !process.ended)
 }
 
 fn processes() -> HashMap<u32, Process> {

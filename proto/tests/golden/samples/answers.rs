@@ -2,7 +2,7 @@
 
 use super::events::{event, full_failure};
 use super::messages::{app, hello};
-use super::{family, only, text, variants};
+use super::{family, only, terminal, text, variants};
 use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, PrunePlan, RecoveryKey, Retained, VolumeInfo};
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{Reply, ServerMessage};
@@ -24,6 +24,10 @@ variants!(SERVER, server_variant, ServerMessage,
     ServerMessage::Event { .. } => "event",
     ServerMessage::Line { .. } => "line",
     ServerMessage::Reply { .. } => "reply",
+    ServerMessage::Started => "started",
+    ServerMessage::Stream { .. } => "stream",
+    ServerMessage::Taken { .. } => "taken",
+    ServerMessage::Exited { .. } => "exited",
     ServerMessage::End => "end",
     ServerMessage::Failed { .. } => "failed",
 );
@@ -41,6 +45,7 @@ variants!(REPLIES, reply_variant, Reply,
     Reply::BackupKey { .. } => "backup_key",
     Reply::Secrets { .. } => "secrets",
     Reply::SecretsChanged { .. } => "secrets_changed",
+    Reply::DbStatus { .. } => "db_status",
 );
 family!(Reply, "reply", REPLIES, reply_variant, replies());
 
@@ -62,7 +67,7 @@ fn secrets() -> [Reply; 2] {
 
 fn server_messages() -> Vec<[ServerMessage; 2]> {
     let failed = |failure| ServerMessage::Failed { failure };
-    vec![
+    let mut messages = vec![
         only(ServerMessage::Hello { hello: hello("wharfd 0.1.0") }),
         [
             ServerMessage::Missing { digests: vec![Digest::of(b"first"), Digest::of(b"other")], last: false },
@@ -76,9 +81,11 @@ fn server_messages() -> Vec<[ServerMessage; 2]> {
             ServerMessage::Line { service: String::new(), line: String::new() },
         ],
         only(ServerMessage::Reply { reply: Reply::Releases { releases: vec![] } }),
-        only(ServerMessage::End),
-        [failed(full_failure()), failed(Failure::new(FailureKind::Busy, ""))],
-    ]
+    ];
+    messages.extend(terminal::server_messages());
+    messages.push(only(ServerMessage::End));
+    messages.push([failed(full_failure()), failed(Failure::new(FailureKind::Busy, ""))]);
+    messages
 }
 
 fn replies() -> Vec<[Reply; 2]> {
@@ -117,6 +124,7 @@ fn replies() -> Vec<[Reply; 2]> {
                 stale: true,
             },
         }),
+        terminal::reply(),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! What clients say and ask.
 
-use super::{events, family, only, text, variants};
+use super::{events, family, only, terminal, text, variants};
 use serde_json::{Value, json};
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::message::{
@@ -19,6 +19,9 @@ variants!(CLIENT, client_variant, ClientMessage,
     ClientMessage::Manifest { .. } => "manifest",
     ClientMessage::Pack { .. } => "pack",
     ClientMessage::Sent => "sent",
+    ClientMessage::Resize { .. } => "resize",
+    ClientMessage::InputEnd => "input_end",
+    ClientMessage::Taken { .. } => "taken",
 );
 family!(ClientMessage, "client_message", CLIENT, client_variant, client_messages());
 
@@ -42,6 +45,10 @@ variants!(REQUESTS, request_variant, Request,
     Request::SecretList { .. } => "secret_list",
     Request::SecretChange(_) => "secret_change",
     Request::DatabasePassword(_) => "database_password",
+    Request::Exec(_) => "exec",
+    Request::Run(_) => "run",
+    Request::DbConsole(_) => "db_console",
+    Request::DbStatus { .. } => "db_status",
     Request::Unknown => "unknown",
 );
 family!(Request, "request", REQUESTS, request_variant, requests());
@@ -49,7 +56,7 @@ family!(Request, "request", REQUESTS, request_variant, requests());
 fn client_messages() -> Vec<[ClientMessage; 2]> {
     let open = |hello, person: &str, request| ClientMessage::Open { hello, person: person.into(), request };
     let none = Hello { min: 1, current: 1, software: String::new(), encodings: vec![] };
-    vec![
+    let ships = vec![
         [
             open(hello("wharf 0.1.0 (linux x86_64)"), "ada@laptop", Request::Releases { app: app() }),
             open(none, "", Request::Status { app: None }),
@@ -60,12 +67,13 @@ fn client_messages() -> Vec<[ClientMessage; 2]> {
         ],
         only(ClientMessage::Pack { encoding: PackEncoding::Zip, size_bytes: 4_194_304 }),
         only(ClientMessage::Sent),
-    ]
+    ];
+    [ships, terminal::client_messages()].concat()
 }
 
 fn requests() -> Vec<[Request; 2]> {
     let (some, none) = (Some(app()), None);
-    vec![
+    let mut requests = vec![
         [deploy(), minimal_deploy()],
         [
             Request::Rollback(RollbackRequest {
@@ -114,8 +122,10 @@ fn requests() -> Vec<[Request; 2]> {
             database_password(Some("db"), Some("correct horse"), full_options()),
             database_password(None, None, JobOptions::default()),
         ],
-        only(Request::Unknown),
-    ]
+    ];
+    requests.extend(terminal::requests());
+    requests.push(only(Request::Unknown));
+    requests
 }
 
 fn database_password(service: Option<&str>, password: Option<&str>, options: JobOptions) -> Request {

@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod events;
 pub mod messages;
+pub mod terminal;
 pub mod words;
 
 use serde::{Serialize, de::DeserializeOwned};

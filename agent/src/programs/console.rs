@@ -1,0 +1,160 @@
+//! Which command is a database's own console.
+
+use crate::agent::Agent;
+use crate::answers::known_app;
+use crate::failures;
+use wharf_access::Permit;
+use wharf_plan::facts::ContainerFacts;
+use wharf_proto::terminal::{ConsoleRequest, ExecRequest};
+use wharf_proto::{AppSpec, Failure, FailureKind};
+
+/// Databases with a console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Postgres,
+    MySql,
+    Redis,
+}
+
+/// Reads a password from the container's own environment, so that it is on no command line. `$1` is the database, `$2` the
+/// user; both may be empty.
+const POSTGRES: &str = r#"
+user=${2:-${POSTGRES_USER:-postgres}}
+if [ -z "$PGPASSWORD" ]; then
+  PGPASSWORD=$POSTGRES_PASSWORD
+  [ -n "$PGPASSWORD" ] || [ ! -r "$POSTGRES_PASSWORD_FILE" ] || PGPASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
+fi
+export PGPASSWORD
+exec psql -U "$user" -d "${1:-${POSTGRES_DB:-$user}}""#;
+const MYSQL: &str = r#"
+user=$2
+if [ -z "$user" ]; then
+  user=root
+  MYSQL_PWD=${MARIADB_ROOT_PASSWORD:-$MYSQL_ROOT_PASSWORD}
+  [ -n "$MYSQL_PWD" ] || { user=${MARIADB_USER:-$MYSQL_USER}; MYSQL_PWD=${MARIADB_PASSWORD:-$MYSQL_PASSWORD}; }
+  export MYSQL_PWD
+fi
+client=mariadb; command -v mariadb >/dev/null 2>&1 || client=mysql
+exec "$client" -u "$user" "${1:-${MARIADB_DATABASE:-$MYSQL_DATABASE}}""#;
+const REDIS: &str = r#"
+REDISCLI_AUTH=${REDISCLI_AUTH:-$REDIS_PASSWORD}
+[ -z "$REDISCLI_AUTH" ] && unset REDISCLI_AUTH || export REDISCLI_AUTH
+client=redis-cli; command -v redis-cli >/dev/null 2>&1 || client=valkey-cli
+exec "$client" -n "${1:-0}""#;
+
+/// The console as a program in the database's container.
+///
+/// # Errors
+/// No database service, several of them, or one that is not known.
+pub async fn command(
+    agent: &Agent,
+    permit: &Permit,
+    request: ConsoleRequest,
+) -> Result<ExecRequest, Failure> {
+    let record = known_app(agent, permit, &request.app).await?;
+    let containers = agent.engine.project_containers(&record.project).await;
+    let mut containers = containers.map_err(|e| failures::of_engine(&e))?;
+    containers.retain(|container| !container.one_off);
+    containers.dedup_by(|a, b| a.service == b.service);
+    let mut found = Vec::new();
+    for container in &containers {
+        if let Some(kind) = kind(agent, &record.spec, container).await? {
+            found.push((container.service.clone(), kind));
+        }
+    }
+    let (service, kind) = choose(&found, request.service.as_deref())?;
+    let user = record.spec.postgres.iter().find(|spec| spec.service == service);
+    let database = request.database.or_else(|| user.and_then(|spec| spec.database.clone()));
+    let user = user.and_then(|spec| spec.user.clone());
+    let script = match kind {
+        Kind::Postgres => POSTGRES,
+        Kind::MySql => MYSQL,
+        Kind::Redis => REDIS,
+    };
+    let words = ["sh", "-c", script, "console"].map(str::to_owned);
+    let given = [database.unwrap_or_default(), user.unwrap_or_default()];
+    Ok(ExecRequest {
+        app: request.app,
+        service,
+        command: words.into_iter().chain(given).collect(),
+        user: None,
+        terminal: request.terminal,
+    })
+}
+
+async fn kind(agent: &Agent, spec: &AppSpec, container: &ContainerFacts) -> Result<Option<Kind>, Failure> {
+    if spec.postgres.iter().any(|postgres| postgres.service == container.service) {
+        return Ok(Some(Kind::Postgres));
+    }
+    let image = agent.engine.image(&container.image_id).await.map_err(|e| failures::of_engine(&e))?;
+    let has = |name: &str| image.as_ref().is_some_and(|image| image.env.contains_key(name));
+    let keeps = |home: &str| {
+        image.as_ref().is_some_and(|image| image.volumes.iter().any(|path| path.starts_with(home)))
+    };
+    Ok(if has("PG_MAJOR") {
+        Some(Kind::Postgres)
+    } else if has("MYSQL_MAJOR") || has("MARIADB_VERSION") || keeps("/var/lib/mysql") {
+        Some(Kind::MySql)
+    } else if has("REDIS_VERSION") || has("VALKEY_VERSION") || named_redis(&container.image) {
+        Some(Kind::Redis)
+    } else {
+        None
+    })
+}
+
+fn named_redis(reference: &str) -> bool {
+    let name = reference.rsplit('/').next().unwrap_or_default();
+    let name = name.split([':', '@']).next().unwrap_or_default();
+    matches!(name, "redis" | "valkey" | "redis-stack-server")
+}
+
+fn choose(found: &[(String, Kind)], wanted: Option<&str>) -> Result<(String, Kind), Failure> {
+    let names = || found.iter().map(|(service, _)| service.as_str()).collect::<Vec<_>>().join(", ");
+    match (wanted, found) {
+        (Some(wanted), _) => found.iter().find(|(service, _)| service == wanted).cloned().ok_or_else(|| {
+            let failure = Failure::new(
+                FailureKind::NotFound,
+                format!("no database service called {wanted} has a container"),
+            );
+            if found.is_empty() { failure } else { failure.hint(format!("name one of: {}", names())) }
+        }),
+        (None, []) => {
+            Err(Failure::new(FailureKind::NotFound, "no service of the app is known as a database")
+                .hint("name it in wharf.toml under [[postgres]], or use wharf exec"))
+        }
+        (None, [only]) => Ok(only.clone()),
+        // The one that is backed up is the one that is meant, where there is one.
+        (None, several) => {
+            let mut postgres = several.iter().filter(|(_, kind)| *kind == Kind::Postgres);
+            match (postgres.next(), postgres.next()) {
+                (Some(only), None) => Ok(only.clone()),
+                _ => Err(Failure::new(FailureKind::Config, "the app has several databases")
+                    .hint(format!("say which with --service: {}", names()))),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_database_is_meant_or_the_only_postgres() {
+        let of = |list: &[(&str, Kind)]| {
+            let list: Vec<_> = list.iter().map(|(service, kind)| ((*service).to_owned(), *kind)).collect();
+            choose(&list, None).map(|(service, _)| service).map_err(|failure| failure.kind)
+        };
+        assert_eq!(of(&[]), Err(FailureKind::NotFound));
+        assert_eq!(of(&[("cache", Kind::Redis)]), Ok("cache".to_owned()));
+        assert_eq!(of(&[("cache", Kind::Redis), ("db", Kind::Postgres)]), Ok("db".to_owned()));
+        assert_eq!(of(&[("a", Kind::Postgres), ("b", Kind::Postgres)]), Err(FailureKind::Config));
+        assert_eq!(choose(&[("db".to_owned(), Kind::MySql)], Some("web")).unwrap_err().hints.len(), 1);
+    }
+
+    #[test]
+    fn redis_is_known_by_its_images_name() {
+        assert!(named_redis("docker.io/library/redis:7") && named_redis("valkey@sha256:1"));
+        assert!(!named_redis("app-redis:v1"));
+    }
+}
