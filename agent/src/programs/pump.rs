@@ -38,9 +38,10 @@ pub async fn pump(
     let (mut feed, mut fed) = Feed::start(input);
     loop {
         tokio::select! {
-            frame = talk.hear() => match take(&mut feed, &mut window, frame?).await? {
-                Some(new) => engine.resize(program, new).await.map_err(of_engine)?,
-                None => {}
+            frame = talk.hear() => {
+                if let Some(new) = take(&mut feed, &mut window, frame?).await? {
+                    engine.resize(program, new).await.map_err(of_engine)?;
+                }
             },
             piece = output.next(), if window.room() > 0 => match piece.map_err(of_engine)? {
                 Some((kind, bytes)) => {
