@@ -3,6 +3,7 @@
 use crate::{clock::Clock, config::Config, guard::Guards, jobs::queue::Queue, layout::Layout};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::Notify;
 use wharf_engine::{ComposeCli, Engine};
 use wharf_state::{BlobStore, EventLogs, State};
 
@@ -22,4 +23,6 @@ pub struct Agent {
     pub program: Arc<PathBuf>,
     pub queue: Arc<Queue>,
     pub clock: Clock,
+    /// Told of each backup that was made: copies of it are due.
+    pub new_backup: Arc<Notify>,
 }

@@ -1,11 +1,15 @@
 //! The server's own configuration, `/etc/wharf/wharfd.toml`: what a ship cannot change.
 
+mod offsite;
+
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use wharf_proto::AppName;
 use wharf_proto::spec::KeepSpec;
 use wharf_schedule::Floor;
+
+pub use offsite::Offsite;
 
 /// Everything the agent is told from outside. Every key has a default, so that an empty or missing file is a good one.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +29,8 @@ pub struct Config {
     pub backup_within_seconds: u32,
     /// Backups that stay whatever a project says.
     pub retention: Retention,
+    /// Where copies of backups are kept: `[[offsite]]`.
+    pub offsite: Vec<Offsite>,
 }
 
 /// The floor of retention: a ship can only lengthen it.
@@ -70,6 +76,7 @@ impl Default for Config {
             app: BTreeMap::new(),
             backup_within_seconds: 6 * 60 * 60,
             retention: Retention::default(),
+            offsite: Vec::new(),
         }
     }
 }
@@ -78,6 +85,8 @@ impl Default for Config {
 pub enum ConfigError {
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
+    #[error("{} has two places under [[offsite]] called {name}; give one another name", path.display())]
+    TwoOffsites { path: PathBuf, name: String },
     #[error("{} is not a configuration of wharfd; correct it and start again", path.display())]
     Parse { path: PathBuf, source: Box<toml::de::Error> },
 }
@@ -89,10 +98,19 @@ impl Config {
     /// A file that cannot be read, or has a key that the agent does not know.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         match std::fs::read_to_string(path) {
-            Ok(text) => toml::from_str(&text)
-                .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) }),
+            Ok(text) => toml::from_str::<Self>(&text)
+                .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?
+                .checked(path),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(ConfigError::Read { path: path.into(), source }),
+        }
+    }
+
+    fn checked(self, path: &Path) -> Result<Self, ConfigError> {
+        let mut names = std::collections::BTreeSet::new();
+        match self.offsite.iter().find(|offsite| !names.insert(offsite.name.clone())) {
+            None => Ok(self),
+            Some(twice) => Err(ConfigError::TwoOffsites { path: path.into(), name: twice.name.clone() }),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::chores;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::conversation::Doorman;
+use crate::data;
 use crate::guard::Guards;
 use crate::jobs;
 use crate::layout::Layout;
@@ -66,6 +67,9 @@ pub async fn run(
     let agent = open(config, layout).await?;
     jobs::recover::finish_all(&agent).await;
     programs::journal::clear_all(&agent).await;
+    if !agent.config.offsite.is_empty() {
+        tokio::spawn(data::keep_copies(agent.clone()));
+    }
     serve(agent, shutdown).await
 }
 
@@ -95,6 +99,7 @@ async fn open(config: Config, layout: Layout) -> Result<Agent, DaemonError> {
         program: Arc::new(program),
         queue: Arc::default(),
         clock: Clock::from_environment(),
+        new_backup: Arc::default(),
         config: Arc::new(config),
         layout,
     })

@@ -78,6 +78,11 @@ impl Layout {
         self.app(app).join("backups")
     }
 
+    /// The keys of copies in other places, and what is known of them.
+    pub fn offsite(&self, app: &AppName) -> PathBuf {
+        self.app(app).join("offsite")
+    }
+
     pub fn repository_key(&self, app: &AppName) -> PathBuf {
         self.app(app).join("backups.key")
     }

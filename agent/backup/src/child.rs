@@ -7,7 +7,7 @@ use crate::backup::{backup, blocking};
 use crate::hold::Holds;
 use crate::line::{LINE_BYTES, Line, Outbox};
 use crate::request::AnyRequest;
-use crate::{BackupError, InitReport, Initialized, check, forget, key, list, load, restore, volumes};
+use crate::{BackupError, InitReport, Initialized, check, copy, forget, key, list, load, restore, volumes};
 use serde::Serialize;
 use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
@@ -81,6 +81,7 @@ async fn answer(
         AnyRequest::Restore(request) => json(blocking(move || restore::restore(&request, &outbox)).await?),
         AnyRequest::DumpOut(request) => json(blocking(move || restore::dump_out(&request)).await?),
         AnyRequest::Load(request) => json(load::load(request, outbox).await?),
+        AnyRequest::Copy(request) => json(blocking(move || copy::copy(&request, &outbox)).await?),
         AnyRequest::Forget(request) => json(blocking(move || forget::forget(&request, &outbox)).await?),
     }
 }

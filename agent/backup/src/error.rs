@@ -53,6 +53,14 @@ pub enum BackupError {
     TargetNotEmpty { to: PathBuf },
     #[error("{} cannot be written", path.display())]
     Target { path: PathBuf, cause: String },
+    #[error("backups cannot be kept at {place}")]
+    Elsewhere { place: String, cause: String },
+    #[error("the backups that were at {place} are not there any more")]
+    ElsewhereGone { place: String },
+    #[error("the backup repository at {place} opens with another key")]
+    ElsewhereForeign { place: String },
+    #[error("{missing} of {wanted} backups could not be copied to {place}")]
+    CopyIncomplete { place: String, wanted: u64, missing: u64, causes: Vec<String> },
     #[error("the backup process {} cannot be started", program.display())]
     ChildNotStarted { program: PathBuf, cause: String },
     #[error("the backup process ended without a result: {status}")]
@@ -101,7 +109,9 @@ impl BackupError {
             | Self::SqliteUnsound { cause, .. }
             | Self::Repository { cause, .. }
             | Self::Target { cause, .. }
+            | Self::Elsewhere { cause, .. }
             | Self::ChildNotStarted { cause, .. } => vec![cause.clone()],
+            Self::CopyIncomplete { causes, .. } => causes.clone(),
             Self::DumpFailed { stderr, .. }
             | Self::SqlFailed { stderr, .. }
             | Self::ChildDied { stderr, .. } => {
@@ -116,6 +126,8 @@ impl BackupError {
             | Self::RepositoryMissing { .. }
             | Self::KeyExposed { .. }
             | Self::DiskFull { .. }
+            | Self::ElsewhereGone { .. }
+            | Self::ElsewhereForeign { .. }
             | Self::Incomplete { .. }
             | Self::NotFound { .. }
             | Self::Invalid { .. }
@@ -174,6 +186,19 @@ impl BackupError {
             Self::Invalid { .. } => "change what the text names".to_owned(),
             Self::TargetNotEmpty { .. } => "name a folder that is empty or does not exist".to_owned(),
             Self::Target { .. } => "see that the disk has room and the agent may write there".to_owned(),
+            Self::Elsewhere { .. } => "see [[offsite]] in /etc/wharf/wharfd.toml; the backups on the server itself are \
+                not affected"
+                .to_owned(),
+            Self::ElsewhereGone { place } => format!(
+                "is its disk mounted, is it the right bucket? To begin anew there, move the key of {place} away; \
+                docs/BACKUPS.md says where it is"
+            ),
+            Self::ElsewhereForeign { .. } => "give the copies another place, or use the recovery key of the app whose \
+                backups they are"
+                .to_owned(),
+            Self::CopyIncomplete { .. } => "what was copied is whole; the next copy goes on with the rest. A damaged \
+                backup on the server shows with: wharf backup verify"
+                .to_owned(),
             Self::ChildNotStarted { .. } => "see that the agent's program is whole, then restart it".to_owned(),
         };
         vec![hint]
@@ -231,6 +256,10 @@ mod tests {
             E::Invalid { what: "there is nothing to back up".into() },
             E::TargetNotEmpty { to: repo.clone() },
             E::Target { path: repo.clone(), cause: cause() },
+            E::Elsewhere { place: "sftp://u@h/w".into(), cause: cause() },
+            E::ElsewhereGone { place: "/mnt/disk/w".into() },
+            E::ElsewhereForeign { place: "/mnt/disk/w".into() },
+            E::CopyIncomplete { place: "/mnt/disk/w".into(), wanted: 3, missing: 1, causes: vec![cause()] },
             E::ChildNotStarted { program: repo, cause: cause() },
             E::ChildDied { status: "signal: 9 (SIGKILL)".into(), stderr: cause() },
         ]

@@ -1,6 +1,7 @@
 //! Dropping snapshots, and freeing what only they needed.
 
 use crate::line::Outbox;
+use crate::lock::ReadingLock;
 use crate::repository::{Store, snapshot};
 use crate::{BackupError, ForgetReport, ForgetRequest, Phase, Progress};
 use rustic_core::{FileType, PruneOptions, ReadBackend};
@@ -9,6 +10,8 @@ use rustic_core::{FileType, PruneOptions, ReadBackend};
 pub(crate) fn forget(request: &ForgetRequest, outbox: &Outbox) -> Result<ForgetReport, BackupError> {
     // The lock keeps backups away: a prune beside one would remove what it is about to name.
     let store = Store::lock(&request.repo, &request.key_file)?;
+    // Nor is anything dropped under the hands of a copy.
+    let _reading = ReadingLock::alone(&request.repo)?;
     refuse_beside_restic(&store)?;
     let before = packs_bytes(&store)?;
     let repository = store.open()?;

@@ -17,10 +17,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A backend that keeps snapshots back. Clones are the same gate.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Gate {
-    inner: LocalBackend,
+    inner: Arc<dyn WriteBackend>,
     repo: PathBuf,
+    /// It lies on a disk of this server, below `repo`.
+    local: bool,
+    /// Nothing may be removed, whatever the library thinks of it.
+    keeps_all: bool,
     state: Arc<Mutex<State>>,
 }
 
@@ -39,7 +43,27 @@ impl Gate {
             .ok_or_else(|| BackupError::Invalid { what: format!("{} is not UTF-8", repo.display()) })?;
         let inner =
             LocalBackend::new(path, std::iter::empty()).map_err(BackupError::rustic("open its folder"))?;
-        Ok(Self { inner, repo: repo.to_owned(), state: Arc::default() })
+        Ok(Self {
+            inner: Arc::new(inner),
+            repo: repo.to_owned(),
+            local: true,
+            keeps_all: false,
+            state: Arc::default(),
+        })
+    }
+
+    /// A gate before files somewhere else; `name` is for people.
+    pub(crate) fn over(inner: impl WriteBackend, name: PathBuf) -> Self {
+        Self { inner: Arc::new(inner), repo: name, local: false, keeps_all: false, state: Arc::default() }
+    }
+
+    /// The same, and nothing is ever removed through it.
+    pub(crate) fn keeping_all(self) -> Self {
+        Self { keeps_all: true, ..self }
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.local
     }
 
     /// Lets the snapshot that is held through, and returns its id.
@@ -109,6 +133,9 @@ impl Gate {
     }
 
     fn sync_parent(&self, kind: FileType, id: &Id) -> RusticResult<()> {
+        if !self.local {
+            return Ok(());
+        }
         let path = self.path(kind, id);
         let folder = path.parent().unwrap_or(&self.repo);
         sync_folder(folder).map_err(|error| {
@@ -131,6 +158,12 @@ impl Gate {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate").field("repo", &self.repo).finish_non_exhaustive()
     }
 }
 
@@ -181,6 +214,9 @@ impl WriteBackend for Gate {
     }
 
     fn remove(&self, kind: FileType, id: &Id, cacheable: bool) -> RusticResult<()> {
+        if self.keeps_all {
+            return Err(RusticError::new(ErrorKind::AppendOnly, "Nothing is removed by a copy."));
+        }
         self.inner.remove(kind, id, cacheable)?;
         self.sync_parent(kind, id)
     }

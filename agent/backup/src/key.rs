@@ -131,7 +131,7 @@ fn create(new: &Path, key: MasterKey, recovery: &RecoveryKey) -> Result<(), Back
 
 /// Small chunks, since two dumps of a database differ in many small places: of a 257 MB dump with 1 MB changed, 6 MB
 /// are new, where restic's own sizes store 40.
-fn config() -> ConfigOptions {
+pub(crate) fn config() -> ConfigOptions {
     ConfigOptions::default()
         .set_chunk_size(ByteSize::kib(64))
         .set_chunk_min_size(ByteSize::kib(16))
@@ -141,7 +141,7 @@ fn config() -> ConfigOptions {
         .set_datapack_size_limit(ByteSize::mib(64))
 }
 
-fn write_secret(path: &Path, content: &[u8]) -> Result<(), BackupError> {
+pub(crate) fn write_secret(path: &Path, content: &[u8]) -> Result<(), BackupError> {
     let new = beside(path, ".new");
     remove_leftover(&new)?;
     let mut file = OpenOptions::new()
@@ -159,7 +159,7 @@ fn write_secret(path: &Path, content: &[u8]) -> Result<(), BackupError> {
     sync_parent(path)
 }
 
-fn read_secret(path: &Path) -> Result<Vec<u8>, BackupError> {
+pub(crate) fn read_secret(path: &Path) -> Result<Vec<u8>, BackupError> {
     let file = File::open(path).map_err(|error| missing(path, &error))?;
     let metadata = file.metadata().map_err(|error| missing(path, &error))?;
     let mode = metadata.permissions().mode() & 0o7777;
@@ -171,7 +171,7 @@ fn read_secret(path: &Path) -> Result<Vec<u8>, BackupError> {
     Ok(content)
 }
 
-fn make_parent(path: &Path) -> Result<(), BackupError> {
+pub(crate) fn make_parent(path: &Path) -> Result<(), BackupError> {
     match path.parent() {
         Some(parent) => DirBuilder::new()
             .recursive(true)
@@ -191,11 +191,11 @@ fn remove_leftover(path: &Path) -> Result<(), BackupError> {
     removed.map_err(|error| target(path, &error))
 }
 
-fn sync_parent(path: &Path) -> Result<(), BackupError> {
+pub(crate) fn sync_parent(path: &Path) -> Result<(), BackupError> {
     path.parent().map_or(Ok(()), sync_folder).map_err(|error| target(path, &error))
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

@@ -15,6 +15,7 @@ mod attributes;
 mod backup;
 mod check;
 mod child;
+mod copy;
 mod error;
 mod forget;
 mod gate;
@@ -24,9 +25,11 @@ mod ledger;
 mod line;
 mod list;
 mod load;
+mod location;
 mod lock;
 mod manifest;
 mod parent;
+mod place;
 mod postgres;
 mod read_back;
 mod reader;
@@ -43,14 +46,17 @@ mod walk;
 pub use child::child_main;
 pub use error::BackupError;
 pub use key::{Initialized, RecoveryKey, init_repo, recovery_key, recovery_key_file};
+pub use location::Location;
 pub use parent::{Child, run};
+pub use place::{Place, S3Place, SftpPlace};
 pub use postgres::sql;
 pub use report::{
-    BackupInfo, BackupReport, CheckReport, DumpOutReport, DumpReport, ForgetReport, InitReport, ListReport,
-    LoadReport, Phase, Progress, RestoreReport, SqliteReport, TableRows, Update, VolumeReport,
+    BackupInfo, BackupReport, CheckReport, CopiedBackup, CopyReport, DumpOutReport, DumpReport, ForgetReport,
+    InitReport, ListReport, LoadReport, Phase, Progress, RestoreReport, SqliteReport, TableRows, Update,
+    VolumeReport,
 };
 pub use request::{
-    BackupRequest, CheckRequest, ColdRequest, DumpOutRequest, DumpRequest, ForgetRequest, Hold, HoldRequest,
-    InitRequest, ListRequest, LoadRequest, LoadTarget, ProjectTree, Request, RestoreRequest, SqliteRequest,
-    VolumeRequest,
+    BackupRequest, CheckRequest, ColdRequest, CopyRequest, DumpOutRequest, DumpRequest, ForgetRequest, Hold,
+    HoldRequest, InitRequest, ListRequest, LoadRequest, LoadTarget, ProjectTree, ReadBack, Request,
+    RestoreRequest, SqliteRequest, VolumeRequest,
 };

@@ -35,23 +35,47 @@ impl RepositoryLock {
 
     /// Takes the lock, without waiting.
     pub(crate) fn take(repo: &Path) -> Result<Self, BackupError> {
-        let path = lock_path(repo);
-        let failed = |cause: &dyn std::fmt::Display| BackupError::Target {
-            path: path.clone(),
-            cause: cause.to_string(),
-        };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| failed(&error))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => Ok(Self { _file: file }),
-            Err((_, Errno::EWOULDBLOCK)) => Err(BackupError::RepositoryLocked { repo: repo.to_owned() }),
-            Err((_, errno)) => Err(failed(&errno)),
-        }
+        let file = lock_file(repo, &lock_path(repo), FlockArg::LockExclusiveNonblock)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Held while a repository is copied from: backups are added beside it, but nothing is pruned.
+#[derive(Debug)]
+pub(crate) struct ReadingLock {
+    _file: Flock<File>,
+}
+
+impl ReadingLock {
+    /// Takes it together with other readers, without waiting.
+    pub(crate) fn share(repo: &Path) -> Result<Self, BackupError> {
+        let file = lock_file(repo, &reading_path(repo), FlockArg::LockSharedNonblock)?;
+        Ok(Self { _file: file })
+    }
+
+    /// Takes it alone: nobody reads.
+    pub(crate) fn alone(repo: &Path) -> Result<Self, BackupError> {
+        let file = lock_file(repo, &reading_path(repo), FlockArg::LockExclusiveNonblock)?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn lock_file(repo: &Path, path: &Path, how: FlockArg) -> Result<Flock<File>, BackupError> {
+    let failed = |cause: &dyn std::fmt::Display| BackupError::Target {
+        path: path.to_owned(),
+        cause: cause.to_string(),
+    };
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| failed(&error))?;
+    match Flock::lock(file, how) {
+        Ok(file) => Ok(file),
+        Err((_, Errno::EWOULDBLOCK)) => Err(BackupError::RepositoryLocked { repo: repo.to_owned() }),
+        Err((_, errno)) => Err(failed(&errno)),
     }
 }
 
@@ -59,6 +83,13 @@ impl RepositoryLock {
 pub(crate) fn lock_path(repo: &Path) -> PathBuf {
     let mut path = repo.as_os_str().to_owned();
     path.push(".lock");
+    path.into()
+}
+
+/// The readers' lock.
+pub(crate) fn reading_path(repo: &Path) -> PathBuf {
+    let mut path = repo.as_os_str().to_owned();
+    path.push(".reading");
     path.into()
 }
 

@@ -98,6 +98,8 @@ pub enum Phase {
     Check,
     Restore,
     Prune,
+    /// Backups are copied to another repository.
+    Copy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +154,27 @@ pub struct CheckReport {
     pub snapshots: u64,
     /// Odd, but nothing is lost: what an interrupted backup left, say.
     pub warnings: Vec<String>,
+}
+
+/// What is in the other repository now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyReport {
+    /// Newest first.
+    pub copied: Vec<CopiedBackup>,
+    /// Those that were there already.
+    pub present: Vec<CopiedBackup>,
+    /// What the other repository grew by.
+    pub added_bytes: u64,
+    pub duration_ms: u64,
+}
+
+/// A backup, and the same one in another repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopiedBackup {
+    /// In the repository that it was made in.
+    pub id: BackupId,
+    /// In the one that it was copied to.
+    pub copy: BackupId,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

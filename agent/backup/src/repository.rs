@@ -43,6 +43,11 @@ impl Store {
         Ok(Self { repo: repo.to_owned(), gate: Gate::new(repo)?, credentials, _lock: lock })
     }
 
+    /// A repository that lies somewhere else; `lock` is this server's.
+    pub(crate) fn new(repo: PathBuf, gate: Gate, credentials: Credentials, lock: RepositoryLock) -> Self {
+        Self { repo, gate, credentials, _lock: lock }
+    }
+
     /// A fresh handle.
     pub(crate) fn open(&self) -> Result<Repository<OpenStatus>, BackupError> {
         open(self.gate.clone(), &self.credentials)

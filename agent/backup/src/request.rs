@@ -1,5 +1,6 @@
 //! What the child can be asked for.
 
+use crate::location::Location;
 use crate::report;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -186,6 +187,29 @@ pub struct ForgetRequest {
     pub prune: bool,
 }
 
+/// Copy backups that another repository lacks to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CopyRequest {
+    pub from: Location,
+    pub to: Location,
+    /// These alone; empty: all.
+    pub only: Vec<BackupId>,
+    /// At most so many, the newest.
+    pub newest: Option<u64>,
+    pub read_back: ReadBack,
+}
+
+/// How much of what was copied is read again. Sizes are always compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadBack {
+    Sizes,
+    /// Some of it, chosen at random.
+    #[default]
+    Sample,
+    All,
+}
+
 /// Any request, as it travels to the child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
@@ -199,6 +223,7 @@ pub enum AnyRequest {
     Check(CheckRequest),
     Sqlite(SqliteRequest),
     Forget(ForgetRequest),
+    Copy(CopyRequest),
 }
 
 macro_rules! requests {
@@ -224,4 +249,5 @@ requests! {
     Check(CheckRequest) -> CheckReport,
     Sqlite(SqliteRequest) -> SqliteReport,
     Forget(ForgetRequest) -> ForgetReport,
+    Copy(CopyRequest) -> CopyReport,
 }

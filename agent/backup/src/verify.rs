@@ -9,7 +9,7 @@ use crate::repository::Store;
 use crate::{BackupError, Phase, Progress};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use rustic_core::repofile::SnapshotFile;
-use rustic_core::{CheckOptions, CheckResults, FileType, Id, ReadSubsetOption};
+use rustic_core::{CheckOptions, CheckResults, FileType, Id, ReadBackend, ReadSubsetOption};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -57,8 +57,22 @@ pub(crate) fn findings(results: &CheckResults, level: &str) -> Vec<String> {
     of_level.map(|(_, finding)| finding.to_string()).take(FINDINGS).collect()
 }
 
+fn hash_remote(store: &Store, kind: FileType, id: &Id) -> Result<u64, String> {
+    let content = store.gate.read_full(kind, id).map_err(|error| error.display_log())?;
+    if hex::encode(Sha256::digest(&content)) == *id.to_hex() {
+        return Ok(content.len() as u64);
+    }
+    Err(format!("{} {} has another content than was sent", kind.dirname(), &*id.to_hex()))
+}
+
 /// Hashes a file of the repository and returns its size.
-fn hash_file(store: &Store, kind: FileType, id: &Id) -> Result<u64, String> {
+pub(crate) fn hash_file(store: &Store, kind: FileType, id: &Id) -> Result<u64, String> {
+    if kind == FileType::Config {
+        return Ok(0);
+    }
+    if !store.gate.is_local() {
+        return hash_remote(store, kind, id);
+    }
     let path = store.gate.path(kind, id);
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let mut file = File::open(&path).map_err(failed)?;

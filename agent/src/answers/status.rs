@@ -41,6 +41,7 @@ async fn of_app(agent: &Agent, record: AppRecord) -> Result<AppStatus, Failure> 
     warnings.extend(crate::data::key_warning(agent, &record.app).await?);
     warnings.extend(not_backed_up(agent, &record, &serving).await?);
     warnings.extend(chores::warnings(agent, &record).await?);
+    warnings.extend(crate::data::copy_warnings(agent, &record.app));
     let schedule = chores::status(agent, &record).await?;
     Ok(AppStatus {
         live: releases.into_iter().find(|release| release.live),

@@ -13,6 +13,7 @@ mod drill;
 mod folder;
 mod key;
 mod known;
+mod offsite;
 mod over;
 mod prune;
 pub mod recover;
@@ -24,5 +25,6 @@ mod undo;
 
 pub use database::Address;
 pub use key::{is_saved as key_is_saved, warning as key_warning};
+pub use offsite::{keep_up as keep_copies, warnings as copy_warnings};
 pub use request::requested;
 pub use task::{Task, start};

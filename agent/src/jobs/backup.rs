@@ -139,6 +139,7 @@ pub async fn make(job: &Job, sources: Sources<'_>) -> Result<Option<BackupReport
     tell_what_is_left_out(job, &sources).await;
     let report = dump_or_copy(job, &sources, &running).await?;
     record(job, &sources, &report).await?;
+    job.agent.new_backup.notify_one();
     Ok(Some(report))
 }
 

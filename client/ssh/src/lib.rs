@@ -40,7 +40,7 @@ pub use conversation::{Conversation, Receiver, Sender};
 pub use ending::End;
 pub use error::{ChangedHostKey, SshError};
 pub use host_key::{HostKeyPolicy, NoPrompt, Prompt};
-pub use link::Link;
+pub use link::{Link, SubsystemStream};
 pub use secret::Secret;
 pub use target::{Options, Resolver, Target};
 pub use tried::{Tried, TriedOutcome};

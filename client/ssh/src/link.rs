@@ -5,12 +5,16 @@ use crate::{
     conversation::{self, Conversation},
     error::SshError,
 };
+use russh::ChannelMsg;
 use russh::client::Handle;
 use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long the goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Both directions of a subsystem.
+pub type SubsystemStream = russh::ChannelStream<russh::client::Msg>;
 
 /// A connection to a server; several conversations may be held on it. A conversation that moves much slows the others of
 /// its link: watch a job on a link of its own while a pack goes up.
@@ -54,6 +58,38 @@ impl Link {
             Err(_) => Err(SshError::TimedOut {
                 address: self.place.clone(),
                 doing: "opening a channel",
+                seconds: self.open_within.as_secs(),
+            }),
+        }
+    }
+
+    /// Starts one of the server's subsystems, `sftp` say, and returns its two directions as one stream.
+    ///
+    /// # Errors
+    /// The connection is gone, or the server has no such subsystem.
+    pub async fn subsystem(&self, name: &'static str) -> Result<SubsystemStream, SshError> {
+        let opening = async {
+            let mut channel = self.handle.channel_open_session().await?;
+            channel.request_subsystem(true, name).await?;
+            // A server may widen its window before it answers.
+            let started = loop {
+                match channel.wait().await {
+                    Some(ChannelMsg::Success) => break true,
+                    Some(ChannelMsg::WindowAdjusted { .. }) => {}
+                    _ => break false,
+                }
+            };
+            Ok::<_, russh::Error>((channel, started))
+        };
+        match timeout(self.open_within, opening).await {
+            Ok(Ok((channel, true))) => Ok(channel.into_stream()),
+            Ok(Ok((_, false)) | Err(russh::Error::ChannelOpenFailure(_))) => {
+                Err(SshError::Channel { place: self.place.clone(), why: format!("it does not start {name}") })
+            }
+            Ok(Err(_)) => Err(SshError::Lost { place: self.place.clone(), why: self.lost.why() }),
+            Err(_) => Err(SshError::TimedOut {
+                address: self.place.clone(),
+                doing: "starting a subsystem",
                 seconds: self.open_within.as_secs(),
             }),
         }

@@ -3,7 +3,7 @@
 use super::dumps::StoredDump;
 use crate::hold::Holds;
 use crate::ledger::Ledger;
-use crate::lock::lock_path;
+use crate::lock::{lock_path, reading_path};
 use crate::manifest::{BackupManifest, MANIFEST_PATH};
 use crate::repository::Indexed;
 use crate::source::{Entry, Opener, sort};
@@ -137,7 +137,12 @@ pub(super) fn canonical(root: &Path) -> Result<PathBuf, BackupError> {
 
 /// What is not to be walked: mounted data, and the repository itself, should it lie in the project.
 fn excluded(request: &BackupRequest, exclude: &[PathBuf]) -> BTreeSet<PathBuf> {
-    let own = [request.repo.clone(), lock_path(&request.repo), sqlite::folder_of(&request.repo)];
+    let own = [
+        request.repo.clone(),
+        lock_path(&request.repo),
+        reading_path(&request.repo),
+        sqlite::folder_of(&request.repo),
+    ];
     exclude
         .iter()
         .chain(&own)

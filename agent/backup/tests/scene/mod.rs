@@ -102,10 +102,15 @@ impl Scene {
 
     /// restic on the repository, by the recovery key. `None`: there is no restic here.
     pub fn restic(&self, arguments: &[&str]) -> Option<Output> {
+        self.restic_at(&self.repo, arguments)
+    }
+
+    /// The same, on another repository with this scene's recovery key.
+    pub fn restic_at(&self, repo: &Path, arguments: &[&str]) -> Option<Output> {
         let password = wharf_backup::recovery_key_file(&self.key_file);
         let result = Command::new("restic")
             .args(["--no-cache", "--repo"])
-            .arg(&self.repo)
+            .arg(repo)
             .arg("--password-file")
             .arg(password)
             .args(arguments)

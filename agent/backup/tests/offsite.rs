@@ -1,0 +1,196 @@
+//! Backups are copied to other places, and come back from there by the recovery key alone.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod elsewhere;
+mod scene;
+
+use elsewhere::{S3, Sshd};
+use scene::{Scene, ask};
+use std::path::Path;
+use wharf_backup::{
+    BackupError, CopyReport, CopyRequest, ListRequest, Location, Place, ReadBack, RestoreRequest,
+    recovery_key_file,
+};
+
+/// The scene's own repository.
+fn own(scene: &Scene) -> Location {
+    Location {
+        place: Place::Folder(scene.repo.clone()),
+        key_file: scene.key_file.clone(),
+        password_file: recovery_key_file(&scene.key_file),
+        own: true,
+    }
+}
+
+/// A copy's, as this scene knows it.
+fn copy_at(scene: &Scene, place: Place) -> Location {
+    Location {
+        place,
+        key_file: scene.folder.path().join("state/offsite/there.key"),
+        password_file: recovery_key_file(&scene.key_file),
+        own: false,
+    }
+}
+
+async fn copy(scene: &Scene, place: &Place) -> Result<CopyReport, BackupError> {
+    ask(CopyRequest {
+        from: own(scene),
+        to: copy_at(scene, place.clone()),
+        only: vec![],
+        newest: None,
+        read_back: ReadBack::All,
+    })
+    .await
+}
+
+/// What a place must be able to do, all of it; returns the scene whose backups are there.
+async fn goes_there_and_comes_back(place: Place) -> Scene {
+    let scene = Scene::new();
+    scene.random_file("large", 3_000_000, 1);
+    let first = scene.make_backup(vec![]).await.unwrap();
+    let copied = copy(&scene, &place).await.unwrap();
+    assert_eq!(copied.copied.iter().map(|c| &c.id).collect::<Vec<_>>(), [&first.id]);
+    assert!(copied.added_bytes > 3_000_000, "{copied:?}");
+
+    // The next one sends only what is new, and says what was there.
+    scene.random_file("small", 100_000, 2);
+    let second = scene.make_backup(vec![]).await.unwrap();
+    let again = copy(&scene, &place).await.unwrap();
+    assert_eq!(again.copied.iter().map(|c| &c.id).collect::<Vec<_>>(), [&second.id]);
+    assert_eq!(again.present, copied.copied);
+    assert!(again.added_bytes < 1_000_000, "{again:?}");
+    assert_eq!(copy(&scene, &place).await.unwrap().added_bytes, 0);
+
+    comes_back(&scene, place, &second.id).await;
+    scene
+}
+
+/// On a server that has nothing but the recovery key.
+async fn comes_back(scene: &Scene, place: Place, newest: &wharf_proto::BackupId) {
+    let empty = tempfile::tempdir().unwrap();
+    let password_file = empty.path().join("recovery");
+    std::fs::copy(recovery_key_file(&scene.key_file), &password_file).unwrap();
+    let state = empty.path().join("state");
+    let (repo, key_file) = (state.join("repo"), state.join("key"));
+    let from = Location {
+        place,
+        key_file: state.join("there.key"),
+        password_file: password_file.clone(),
+        own: false,
+    };
+    let to =
+        Location { place: Place::Folder(repo.clone()), key_file: key_file.clone(), password_file, own: true };
+    let back = CopyRequest { from, to, only: vec![], newest: None, read_back: ReadBack::Sample };
+    let report = ask(back).await.unwrap();
+    assert_eq!(report.copied.len(), 2);
+    // It is asked for by the name that it was known by.
+    let found = report.copied.iter().find(|copied| copied.id == *newest).unwrap();
+    let listed = ask(ListRequest { repo: repo.clone(), key_file: key_file.clone() }).await.unwrap();
+    assert_eq!(listed.backups.len(), 2);
+    let to = empty.path().join("files");
+    let snapshot = found.copy.clone();
+    let restore = RestoreRequest {
+        repo,
+        key_file: key_file.clone(),
+        snapshot,
+        path: "/project".into(),
+        to: to.clone(),
+    };
+    ask(restore).await.unwrap();
+    for name in ["large", "small", "backend/app.py", ".env.prod"] {
+        assert!(
+            std::fs::read(to.join(name)).unwrap() == std::fs::read(scene.project.join(name)).unwrap(),
+            "{name}"
+        );
+    }
+    // The key goes on being the same one.
+    let keys = [&key_file, &scene.key_file].map(|key| wharf_backup::recovery_key(key).unwrap());
+    assert_eq!(keys[0], keys[1]);
+}
+
+#[tokio::test]
+async fn another_disk() {
+    let disk = tempfile::tempdir().unwrap();
+    let at = disk.path().join("app");
+    let place = Place::Folder(at.clone());
+    let scene = goes_there_and_comes_back(place.clone()).await;
+    restic(&at, &scene);
+
+    // A disk that is not mounted: nothing is made in its place.
+    let away = disk.path().join("away");
+    std::fs::rename(&at, &away).unwrap();
+    let gone = copy(&scene, &place).await;
+    assert!(matches!(gone, Err(BackupError::ElsewhereGone { .. })), "{gone:?}");
+    let no_disk = Place::Folder(disk.path().join("no/app"));
+    std::fs::remove_file(scene.folder.path().join("state/offsite/there.key")).unwrap();
+    let no_folder = copy(&scene, &no_disk).await;
+    assert!(matches!(no_folder, Err(BackupError::Elsewhere { .. })), "{no_folder:?}");
+    assert!(!at.exists() && !disk.path().join("no").exists());
+
+    // The key of the copy is lost: the recovery key opens it. Another app's does not.
+    std::fs::rename(&away, &at).unwrap();
+    assert_eq!(copy(&scene, &place).await.unwrap().copied, []);
+    let other = Scene::new();
+    other.make_backup(vec![]).await.unwrap();
+    let foreign = copy(&other, &place).await;
+    assert!(matches!(foreign, Err(BackupError::ElsewhereForeign { .. })), "{foreign:?}");
+    restic(&at, &scene);
+}
+
+#[tokio::test]
+async fn an_sftp_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(sshd) = Sshd::start(folder.path()) else { return };
+    let there = folder.path().join("there/app");
+    let scene = goes_there_and_comes_back(sshd.place(&there)).await;
+    restic(&there, &scene);
+}
+
+#[tokio::test]
+async fn an_s3_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(s3) = S3::start(folder.path()) else { return };
+    let scene = goes_there_and_comes_back(s3.place("wharf/app")).await;
+    restic(&s3.folder().join("wharf/app"), &scene);
+    // Wrong credentials are told, without a word of them.
+    std::fs::write(folder.path().join("secret"), "wrong-secret").unwrap();
+    let refused = copy(&scene, &s3.place("wharf/app")).await.unwrap_err();
+    let told = format!("{refused:?} {:?}", refused.failure());
+    assert!(!told.contains("wrong-secret") && !told.contains("X-Amz-Signature"), "{told}");
+}
+
+#[tokio::test]
+async fn one_damaged_backup_does_not_keep_the_others() {
+    let scene = Scene::new();
+    scene.random_file("base", 500_000, 1);
+    scene.make_backup(vec![]).await.unwrap();
+    std::fs::remove_file(scene.project.join("base")).unwrap();
+    scene.random_file("only-here", 4_000_000, 2);
+    scene.make_backup(vec![]).await.unwrap();
+    std::fs::remove_file(scene.project.join("only-here")).unwrap();
+    scene.make_backup(vec![]).await.unwrap();
+    // The largest pack has what the second alone needs.
+    let pack = scene.packs().remove(0);
+    let mut content = std::fs::read(&pack).unwrap();
+    content[1000] ^= 1;
+    std::fs::write(&pack, content).unwrap();
+    let disk = tempfile::tempdir().unwrap();
+    let place = Place::Folder(disk.path().join("app"));
+    let error = copy(&scene, &place).await.unwrap_err();
+    let BackupError::CopyIncomplete { wanted: 3, missing: 1, .. } = &error else { panic!("{error:?}") };
+    restic(&disk.path().join("app"), &scene);
+}
+
+/// What is in a folder is a whole repository, by the recovery key.
+fn restic(repo: &Path, scene: &Scene) {
+    let checked = std::process::Command::new("restic")
+        .args(["--no-cache", "check", "--read-data", "--repo"])
+        .arg(repo)
+        .arg("--password-file")
+        .arg(recovery_key_file(&scene.key_file))
+        .output();
+    match checked {
+        Ok(output) => assert!(output.status.success(), "{}", scene::text(&output.stderr)),
+        Err(_) => eprintln!("restic is not installed: interoperation is not tested"),
+    }
+}

@@ -1,0 +1,173 @@
+//! Copies of backups in other places, made in the background: no job, no deploy waits for them.
+//!
+//! **Invariants**
+//! - One copy runs at a time, and what it found is written down before anybody is told.
+//! - A place that does not answer harms nothing here: it is warned about, and tried again.
+
+use crate::agent::Agent;
+use crate::config::Offsite;
+use crate::jobs::backup::child;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+use wharf_backup::{BackupError, CopyReport, CopyRequest, Location, Place, Update, recovery_key_file};
+use wharf_proto::{AppName, BackupId};
+
+/// How often places are looked at when no backup was made.
+const LOOK_EVERY: Duration = Duration::from_secs(3600);
+/// For how long a place may fail before people are warned.
+const PATIENCE_SECONDS: i64 = 3600;
+
+/// What is known of one place of one app.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Known {
+    /// When all backups were there.
+    complete: Option<Timestamp>,
+    /// The backups that are there, by the ids that they have here.
+    there: BTreeSet<BackupId>,
+    /// Since when it fails, and why.
+    failing: Option<(Timestamp, String)>,
+}
+
+/// Copies what the places lack: now, after each backup, and every hour. Never returns.
+pub async fn keep_up(agent: Agent) {
+    loop {
+        match agent.state.apps().await {
+            Ok(apps) => {
+                for record in apps {
+                    for offsite in &agent.config.offsite {
+                        bring(&agent, &record.app, offsite).await;
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot tell whose backups are to be copied"),
+        }
+        let _ = tokio::time::timeout(LOOK_EVERY, agent.new_backup.notified()).await;
+    }
+}
+
+/// What `wharf status` says of places that lack backups.
+pub fn warnings(agent: &Agent, app: &AppName) -> Vec<String> {
+    let now = Timestamp::now();
+    let places = agent.config.offsite.iter().filter(|offsite| offsite.place_of(app).is_some());
+    places
+        .filter_map(|offsite| warning(&offsite.name, &read(&file(agent, app, &offsite.name)), now))
+        .collect()
+}
+
+fn warning(name: &str, known: &Known, now: Timestamp) -> Option<String> {
+    let (since, why) = known.failing.as_ref()?;
+    if now.as_second() - since.as_second() < PATIENCE_SECONDS && known.complete.is_some() {
+        return None;
+    }
+    let complete = match known.complete {
+        Some(at) => format!("the last complete one is of {at}"),
+        None => "none was ever complete".to_owned(),
+    };
+    Some(format!("backups are not copied to {name} since {since}, {complete}: {why}"))
+}
+
+async fn bring(agent: &Agent, app: &AppName, offsite: &Offsite) {
+    let Some(place) = offsite.place_of(app) else { return };
+    if !agent.layout.repository(app).is_dir() {
+        return;
+    }
+    let request = request(agent, app, offsite, place);
+    let result = wharf_backup::run(&child(agent), request, |update| {
+        if let Update::Note { text } = update {
+            tracing::info!(%app, offsite = offsite.name, "{text}");
+        }
+    })
+    .await;
+    // Something else works on it just now; the next look finds it free.
+    if matches!(result, Err(BackupError::RepositoryLocked { .. })) {
+        return;
+    }
+    if let Err(error) = &result {
+        let causes = error.failure().causes.join("; ");
+        tracing::warn!(%app, offsite = offsite.name, %error, causes, "backups were not copied");
+    }
+    let file = file(agent, app, &offsite.name);
+    let known = learned(read(&file), result, Timestamp::now());
+    if let Err(error) = write(&file, &known) {
+        tracing::warn!(%app, offsite = offsite.name, %error, "cannot write down what was copied");
+    }
+}
+
+fn request(agent: &Agent, app: &AppName, offsite: &Offsite, place: Place) -> CopyRequest {
+    let key_file = agent.layout.repository_key(app);
+    let password_file = recovery_key_file(&key_file);
+    CopyRequest {
+        from: Location {
+            place: Place::Folder(agent.layout.repository(app)),
+            key_file,
+            password_file: password_file.clone(),
+            own: true,
+        },
+        to: Location {
+            place,
+            key_file: agent.layout.offsite(app).join(format!("{}.key", offsite.name)),
+            password_file,
+            own: false,
+        },
+        only: Vec::new(),
+        newest: None,
+        read_back: offsite.read_back,
+    }
+}
+
+fn learned(mut known: Known, result: Result<CopyReport, BackupError>, now: Timestamp) -> Known {
+    match result {
+        Ok(report) => {
+            known.there = report.copied.into_iter().chain(report.present).map(|copy| copy.id).collect();
+            known.complete = Some(now);
+            known.failing = None;
+        }
+        Err(error) => {
+            let since = known.failing.map_or(now, |(since, _)| since);
+            known.failing = Some((since, error.to_string()));
+        }
+    }
+    known
+}
+
+fn file(agent: &Agent, app: &AppName, name: &str) -> PathBuf {
+    agent.layout.offsite(app).join(format!("{name}.json"))
+}
+
+/// One that cannot be read is as one that is not there: the next look makes it anew.
+fn read(file: &std::path::Path) -> Known {
+    std::fs::read(file).ok().and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default()
+}
+
+fn write(file: &std::path::Path, known: &Known) -> std::io::Result<()> {
+    let new = file.with_extension("json.new");
+    std::fs::write(&new, serde_json::to_vec(known)?)?;
+    std::fs::File::open(&new)?.sync_all()?;
+    std::fs::rename(new, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_place_that_fails_is_warned_about_once_it_is_no_hiccup() {
+        let failed = || Err(BackupError::ElsewhereGone { place: "/mnt/d/shop".into() });
+        let report = CopyReport { copied: vec![], present: vec![], added_bytes: 0, duration_ms: 1 };
+        let never = learned(Known::default(), failed(), at(10));
+        assert!(warning("disk", &never, at(11)).unwrap().contains("none was ever complete"));
+        let once = learned(never, Ok(report), at(20));
+        assert_eq!(warning("disk", &once, at(21)), None);
+        let again = learned(learned(once, failed(), at(100)), failed(), at(200));
+        assert_eq!(warning("disk", &again, at(100 + PATIENCE_SECONDS - 1)), None);
+        let told = warning("disk", &again, at(100 + PATIENCE_SECONDS)).unwrap();
+        assert!(told.contains("1970-01-01T00:01:40Z") && told.contains("/mnt/d/shop"), "{told}");
+    }
+}
