@@ -85,7 +85,8 @@ async fn comes_back(scene: &Scene, place: Place, newest: &wharf_proto::BackupId)
     assert_eq!(report.copied.len(), 2);
     // It is asked for by the name that it was known by.
     let found = report.copied.iter().find(|copied| copied.id == *newest).unwrap();
-    let listed = ask(ListRequest { repo: repo.clone(), key_file: key_file.clone() }).await.unwrap();
+    let listed =
+        ask(ListRequest { repo: repo.clone(), key_file: key_file.clone(), patient: true }).await.unwrap();
     assert_eq!(listed.backups.len(), 2);
     let to = empty.path().join("files");
     let snapshot = found.copy.clone();
