@@ -124,7 +124,8 @@ fn unknown(place: Place, key: &str, section: &str) -> ConfigError {
         place,
         key: key.to_owned(),
         section: if section.is_empty() { String::new() } else { format!(" in [{section}]") },
-        nearest: nearest(key, &siblings).or_else(|| elsewhere(key)),
+        // The very word in another table says more than one that looks like it here.
+        nearest: elsewhere(key).or_else(|| nearest(key, &siblings)),
         known: siblings.join(", "),
     }))
 }
