@@ -26,6 +26,9 @@ use wharf_state::{AppRecord, ChoreRecord};
 /// Chores of different apps at once.
 const SIDE_BY_SIDE: usize = 2;
 
+/// What is remembered of a run until its end is.
+const INTERRUPTED: &str = "it was interrupted";
+
 /// Looks for what is due, for as long as the agent runs.
 pub async fn run(agent: Agent) {
     let room = Arc::new(Semaphore::new(SIDE_BY_SIDE));
@@ -101,7 +104,7 @@ async fn begin(
     let mut tried = ChoreRecord {
         last_run: Some(agent.clock.now()),
         failures: before.failures.saturating_add(1),
-        why: Some("it was interrupted".to_owned()),
+        why: Some(INTERRUPTED.to_owned()),
         ..before.clone()
     };
     remember(agent, &name, tried.clone()).await?;
@@ -114,6 +117,8 @@ async fn begin(
             return remember(agent, &name, tried).await;
         }
     };
+    tried.job = Some(job);
+    remember(agent, &name, tried.clone()).await?;
     let agent = agent.clone();
     tokio::spawn(async move {
         let _ = ended.await;

@@ -4,9 +4,9 @@ use super::{Chore, chore};
 use crate::agent::Agent;
 use crate::data;
 use crate::failures;
-use wharf_proto::Failure;
 use wharf_proto::backup::Proof;
 use wharf_proto::release::{LastDrill, ScheduleStatus};
+use wharf_proto::{Failure, JobId, Outcome};
 use wharf_state::{AppRecord, BackupRecord, ChoreRecord};
 
 /// The schedule, and whether it is on; `None` where the project has none.
@@ -41,8 +41,9 @@ pub async fn warnings(agent: &Agent, app: &AppRecord) -> Result<Vec<String>, Fai
         let Some(memory) = memory(agent, app, chore).await?.filter(|memory| memory.failures > 0) else {
             continue;
         };
-        // While it runs, it counts as interrupted.
-        if memory.job.is_some_and(|job| agent.queue.running(&app.app) == Some(job)) {
+        // While it runs, and until its end is remembered, it counts as interrupted.
+        let unfinished = memory.why.as_deref() == Some(super::INTERRUPTED);
+        if unfinished && (agent.queue.is_taken(&app.app) || ended_well(agent, memory.job).await) {
             continue;
         }
         let times = if memory.failures == 1 {
@@ -62,6 +63,12 @@ pub async fn warnings(agent: &Agent, app: &AppRecord) -> Result<Vec<String>, Fai
         ));
     }
     Ok(warnings)
+}
+
+async fn ended_well(agent: &Agent, job: Option<JobId>) -> bool {
+    let Some(job) = job else { return false };
+    let record = agent.state.job(job).await.ok().flatten();
+    matches!(record.and_then(|record| record.outcome), Some(Outcome::Done { .. }))
 }
 
 /// The drill that was held last, of whichever backup.

@@ -111,6 +111,11 @@ impl Queue {
         Duration::from_secs(wait_seconds.into()).max(least)
     }
 
+    /// Whether somebody has the app's seat.
+    pub fn is_taken(&self, app: &AppName) -> bool {
+        self.turn(app).try_lock().is_err()
+    }
+
     fn turn(&self, app: &AppName) -> Arc<tokio::sync::Mutex<()>> {
         let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(apps.entry(app.clone()).or_default())
