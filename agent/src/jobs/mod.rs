@@ -15,6 +15,7 @@ pub mod commit;
 pub mod compose;
 pub mod coverage;
 pub mod decide;
+pub mod diagnose;
 pub mod disk;
 pub mod env_change;
 pub mod files;
