@@ -10,6 +10,8 @@ pub enum FailureKind {
     Config,
     /// Wharf will not do this: it could lose data, or breaks a rule that the text names. Nothing was changed.
     Refused,
+    /// It can be done, where a person says so: the text says what that means. Nothing was changed.
+    Consent,
     /// The server cannot be reached.
     Unreachable,
     /// The server does not accept this person, or the person does not accept the server.
@@ -90,7 +92,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self.kind {
             FailureKind::Config | FailureKind::NotFound => 2,
-            FailureKind::Refused | FailureKind::Busy => 3,
+            FailureKind::Refused | FailureKind::Consent | FailureKind::Busy => 3,
             FailureKind::Unreachable | FailureKind::Unauthorized | FailureKind::Unsupported => {
                 EXIT_CANNOT_TALK
             }

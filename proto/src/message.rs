@@ -256,6 +256,9 @@ pub struct JobOptions {
     /// Copy the data directory of a stopped database where it is too broken to dump.
     #[serde(default)]
     pub cold_backup: bool,
+    /// Go back to a release that lived with another schema of the database.
+    #[serde(default)]
+    pub accept_schema: bool,
     /// How long to wait for another job of the app; 0: not at all.
     #[serde(default)]
     pub lock_wait_seconds: u32,

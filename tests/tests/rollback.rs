@@ -124,3 +124,25 @@ fn a_failed_deploy_leaves_no_image_of_its_own() {
     assert_eq!(docker::image_tags(&format!("{}-", world.app)), before);
     world.nothing_is_left("a failed deploy");
 }
+
+#[test]
+fn a_rollback_across_a_migration_asks_first() {
+    let world = World::fitnessapp();
+    world.deploy(&[]).exits(0);
+    world.add_workout("squats");
+    let add = "import os, psycopg\nwith psycopg.connect(os.environ['DATABASE_URL']) as db: db.execute('ALTER TABLE workouts ADD COLUMN IF NOT EXISTS note text')\n";
+    world.laptop.write("backend/migrate.py", add);
+    world.write_config("[[migrate]]\nservice = \"backend\"\ncommand = [\"python3\", \"/app/migrate.py\"]\n");
+    world.deploy(&[]).exits(0);
+    let before = world.fingerprint();
+
+    let refused = world.laptop.wharf(&["rollback"]).exits(3);
+    assert!(refused.stderr.contains("another schema now than when v1 was live"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--accept-schema"), "{}", refused.stderr);
+    assert_eq!(world.fingerprint(), before, "something was touched");
+    world.laptop.wharf(&["rollback", "--accept-schema"]).exits(0);
+    assert_eq!(world.workouts(), ["squats"]);
+    // Forward again: that release has lived with the schema that there is.
+    world.laptop.wharf(&["rollback", "v2"]).exits(0);
+    assert_eq!(world.workouts(), ["squats"]);
+}

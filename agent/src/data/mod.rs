@@ -18,6 +18,7 @@ mod over;
 mod prune;
 pub mod recover;
 mod request;
+pub mod schema;
 mod swap;
 mod task;
 mod throwaway;

@@ -2,6 +2,7 @@
 
 use super::Work;
 use super::run::{Job, Ready};
+use crate::data::schema;
 use crate::failures;
 use wharf_proto::{AppName, Failure};
 use wharf_state::ReleaseRecord;
@@ -12,6 +13,8 @@ use wharf_state::ReleaseRecord;
 /// The state cannot be written.
 pub async fn commit(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure> {
     let state = &job.agent.state;
+    // What a rollback made of it is what the release can live with.
+    let shape = schema::shape(&job.agent, job.app(), &job.spec, &ready.planned.project).await;
     let secrets = crate::secrets::recorded(&ready.planned.key, &ready.planned.env);
     let record = match state.release(job.app(), job.release).await.map_err(|e| failures::of_state(&e))? {
         // A rollback: the release is what it was, and live again.
@@ -26,6 +29,10 @@ pub async fn commit(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure>
         .record_release_secrets(job.app(), job.release, secrets)
         .await
         .map_err(|e| failures::of_state(&e))?;
+    if let Some(shape) = shape {
+        let recorded = state.record_release_schema(job.app(), job.release, shape).await;
+        recorded.map_err(|e| failures::of_state(&e))?;
+    }
     state.commit_live(job.id, record).await.map_err(|e| failures::of_state(&e))
 }
 

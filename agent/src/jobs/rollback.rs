@@ -5,11 +5,12 @@ use super::{Source, Work, paths, queue, start};
 use crate::agent::Agent;
 use crate::answers::known_app;
 use crate::conversation::{Stop, Talk, watch};
+use crate::data::schema;
 use crate::failures;
 use wharf_access::Permit;
 use wharf_proto::message::{Reply, RollbackRequest, ServerMessage};
 use wharf_proto::{Failure, FailureKind, ReleaseId};
-use wharf_state::ReleaseRecord;
+use wharf_state::{AppRecord, ReleaseRecord};
 
 /// Begins a rollback and watches it.
 ///
@@ -29,6 +30,9 @@ pub async fn requested(
     })?;
     let target = target(agent, &request, live).await?;
     paths::check_spec(&target.spec, agent)?;
+    if !request.options.accept_schema {
+        check_schema(agent, &known, &target).await?;
+    }
     let dry_run = request.options.dry_run;
     let lease = agent.blobs.lease(target.manifest.chunks().map(|chunk| chunk.digest));
     let work = Work {
@@ -51,6 +55,26 @@ pub async fn requested(
     talk.say(&ServerMessage::Accepted { job }).await?;
     watch(agent, talk, job, 0).await?;
     Ok(None)
+}
+
+/// A release that lived with another schema than there is now may not run on it: that is a person's to decide.
+async fn check_schema(agent: &Agent, known: &AppRecord, target: &ReleaseRecord) -> Result<(), Failure> {
+    let then = agent.state.release_schema(&known.app, target.release).await;
+    let Some(then) = then.map_err(|e| failures::of_state(&e))? else { return Ok(()) };
+    let now = schema::shape(agent, &known.app, &known.spec, &known.project).await;
+    if now.is_none_or(|now| now == then) {
+        return Ok(());
+    }
+    let release = target.release;
+    let text = format!("the database has another schema now than when {release} was live");
+    Err(Failure::new(FailureKind::Consent, text)
+        .cause(
+            "a migration ran since; a rollback changes code and configuration, and leaves the data as it is",
+        )
+        .hint(format!(
+            "if {release} can live with the newer schema, go on: wharf rollback {release} --accept-schema"
+        ))
+        .hint("else restore the backup from before the migration first: wharf releases names it"))
 }
 
 async fn target(agent: &Agent, request: &RollbackRequest, live: ReleaseId) -> Result<ReleaseRecord, Failure> {

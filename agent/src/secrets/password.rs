@@ -4,8 +4,8 @@ use super::edit;
 use super::{refuse_adopted, work};
 use crate::agent::Agent;
 use crate::conversation::{Stop, Talk, watch};
-use crate::failures;
-use crate::jobs::backup::{Database, databases_of};
+use crate::data::schema;
+use crate::jobs::backup::Database;
 use crate::jobs::queue::{self, Seat};
 use crate::jobs::role::RoleChange;
 use crate::jobs::{self, Work, compose};
@@ -91,15 +91,7 @@ async fn one_database(
     live: &ReleaseRecord,
     service: Option<&str>,
 ) -> Result<Database, Failure> {
-    let containers = agent.engine.project_containers(&known.project).await;
-    let containers = containers.map_err(|e| failures::of_engine(&e))?;
-    let mut images = BTreeMap::new();
-    for container in &containers {
-        let image = agent.engine.image(&container.image_id).await.map_err(|e| failures::of_engine(&e))?;
-        images.extend(image.map(|image| (container.image_id.clone(), image)));
-    }
-    let mut found = databases_of(&live.spec, &containers, &images);
-    found.retain(|database| database.container.is_some());
+    let mut found = schema::databases(agent, &live.spec, &known.project).await?;
     found.retain(|database| service.is_none_or(|service| database.spec.service == service));
     let names: Vec<String> = found.iter().map(|database| database.spec.service.clone()).collect();
     match (found.pop(), found.is_empty()) {

@@ -215,6 +215,7 @@ fn request(args: &Args, config: &Config, source: Source) -> DeployRequest {
             accept_detach: args.job.accept_detach.clone(),
             accept_volume: args.accept_volume.clone(),
             cold_backup: args.cold_backup,
+            accept_schema: false,
             lock_wait_seconds: args.job.lock_wait,
             message: args.job.message.clone(),
         },

@@ -4,10 +4,10 @@ use super::follow;
 use crate::{
     context::{Context, Exit},
     render,
-    session::{self, Session, Started},
+    session::{self, Asker, Session, Started},
 };
 use wharf_proto::{
-    Failure, ReleaseId,
+    Failure, FailureKind, ReleaseId,
     message::{JobOptions, Reply, Request, RollbackRequest},
 };
 
@@ -19,6 +19,9 @@ pub struct Args {
     to: Option<ReleaseId>,
     #[command(flatten)]
     job: JobArgs,
+    /// Go back although the database's schema is another now; --yes says so too
+    #[arg(long)]
+    accept_schema: bool,
 }
 
 /// The flags of jobs that change an app.
@@ -56,13 +59,29 @@ impl JobArgs {
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let session = context.session(&config);
-    let options = args.job.options();
-    let app = config.spec.app.clone();
-    let request = Request::Rollback(RollbackRequest { app, to: args.to, options: options.clone() });
-    match begin(context, &session, request, &options, args.job.detach).await? {
+    let mut options = args.job.options();
+    options.accept_schema = args.accept_schema || context.common.yes;
+    let request = |options: JobOptions| {
+        Request::Rollback(RollbackRequest { app: config.spec.app.clone(), to: args.to, options })
+    };
+    let begun = begin(context, &session, request(options.clone()), &options, args.job.detach).await;
+    let begun = match begun {
+        Err(failure) if failure.kind == FailureKind::Consent && consents(context, &failure).await => {
+            options.accept_schema = true;
+            begin(context, &session, request(options.clone()), &options, args.job.detach).await?
+        }
+        other => other?,
+    };
+    match begun {
         Begun::Exit(exit) => Ok(exit),
         Begun::Reply(_) => Err(super::wrong_reply("a job")),
     }
+}
+
+/// Whether somebody is there who says that it may be done all the same.
+async fn consents(context: &Context, failure: &Failure) -> bool {
+    let question = format!("{failure}.\n{}.\nGo on?", failure.causes.join("\n"));
+    Asker::of_process(context.common.yes).confirm(question).await
 }
 
 /// What came of a request that may become a job.

@@ -6,7 +6,7 @@ use wharf_proto::{Failure, FailureKind};
 /// `error: …` or `refused: …`, with its causes and what to do next.
 pub fn failure(failure: &Failure, style: &Style) -> String {
     let heading = match failure.kind {
-        FailureKind::Refused => "refused:",
+        FailureKind::Refused | FailureKind::Consent => "refused:",
         FailureKind::Busy => "busy:",
         _ => "error:",
     };

@@ -65,6 +65,18 @@ impl Asker {
         (!typed.is_empty()).then(|| typed.to_owned())
     }
 
+    /// Yes or no; no where nobody can be asked.
+    pub async fn confirm(self, question: String) -> bool {
+        if self == Self::Nobody {
+            return false;
+        }
+        let ask = move || {
+            let _prompting = sys::Prompting::begin();
+            Confirm::with_theme(&SimpleTheme).with_prompt(question).default(false).interact()
+        };
+        matches!(tokio::task::spawn_blocking(ask).await, Ok(Ok(true)))
+    }
+
     /// A secret, typed without being shown.
     ///
     /// # Errors
@@ -117,11 +129,7 @@ impl Prompt for Terminal {
             "{host} is not known yet. It shows this host key:\n  {key_type} {fingerprint}\n\
             Compare it with the server's own, then: trust {host} from now on?"
         );
-        let ask = move || {
-            let _prompting = sys::Prompting::begin();
-            Confirm::with_theme(&SimpleTheme).with_prompt(question).default(false).interact()
-        };
-        matches!(tokio::task::spawn_blocking(ask).await, Ok(Ok(true)))
+        Asker::Person.confirm(question).await
     }
 
     async fn passphrase(&self, key: &Path) -> Option<Secret> {

@@ -277,6 +277,7 @@ fn full_options() -> JobOptions {
         dry_run: true,
         accept_detach: vec!["fitnessapp_cache".into()],
         accept_volume: vec!["fitnessapp_pgdata".into()],
+        accept_schema: true,
         cold_backup: true,
         lock_wait_seconds: 30,
         message: Some("faster login".into()),

@@ -31,7 +31,7 @@ values!(images, ImageAction: Build, Reuse, Pull, Keep, Unknown);
 values!(containers, ContainerAction: Create, Recreate, Keep, Remove, Unknown);
 values!(volume_modes, VolumeMode: Live, Pause, Stop);
 values!(failures, FailureKind:
-    Config, Refused, Unreachable, Unauthorized, Unsupported, Busy, NotFound, Backup, Build, Migration, Hook, Start, Verify,
+    Config, Refused, Consent, Unreachable, Unauthorized, Unsupported, Busy, NotFound, Backup, Build, Migration, Hook, Start, Verify,
     Environment, Internal, Unknown,
 );
 
