@@ -1,8 +1,9 @@
 //! `wharfd backup APP`: a request to the agent that runs, quiet enough for cron's mail.
 
-use crate::layout::Layout;
+use crate::preamble::Preamble;
 use std::path::Path;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 use wharf_agent_ssh::Conversation;
@@ -14,13 +15,17 @@ use wharf_proto::{AppName, Failure, FailureKind};
 /// How long the agent may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
-/// Backs up `app` and waits for the end; what was made, in a line.
+/// Asks the agent that listens at `path` to back up `app`, and waits for the end; what was made, in a line.
 ///
 /// # Errors
 /// The agent does not run, or there is no backup; the failure's exit code is the process's.
-pub async fn backup(state: &Path, app: AppName, lock_wait_seconds: u32) -> Result<String, Failure> {
-    let path = Layout::new(state).socket();
-    let stream = UnixStream::connect(&path).await.map_err(|e| {
+pub async fn backup(path: &Path, app: AppName, lock_wait_seconds: u32) -> Result<String, Failure> {
+    let connected = async {
+        let mut stream = UnixStream::connect(path).await?;
+        stream.write_all(&Preamble::own().encode()?).await?;
+        Ok(stream)
+    };
+    let stream = connected.await.map_err(|e: std::io::Error| {
         Failure::from_error(FailureKind::Unreachable, &e)
             .cause(format!("the agent does not answer at {}", path.display()))
             .hint("start it, and run this as root or as the agent's user: systemctl start wharfd")

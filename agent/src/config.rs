@@ -1,15 +1,22 @@
 //! The server's own configuration, `/etc/wharf/wharfd.toml`: what a ship cannot change.
 
 mod offsite;
+mod socket;
 
+use crate::layout::Layout;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use wharf_access::Grant;
 use wharf_proto::AppName;
 use wharf_proto::spec::KeepSpec;
 use wharf_schedule::Floor;
 
 pub use offsite::Offsite;
+pub use socket::SocketRule;
+
+/// Where it is.
+pub const PATH: &str = "/etc/wharf/wharfd.toml";
 
 /// Everything the agent is told from outside. Every key has a default, so that an empty or missing file is a good one.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,6 +30,10 @@ pub struct Config {
     pub authorized_keys: PathBuf,
     /// Docker's socket.
     pub docker: PathBuf,
+    /// Where the agent listens to programs on its own server; in the state folder where none is named.
+    pub socket_path: Option<PathBuf>,
+    /// Who may connect there besides root and the agent's own user.
+    pub socket: Vec<SocketRule>,
     /// What single apps may do: `[app.NAME]`.
     pub app: BTreeMap<AppName, AppRights>,
     /// How long one backup may take.
@@ -73,6 +84,8 @@ impl Default for Config {
             listen: "0.0.0.0:2222".into(),
             authorized_keys: "/etc/wharf/authorized_keys".into(),
             docker: "/var/run/docker.sock".into(),
+            socket_path: None,
+            socket: Vec::new(),
             app: BTreeMap::new(),
             backup_within_seconds: 6 * 60 * 60,
             retention: Retention::default(),
@@ -87,6 +100,12 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{} has two places under [[offsite]] called {name}; give one another name", path.display())]
     TwoOffsites { path: PathBuf, name: String },
+    #[error(
+        "{} has [[socket]] but no socket_path: name one outside of the state folder, which only the agent may enter, \
+         for example /run/wharf/wharfd.sock",
+        path.display()
+    )]
+    HiddenSocket { path: PathBuf },
     #[error("{} is not a configuration of wharfd; correct it and start again", path.display())]
     Parse { path: PathBuf, source: Box<toml::de::Error> },
 }
@@ -107,6 +126,9 @@ impl Config {
     }
 
     fn checked(self, path: &Path) -> Result<Self, ConfigError> {
+        if !self.socket.is_empty() && self.socket_path.is_none() {
+            return Err(ConfigError::HiddenSocket { path: path.into() });
+        }
         let mut names = std::collections::BTreeSet::new();
         match self.offsite.iter().find(|offsite| !names.insert(offsite.name.clone())) {
             None => Ok(self),
@@ -117,6 +139,19 @@ impl Config {
     /// Whether the server lets `app` use what is as good as root.
     pub fn allows_root(&self, app: &AppName) -> bool {
         self.app.get(app).is_some_and(|rights| rights.root_equivalent)
+    }
+
+    /// Where the agent listens to programs on its own server.
+    pub fn socket(&self) -> PathBuf {
+        self.socket_path.clone().unwrap_or_else(|| Layout::new(&self.state).socket())
+    }
+
+    /// The most that programs of the user `uid` may do on the socket; of several rules the first holds.
+    pub fn most_of(&self, uid: u32) -> Option<Grant> {
+        if uid == 0 || uid == nix::unistd::geteuid().as_raw() {
+            return Some(Grant::everything());
+        }
+        self.socket.iter().find(|rule| rule.is_for(uid)).map(SocketRule::grant)
     }
 
     /// Where the server says that `app` lies.

@@ -118,7 +118,7 @@ async fn serve(agent: Agent, shutdown: impl Future<Output = ()> + Send + 'static
         limits: Limits::default(),
     };
     let doorman = Arc::new(Doorman { agent });
-    local::listen(&doorman.agent.layout, Arc::clone(&doorman));
+    local::listen(&doorman.agent.config, Arc::clone(&doorman));
     announce(&doorman.agent.layout, &bound.to_string())?;
     let chores = tokio::spawn(chores::run(doorman.agent.clone()));
     let served = wharf_agent_ssh::serve(listener, config, doorman, shutdown).await;

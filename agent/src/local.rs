@@ -1,39 +1,60 @@
-//! The agent's own socket: for `wharfd backup APP` on the server itself, from a crontab or a systemd timer.
+//! The agent's own socket: for `wharfd backup APP` on the server itself, and for `wharfd connect`, by which the server's
+//! sshd lets people in.
 //!
-//! **Invariant**: only root and the agent's own user are listened to, by the kernel's word and not by the file's mode
-//! alone.
+//! **Invariant**: who connects may do what `wharfd.toml` grants that user, by the kernel's word for who it is; the
+//! [`Preamble`] can only lower it.
 
-use crate::conversation::Doorman;
-use crate::layout::Layout;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
+use crate::config::Config;
+use crate::conversation::{Doorman, Guest};
+use crate::passwd;
+use crate::preamble::Preamble;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
-use wharf_agent_ssh::{Handler, Peer, serve_stream};
+use tokio::time::timeout;
+use wharf_access::Grant;
+use wharf_agent_ssh::Conversation;
 
 /// Conversations at once.
-const CONVERSATIONS: usize = 16;
+const CONVERSATIONS: usize = 64;
 /// After an `accept` that failed.
 const BREATHER: Duration = Duration::from_millis(200);
+/// How long who connected may take to say for whom.
+const PREAMBLE_WITHIN: Duration = Duration::from_secs(10);
 
 /// Listens until the listener is dropped with the runtime. A socket that cannot be made is told of, and the agent serves
-/// on without it: deploys do not need it.
-pub fn listen(layout: &Layout, doorman: Arc<Doorman>) {
-    let path = layout.socket();
-    // Whoever made it is gone: the agent's lock is ours.
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).and_then(|listener| {
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(listener)
-    });
-    match listener {
+/// on without it: its own SSH server does not need it.
+pub fn listen(config: &Config, doorman: Arc<Doorman>) {
+    let path = config.socket();
+    // Everybody may knock where some may come in; who it is decides.
+    let mode = if config.socket.is_empty() { 0o600 } else { 0o666 };
+    match bind(&path, mode) {
         Ok(listener) => drop(tokio::spawn(accept(listener, doorman))),
         Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "no local socket: `wharfd backup` will not work")
+            let path = path.display();
+            tracing::warn!(%path, %error, "no local socket: `wharfd backup` and `wharfd connect` will not work")
         }
     }
+}
+
+fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    match std::fs::symlink_metadata(path) {
+        // Whoever made it is gone: the agent's lock is ours.
+        Ok(found) if found.file_type().is_socket() => std::fs::remove_file(path)?,
+        // Something else is not ours to remove; binding says that it is there.
+        Ok(_) | Err(_) => {}
+    }
+    if let Some(folder) = path.parent() {
+        // Below `/run` it is gone after each reboot.
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    Ok(listener)
 }
 
 async fn accept(listener: UnixListener, doorman: Arc<Doorman>) {
@@ -48,28 +69,71 @@ async fn accept(listener: UnixListener, doorman: Arc<Doorman>) {
                 continue;
             }
         };
-        let Some(peer) = peer(&stream) else { continue };
-        let doorman: Arc<dyn Handler> = doorman.clone();
+        let Some((uid, most)) = granted(&stream, &doorman.agent.config) else { continue };
+        let doorman = Arc::clone(&doorman);
         tokio::spawn(async move {
-            let (reader, writer) = stream.into_split();
-            let _ = serve_stream(reader, writer, peer, doorman).await;
+            hold(stream, uid, &most, &doorman).await;
             drop(seat);
         });
     }
 }
 
-/// Who it is, where that is somebody to listen to.
-fn peer(stream: &UnixStream) -> Option<Peer> {
+/// Who it is, and the most that one may do.
+fn granted(stream: &UnixStream, config: &Config) -> Option<(u32, Grant)> {
     let uid = stream.peer_cred().ok()?.uid();
-    if uid != 0 && uid != nix::unistd::geteuid().as_raw() {
+    let most = config.most_of(uid);
+    if most.is_none() {
         tracing::warn!(uid, "a local connection of somebody else: turned away");
-        return None;
     }
-    Some(Peer {
-        key_fingerprint: String::new(),
-        key_comment: format!("none: uid {uid} on the server"),
-        key_command: None,
-        user: String::new(),
-        from: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-    })
+    Some((uid, most?))
+}
+
+async fn hold(mut stream: UnixStream, uid: u32, most: &Grant, doorman: &Doorman) {
+    let preamble = match timeout(PREAMBLE_WITHIN, Preamble::read(&mut stream)).await {
+        Ok(Ok(preamble)) => preamble,
+        Ok(Err(error)) => return tracing::warn!(uid, %error, "a local connection that does not say for whom"),
+        Err(_) => return tracing::warn!(uid, "a local connection that says nothing"),
+    };
+    let guest = guest(uid, &preamble, most);
+    let (conversation, ends) = match Conversation::over_socket(stream) {
+        Ok(both) => both,
+        Err(error) => return tracing::warn!(uid, %error, "a local connection that cannot be watched"),
+    };
+    doorman.hold(guest, conversation).await;
+    let _ = ends.finish().await;
+}
+
+/// What the audit says of it is the program's word; of whom it is, and the most that it may do, the kernel's.
+fn guest(uid: u32, preamble: &Preamble, most: &Grant) -> Guest {
+    let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(128).collect::<String>();
+    let name = passwd::name_of(uid).unwrap_or_else(|| format!("uid {uid}"));
+    let key = match (&preamble.key_name, &preamble.from) {
+        (Some(key), _) => format!("{}, by sshd as {name}", plain(key)),
+        (None, Some(_)) => format!("not named, by sshd as {name}"),
+        (None, None) => format!("none: uid {uid} on the server"),
+    };
+    let from = preamble.from.as_deref().map_or_else(|| "the server itself".to_owned(), plain);
+    Guest { key, from, grant: Ok(most.and(&preamble.grant())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wharf_access::ForcedCommand;
+    use wharf_proto::{Apps, Role};
+
+    #[test]
+    fn what_is_said_only_lowers_what_the_user_may() {
+        let most = Grant { role: Role::Deploy, apps: Apps::one("blog".parse().unwrap()) };
+        for (command, role, apps) in [
+            ("wharfd connect", Role::Deploy, most.apps.clone()),
+            ("wharfd connect --role admin --app '*'", Role::Deploy, most.apps.clone()),
+            ("wharfd connect --role read --app blog --app shop", Role::Read, most.apps.clone()),
+            ("wharfd connect --app shop", Role::Deploy, Apps::Named([].into())),
+        ] {
+            let said = ForcedCommand::parse(command).unwrap();
+            let preamble = Preamble::of_connect(said, Some("10.0.0.1:9".into()));
+            assert_eq!(guest(0, &preamble, &most).grant.unwrap(), Grant { role, apps }, "{command}");
+        }
+    }
 }

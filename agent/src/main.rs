@@ -19,6 +19,12 @@ enum Command {
     Serve(Serve),
     /// Back up an app now, through the agent that runs; says nothing unless it fails
     Backup(Backup),
+    /// Let one connection in through the server's own sshd: the command of a key's line in authorized_keys
+    Connect {
+        /// `--role ROLE`, `--app APP`, `--key-name NAME`, `--socket SOCKET`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "LIMITS")]
+        limits: Vec<String>,
+    },
     /// Put a guard before Docker's socket: everything passes but what deletes volumes
     #[command(subcommand)]
     Guard(Guard),
@@ -107,6 +113,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(serve) => run_server(serve),
         Command::Backup(backup) => run_backup(backup),
+        Command::Connect { .. } => run_connect(),
         Command::Guard(guard) => run_guard(guard),
         Command::Internal(Internal::Run { command }) => wharf_engine::supervise::child_main(command),
         Command::Internal(Internal::Hook { sandbox, command }) => {
@@ -138,6 +145,16 @@ fn run_server(serve: Serve) -> ExitCode {
     }
 }
 
+/// The words are taken as they stand, since the argument parser would drop a `--` among them.
+fn run_connect() -> ExitCode {
+    let words: Vec<String> =
+        std::env::args_os().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
+    match wharfd::connect::run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error, 1),
+    }
+}
+
 fn run_backup(backup: Backup) -> ExitCode {
     let config = match Config::load(&backup.config) {
         Ok(config) => config.overridden(backup.state, None, None, None),
@@ -147,7 +164,7 @@ fn run_backup(backup: Backup) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, 1),
     };
-    match runtime.block_on(wharfd::ask::backup(&config.state, backup.app, backup.lock_wait)) {
+    match runtime.block_on(wharfd::ask::backup(&config.socket(), backup.app, backup.lock_wait)) {
         Ok(summary) => {
             if backup.verbose {
                 println!("{summary}");

@@ -10,6 +10,7 @@ pub mod http;
 pub mod laptop;
 pub mod left;
 pub mod server;
+pub mod sshd;
 pub mod terminal;
 pub mod tree;
 pub mod world;
@@ -17,6 +18,7 @@ pub mod world;
 pub use disk::SmallDisk;
 pub use laptop::{Laptop, Ran};
 pub use server::Server;
+pub use sshd::Sshd;
 pub use world::World;
 
 /// Whether every kill point and every variant is wanted (`scripts/test --long`), not a sample.

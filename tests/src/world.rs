@@ -1,6 +1,6 @@
 //! One app on one server with one laptop.
 
-use crate::{Laptop, Server, docker, http, tree, unique};
+use crate::{Laptop, Server, Sshd, docker, http, tree, unique};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -15,6 +15,8 @@ pub struct World {
     pub app_dir: PathBuf,
     /// Where the app's front door listens on loopback.
     pub web_port: u16,
+    /// The way in, where it is not the agent's own port.
+    pub sshd: Option<Sshd>,
     _folder: TempDir,
 }
 
@@ -36,7 +38,7 @@ impl World {
         tree::copy(&projects.join(name), &laptop.project);
         label_images(&laptop.project, &app);
         let (project, web_port) = (app.clone(), http::free_port());
-        let world = Self { server, laptop, app, project, app_dir, web_port, _folder: folder };
+        let world = Self { server, laptop, app, project, app_dir, web_port, sshd: None, _folder: folder };
         world.write_env(&world.env());
         world.write_config("");
         world
@@ -67,7 +69,7 @@ impl World {
             r#"app = "{app}"
 
 [server]
-host = "tester@{address}"
+host = "{host}"
 identity = "{key}"
 path = "{path}"
 
@@ -98,12 +100,35 @@ required = ["DB_PASSWORD", "SECRET_KEY"]
 {backup}
 "#,
             app = self.app,
-            address = self.server.address,
+            host = self.host(),
             key = self.laptop.key().display(),
             path = self.app_dir.display(),
             port = self.web_port,
         );
         self.laptop.write("wharf.toml", text);
+    }
+
+    fn host(&self) -> String {
+        self.sshd.as_ref().map_or_else(|| format!("tester@{}", self.server.address), Sshd::host)
+    }
+
+    /// From here on the laptop comes in through OpenSSH; its key has these limits (`--role read`).
+    pub fn enter_through_openssh(&mut self, limits: &str) {
+        if self.sshd.is_none() {
+            self.sshd = Some(Sshd::start(&self.server.folder.join("sshd")));
+        }
+        if let Some(sshd) = &self.sshd {
+            sshd.let_in(&self.key_line(limits));
+        }
+        self.write_config("");
+    }
+
+    /// A line for sshd's `authorized_keys`.
+    pub fn key_line(&self, limits: &str) -> String {
+        let wharfd = crate::program("WHARFD_BIN", "wharfd");
+        let socket = self.server.folder.join("state/wharfd.sock");
+        let (wharfd, socket, key) = (wharfd.display(), socket.display(), self.laptop.public_key());
+        format!("restrict,command=\"{wharfd} connect --socket {socket} {limits}\" {key}")
     }
 
     /// `wharf deploy --yes` and more arguments.

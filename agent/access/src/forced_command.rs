@@ -18,6 +18,8 @@ pub struct ForcedCommand {
     pub grant: Grant,
     /// What the audit calls the key.
     pub key_name: Option<String>,
+    /// Where the daemon listens, for `wharfd connect`. It says nothing of rights.
+    pub socket: Option<String>,
 }
 
 /// Why a forced command is not one of Wharf's. Its key may do nothing: a limit must not be lost.
@@ -67,7 +69,8 @@ impl ForcedCommand {
     /// # Errors
     /// A word that is not known, or that is there twice.
     pub fn from_words<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<Self, ForcedCommandError> {
-        let (mut role, mut all, mut names, mut key_name) = (None, false, BTreeSet::<AppName>::new(), None);
+        let (mut role, mut all, mut names) = (None, false, BTreeSet::<AppName>::new());
+        let (mut key_name, mut socket) = (None, None);
         while let Some(word) = words.next() {
             match word {
                 "--role" => once("--role", &mut role, value("--role", words.next())?.parse::<Role>()?)?,
@@ -83,8 +86,7 @@ impl ForcedCommand {
                         value("--key-name", words.next())?.chars().take(KEY_NAME_BYTES).collect();
                     once("--key-name", &mut key_name, name)?;
                 }
-                // Where the daemon is says nothing of rights.
-                "--socket" => drop(value("--socket", words.next())?),
+                "--socket" => once("--socket", &mut socket, value("--socket", words.next())?.to_owned())?,
                 _ => return Err(ForcedCommandError::Other),
             }
         }
@@ -93,7 +95,7 @@ impl ForcedCommand {
             (_, true) => Apps::All,
             (false, false) => Apps::Named(names),
         };
-        Ok(Self { grant: Grant { role: role.unwrap_or(Role::Admin), apps }, key_name })
+        Ok(Self { grant: Grant { role: role.unwrap_or(Role::Admin), apps }, key_name, socket })
     }
 }
 

@@ -5,8 +5,10 @@ use crate::{
     load::Load,
 };
 use bytes::BytesMut;
-use std::{future::poll_fn, sync::Arc, task::Poll};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use std::os::fd::AsFd;
+use std::{future::poll_fn, io, sync::Arc, task::Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +28,39 @@ impl Conversation {
         let reading = tokio::spawn(take_in(reader, pieces, load, gone.clone()));
         let writing = tokio::spawn(put_out(writer, outbound, finish.clone(), gone.clone()));
         (conversation, Ends { finish, gone, reading, writing })
+    }
+
+    /// A conversation over a Unix socket. Unlike one over any streams, it notices a peer that leaves while there is nothing
+    /// to say to it.
+    ///
+    /// # Errors
+    /// The socket cannot be watched.
+    pub fn over_socket(stream: UnixStream) -> io::Result<(Self, Ends)> {
+        // A registration of its own, so that it takes no wake-up from the writer.
+        let watched = std::os::unix::net::UnixStream::from(stream.as_fd().try_clone_to_owned()?);
+        let watched = UnixStream::from_std(watched)?;
+        let (reader, writer) = stream.into_split();
+        let (conversation, ends) = Self::over(reader, writer);
+        let gone = ends.gone.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = hung_up(&watched) => gone.cancel(),
+                () = gone.cancelled() => {}
+            }
+        });
+        Ok((conversation, ends))
+    }
+}
+
+/// Completes when the peer can neither send nor receive any more. One that has only said all that it had to say still
+/// listens.
+async fn hung_up(socket: &UnixStream) {
+    while let Ok(ready) = socket.ready(Interest::WRITABLE).await {
+        if ready.is_write_closed() {
+            return;
+        }
+        // That it can be written to is no news: this waits for the next change.
+        let _ = socket.try_io(Interest::WRITABLE, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
     }
 }
 
@@ -116,5 +151,27 @@ async fn put_out(
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(ConversationError::Gone),
         Err(_) => Err(ConversationError::Stalled),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_leaves_is_noticed_and_one_that_only_listens_is_not() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (mut conversation, ends) = Conversation::over_socket(ours).unwrap();
+        theirs.shutdown().await.unwrap();
+        assert!(conversation.recv().await.unwrap().is_none());
+        let sender = conversation.sender();
+        assert!(!ends.gone.is_cancelled());
+        // It still hears.
+        sender.send_message(&"still here").await.unwrap();
+        let mut heard = [0; 5];
+        theirs.read_exact(&mut heard).await.unwrap();
+        drop(theirs);
+        sender.gone().await;
+        let _ = ends.finish().await;
     }
 }
