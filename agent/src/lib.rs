@@ -20,4 +20,5 @@ pub mod layout;
 pub mod local;
 pub mod programs;
 pub mod receive;
+pub mod recovery;
 pub mod secrets;

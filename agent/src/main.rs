@@ -19,6 +19,8 @@ enum Command {
     Serve(Serve),
     /// Back up an app now, through the agent that runs; says nothing unless it fails
     Backup(Backup),
+    /// Bring an app back on this machine, from a copy of its backups and the recovery key alone
+    Recover(Recover),
     /// Put a guard before Docker's socket: everything passes but what deletes volumes
     #[command(subcommand)]
     Guard(Guard),
@@ -64,6 +66,34 @@ struct Backup {
     verbose: bool,
 }
 
+#[derive(clap::Args)]
+struct Recover {
+    /// Where the copy is: the name of an [[offsite]] in the configuration, or a folder
+    #[arg(long, value_name = "PLACE")]
+    from: String,
+    /// A file of mode 0600 with the recovery key, which `wharf backup key` showed
+    #[arg(long, value_name = "FILE")]
+    key_file: PathBuf,
+    /// The app, where the copy has several
+    #[arg(long, value_name = "NAME")]
+    app: Option<wharf_proto::AppName>,
+    /// The backup, by its first digits; the newest without it
+    #[arg(long, value_name = "ID")]
+    backup: Option<String>,
+    /// Only list the backups that are there
+    #[arg(long)]
+    list: bool,
+    /// The server's own configuration; defaults apply where there is none
+    #[arg(long, value_name = "FILE", default_value = "/etc/wharf/wharfd.toml")]
+    config: PathBuf,
+    /// Where the agent is to keep its state
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Docker's socket
+    #[arg(long, value_name = "SOCKET")]
+    docker: Option<PathBuf>,
+}
+
 #[derive(Subcommand)]
 enum Guard {
     /// Serve a guarded socket until told to stop; use it with DOCKER_HOST=unix://SOCKET
@@ -107,6 +137,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(serve) => run_server(serve),
         Command::Backup(backup) => run_backup(backup),
+        Command::Recover(recover) => run_recover(recover),
         Command::Guard(guard) => run_guard(guard),
         Command::Internal(Internal::Run { command }) => wharf_engine::supervise::child_main(command),
         Command::Internal(Internal::Hook { sandbox, command }) => {
@@ -154,13 +185,38 @@ fn run_backup(backup: Backup) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(failure) => {
-            eprintln!("wharfd: {failure}");
-            failure.causes.iter().for_each(|cause| eprintln!("  because: {cause}"));
-            failure.hints.iter().for_each(|hint| eprintln!("  hint: {hint}"));
-            ExitCode::from(failure.exit_code())
-        }
+        Err(failure) => tell(&failure),
     }
+}
+
+fn run_recover(recover: Recover) -> ExitCode {
+    let Recover { from, key_file, app, backup, list, config, state, docker } = recover;
+    let config = match Config::load(&config) {
+        Ok(config) => config.overridden(state, None, None, docker),
+        Err(error) => return complain(&error, 2),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error, 1),
+    };
+    let backup = backup.map(wharf_proto::BackupId);
+    let wanted = wharfd::recovery::Wanted { from, key_file, app, backup, list };
+    let ended = runtime.block_on(wharfd::recovery::recover(config, wanted, |text| eprintln!("{text}")));
+    runtime.shutdown_background();
+    match ended {
+        Ok(lines) => {
+            lines.iter().for_each(|line| println!("{line}"));
+            ExitCode::SUCCESS
+        }
+        Err(failure) => tell(&failure),
+    }
+}
+
+fn tell(failure: &wharf_proto::Failure) -> ExitCode {
+    eprintln!("wharfd: {failure}");
+    failure.causes.iter().for_each(|cause| eprintln!("  because: {cause}"));
+    failure.hints.iter().for_each(|hint| eprintln!("  hint: {hint}"));
+    ExitCode::from(failure.exit_code())
 }
 
 fn run_guard(guard: Guard) -> ExitCode {

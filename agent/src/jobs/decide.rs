@@ -62,7 +62,7 @@ pub async fn decide(
             Source::Shipped { rebuild, pull } => {
                 decide_shipped(&staged, work, survey, service, *rebuild, *pull, &mut decided).await?
             }
-            Source::Again => {
+            Source::Again | Source::Recovered { .. } => {
                 decide_shipped(&staged, work, survey, service, false, false, &mut decided).await?
             }
             Source::Earlier { images, .. } => {

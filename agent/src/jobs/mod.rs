@@ -54,7 +54,7 @@ use wharf_proto::event::JobKind;
 use wharf_proto::message::{DeployRequest, JobOptions};
 use wharf_proto::plan::DeployPlan;
 use wharf_proto::release::AuditEntry;
-use wharf_proto::{AppSpec, Failure, FailureKind, JobId, Manifest, ReleaseId};
+use wharf_proto::{AppSpec, BackupId, Failure, FailureKind, JobId, Manifest, ReleaseId};
 use wharf_state::{NewJob, ReleaseImage};
 
 /// What is to become live.
@@ -85,6 +85,8 @@ pub enum Source {
     Shipped { rebuild: bool, pull: bool },
     /// The live release's own files once more, where its environment changes: built where that goes into an image.
     Again,
+    /// A release that another server had: its files are in place, its databases come from the backup.
+    Recovered { backup: BackupId, adopted: bool },
     /// An earlier release of this server: its images are here.
     Earlier { from: ReleaseId, adopted: bool, images: BTreeMap<String, ReleaseImage> },
 }
@@ -131,7 +133,9 @@ impl Work {
 
     fn kind(&self) -> JobKind {
         match &self.source {
-            Source::Shipped { .. } | Source::Again => JobKind::Deploy { release: self.release },
+            Source::Shipped { .. } | Source::Again | Source::Recovered { .. } => {
+                JobKind::Deploy { release: self.release }
+            }
             Source::Earlier { from, .. } => JobKind::Rollback { from: *from, to: self.release },
         }
     }
