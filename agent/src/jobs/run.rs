@@ -150,6 +150,9 @@ fn before_deploy(work: &Work) -> bool {
 }
 
 async fn run(job: &Job, work: &Work) -> Outcome {
+    if work.checks_skipped() {
+        job.record.warn("the project's checks were skipped (--force)").await;
+    }
     let ready = match prepare(job, work).await {
         Ok(ready) => ready,
         Err(failure) => {
