@@ -97,7 +97,9 @@ async fn open(config: Config, layout: Layout) -> Result<Agent, DaemonError> {
     let program = std::env::current_exe()
         .map_err(|source| DaemonError::Folder { path: "/proc/self/exe".into(), source })?;
     let engine = Engine::connect_when_ready(Some(&config.docker), ENGINE_STARTS_WITHIN).await;
-    let guards = Guards::serve(&layout, &config.docker).await.map_err(DaemonError::Guard)?;
+    let guards = Guards::serve(&layout, &config.docker, config.guard.socket.as_deref())
+        .await
+        .map_err(DaemonError::Guard)?;
     Ok(Agent {
         guards,
         state: State::open(layout.state()).map_err(DaemonError::State)?,

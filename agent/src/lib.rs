@@ -9,6 +9,7 @@ pub mod ask;
 pub mod chores;
 pub mod clock;
 pub mod config;
+pub mod context;
 pub mod conversation;
 pub mod crash;
 pub mod daemon;

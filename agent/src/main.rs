@@ -1,7 +1,7 @@
 //! `wharfd`: the agent on the server. Everything is in the library; this file knows arguments, signals and exit codes.
 
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wharfd::{config::Config, daemon};
 
@@ -108,6 +108,10 @@ enum Guard {
         #[arg(long)]
         allow_root_equivalent: bool,
     },
+    /// Lead a user's docker commands through the guard, by a Docker context of that user's
+    Install(wharfd::context::Install),
+    /// Put the user's Docker context back as it was before
+    Remove(wharfd::context::Remove),
 }
 
 #[derive(Subcommand)]
@@ -220,18 +224,43 @@ fn tell(failure: &wharf_proto::Failure) -> ExitCode {
 }
 
 fn run_guard(guard: Guard) -> ExitCode {
+    let done = match guard {
+        Guard::Serve { listen, upstream, allow_root_equivalent } => {
+            return serve_guard(&listen, &upstream, wharf_guard::Policy { allow_root_equivalent });
+        }
+        Guard::Install(install) => match install.socket() {
+            Ok(socket) => wharfd::context::install(install.chosen, &socket),
+            Err(error) => return complain(&error, 2),
+        },
+        Guard::Remove(remove) => wharfd::context::remove(remove.chosen),
+    };
+    match done {
+        Ok(lines) => {
+            lines.iter().for_each(|line| println!("{line}"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => tell(&error.failure()),
+    }
+}
+
+fn serve_guard(listen: &Path, upstream: &Path, policy: wharf_guard::Policy) -> ExitCode {
     start_log();
-    let Guard::Serve { listen, upstream, allow_root_equivalent } = guard;
-    let policy = wharf_guard::Policy { allow_root_equivalent };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, 1),
     };
     tracing::info!(listen = %listen.display(), upstream = %upstream.display(), "guarding Docker's socket");
-    match runtime.block_on(wharf_guard::run(&listen, &upstream, policy, stop_signal())) {
+    match runtime.block_on(wharf_guard::run(listen, upstream, policy, stop_signal())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, 1),
     }
+}
+
+fn tell(failure: &wharf_proto::Failure) -> ExitCode {
+    eprintln!("wharfd: {failure}");
+    failure.causes.iter().for_each(|cause| eprintln!("  because: {cause}"));
+    failure.hints.iter().for_each(|hint| eprintln!("  hint: {hint}"));
+    ExitCode::from(failure.exit_code())
 }
 
 fn start_log() {

@@ -28,6 +28,7 @@ mod load;
 mod location;
 mod lock;
 mod manifest;
+mod panics;
 mod parent;
 mod place;
 mod postgres;

@@ -49,6 +49,18 @@ pub fn check(
     verdict
 }
 
+/// Keys whose values are passwords, by the project's word or by their names, and have characters that break URLs.
+pub fn odd_passwords(env: &BTreeMap<String, String>, spec: &SecretsSpec) -> Vec<String> {
+    let is_password = |key: &str| {
+        let key = key.to_ascii_uppercase();
+        ["PASS", "PWD", "_PW"].iter().any(|part| key.contains(part))
+    };
+    env.iter()
+        .filter(|(key, value)| (is_password(key) || spec.plain.contains(key)) && !is_plain(value))
+        .map(|(key, _)| key.clone())
+        .collect()
+}
+
 fn is_plain(value: &str) -> bool {
     value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
@@ -90,6 +102,13 @@ mod tests {
             }
             assert!(check(&env(&[("OTHER", value)]), &spec, &|_| false).refusals.is_empty());
         }
+    }
+
+    #[test]
+    fn passwords_are_told_by_their_names() {
+        let env = env(&[("POSTGRES_PASSWORD", "a%b"), ("PGPASS", "ab"), ("SECRET", "a@b"), ("TOKEN", "a/b")]);
+        let spec = SecretsSpec { required: vec![], plain: vec!["TOKEN".into()] };
+        assert_eq!(odd_passwords(&env, &spec), ["POSTGRES_PASSWORD", "TOKEN"]);
     }
 
     #[test]

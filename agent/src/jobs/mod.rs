@@ -15,6 +15,7 @@ pub mod commit;
 pub mod compose;
 pub mod coverage;
 pub mod decide;
+pub mod diagnose;
 pub mod disk;
 pub mod env_change;
 pub mod files;
@@ -82,7 +83,13 @@ pub struct Work {
 #[serde(tag = "source", rename_all = "snake_case")]
 pub enum Source {
     /// From a laptop: its images are built.
-    Shipped { rebuild: bool, pull: bool },
+    Shipped {
+        rebuild: bool,
+        pull: bool,
+        /// The project's checks on the laptop were skipped.
+        #[serde(default)]
+        checks_skipped: bool,
+    },
     /// The live release's own files once more, where its environment changes: built where that goes into an image.
     Again,
     /// A release that another server had: its files are in place, its databases come from the backup.
@@ -110,7 +117,11 @@ impl Work {
         };
         Ok(Self {
             release: release.map_err(|e| failures::of_state(&e))?,
-            source: Source::Shipped { rebuild: request.rebuild, pull: request.pull },
+            source: Source::Shipped {
+                rebuild: request.rebuild,
+                pull: request.pull,
+                checks_skipped: request.source.checks_skipped,
+            },
             spec: request.spec,
             manifest,
             options: request.options,
@@ -124,6 +135,11 @@ impl Work {
             env: None,
             role: None,
         })
+    }
+
+    /// Whether who shipped this skipped the project's checks.
+    pub fn checks_skipped(&self) -> bool {
+        matches!(self.source, Source::Shipped { checks_skipped: true, .. })
     }
 
     /// Whether the project's hooks have a part in this: a rollback runs none.
@@ -188,6 +204,18 @@ pub async fn start(
         from: who.from.clone(),
         request,
     };
+    let skipped = work.checks_skipped().then(|| AuditEntry {
+        at: Timestamp::now(),
+        app: Some(new.app.clone()),
+        by: new.by.clone(),
+        from: new.from.clone(),
+        action: format!("{} --force", action(&new.kind)),
+        outcome: "the project's checks were skipped".to_owned(),
+    });
+    // Before the job: what is not recorded is not done.
+    if let Some(entry) = skipped {
+        agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))?;
+    }
     let (job, record) = open(agent, new, &seat).await?;
     let beside = place.of_job(&work.spec.app, job);
     let running = run::Job {

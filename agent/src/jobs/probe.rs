@@ -13,12 +13,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// # Errors
 /// [`FailureKind::Verify`] with the last answer, once the probe's time is up.
 pub async fn ask(probe: &ProbeSpec) -> Result<(), Failure> {
-    let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(probe.timeout_seconds.into()))
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(0)
-        .no_proxy()
-        .build()
+    let client = client(Duration::from_secs(probe.timeout_seconds.into()))
         .map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
     let until = Instant::now() + Duration::from_secs(probe.within_seconds.into());
     loop {
@@ -35,6 +30,16 @@ pub async fn ask(probe: &ProbeSpec) -> Result<(), Failure> {
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// What asks: no redirect is followed, and every request has a connection of its own.
+pub fn client(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(0)
+        .no_proxy()
+        .build()
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

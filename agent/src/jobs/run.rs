@@ -3,8 +3,8 @@
 use super::queue::Seat;
 use super::record::Record;
 use super::{
-    Source, Work, apply, backup, build, commit, hooks, migrate, plan, prune, put_back, role, stage, start,
-    verify,
+    Source, Work, apply, backup, build, commit, diagnose, hooks, migrate, plan, prune, put_back, role, stage,
+    start, verify,
 };
 use crate::agent::Agent;
 use crate::conversation::Who;
@@ -153,6 +153,9 @@ fn before_deploy(work: &Work) -> bool {
 }
 
 async fn run(job: &Job, work: &Work) -> Outcome {
+    if work.checks_skipped() {
+        job.record.warn("the project's checks were skipped (--force)").await;
+    }
     let ready = match prepare(job, work).await {
         Ok(ready) => ready,
         Err(failure) => {
@@ -182,18 +185,19 @@ async fn prepare(job: &Job, work: &Work) -> Result<Ready, Failure> {
     let record = &job.record;
     let planned = record.step(Step::Plan, plan::prepare(&job.agent, work, &job.beside, &job.seat)).await?;
     record.say(EventBody::Planned { plan: Box::new(planned.plan.clone()) }).await;
+    let case = diagnose::Case { job, work, planned: &planned };
     let backup = match &work.source {
         Source::Recovered { backup, .. } => Some(backup.clone()),
-        _ => record.step(Step::Backup, backup::back_up(job, work, &planned)).await?,
+        _ => record.step(Step::Backup, case.by_words(backup::back_up(job, work, &planned))).await?,
     };
     let images = match &work.source {
         Source::Shipped { .. } | Source::Again | Source::Recovered { .. } => {
-            record.step(Step::Build, build::build(job, work, &planned)).await?
+            record.step(Step::Build, case.by_words(build::build(job, work, &planned))).await?
         }
         Source::Earlier { images, .. } => build::reuse(job, images).await?,
     };
     if before_deploy(work) {
-        record.step(Step::Hook, hooks::before(job)).await?;
+        record.step(Step::Hook, case.by_words(hooks::before(job))).await?;
     }
     Ok(Ready { planned, backup, images })
 }
@@ -208,9 +212,10 @@ pub struct Ready {
 /// Everything that has an undo, up to the release being live.
 async fn change(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure> {
     let record = &job.record;
-    record.step(Step::Apply, apply::apply(job, work, &ready)).await?;
+    let case = diagnose::Case { job, work, planned: &ready.planned };
+    record.step(Step::Apply, case.by_words(apply::apply(job, work, &ready))).await?;
     if !job.spec.migrate.is_empty() && matches!(work.source, Source::Shipped { .. }) {
-        record.step(Step::Migrate, migrate::migrate(job, work, &ready)).await?;
+        record.step(Step::Migrate, case.by_words(migrate::migrate(job, work, &ready))).await?;
     }
     if let Source::Recovered { backup, .. } = &work.source {
         record.step(Step::Restore, crate::data::restore_afresh(job, &ready.planned, backup)).await?;
@@ -218,7 +223,7 @@ async fn change(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure> {
     if let Some(role) = &work.role {
         role::change(job, &ready.planned.project, role).await?;
     }
-    record.step(Step::Start, start::start(job, work, &ready)).await?;
-    record.step(Step::Verify, verify::release(job, &ready)).await?;
+    record.step(Step::Start, case.by_all(start::start(job, work, &ready))).await?;
+    record.step(Step::Verify, case.by_all(verify::release(job, &ready))).await?;
     record.step(Step::Commit, commit::commit(job, work, ready)).await
 }
