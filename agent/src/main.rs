@@ -256,13 +256,6 @@ fn serve_guard(listen: &Path, upstream: &Path, policy: wharf_guard::Policy) -> E
     }
 }
 
-fn tell(failure: &wharf_proto::Failure) -> ExitCode {
-    eprintln!("wharfd: {failure}");
-    failure.causes.iter().for_each(|cause| eprintln!("  because: {cause}"));
-    failure.hints.iter().for_each(|hint| eprintln!("  hint: {hint}"));
-    ExitCode::from(failure.exit_code())
-}
-
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WHARFD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,russh=warn"));
