@@ -41,7 +41,6 @@ fn text(panic: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::panic, reason = "what these tests are about")]
 mod tests {
     use super::*;
     use std::cell::Cell;
@@ -77,7 +76,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_told() {
         let joined = tokio::task::spawn_blocking(|| panic!("Scoped Size Handler")).await;
-        let told = joined.map_err(|error: tokio::task::JoinError| failed(error)).map(|()| ());
+        let told = joined.map_err(|error: tokio::task::JoinError| failed(error));
         assert!(
             matches!(told, Err(BackupError::Repository { cause, .. }) if cause.ends_with("panicked: Scoped Size Handler"))
         );
