@@ -42,7 +42,19 @@ pub struct Config {
     pub retention: Retention,
     /// Where copies of backups are kept: `[[offsite]]`.
     pub offsite: Vec<Offsite>,
+    /// Docker's socket, guarded, for people who work on the server.
+    pub guard: GuardForPeople,
 }
+
+/// `[guard]`: a guarded socket outside the state folder. Nothing is served unless a socket is named.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GuardForPeople {
+    pub socket: Option<PathBuf>,
+}
+
+/// Where `wharfd guard install` looks for a guard unless it is told.
+pub const GUARD_SOCKET: &str = "/run/wharf/docker.sock";
 
 /// The floor of retention: a ship can only lengthen it.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -90,6 +102,7 @@ impl Default for Config {
             backup_within_seconds: 6 * 60 * 60,
             retention: Retention::default(),
             offsite: Vec::new(),
+            guard: GuardForPeople::default(),
         }
     }
 }

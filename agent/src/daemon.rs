@@ -59,18 +59,27 @@ pub async fn run(
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DaemonError> {
-    let layout = Layout::new(&config.state);
-    make_folders(&layout)?;
-    let path = layout.agent_lock();
-    let _only_one = AppLock::try_acquire(&path)
-        .map_err(|source| DaemonError::Taken { path: config.state.clone(), source })?;
-    let agent = open(config, layout).await?;
-    jobs::recover::finish_all(&agent).await;
+    let (agent, _only_one) = open_alone(config).await?;
     programs::journal::clear_all(&agent).await;
     if !agent.config.offsite.is_empty() {
         tokio::spawn(data::keep_copies(agent.clone()));
     }
     serve(agent, shutdown).await
+}
+
+/// Opens everything, and finishes what a crash left. There is no other agent of this state while the lock is held.
+///
+/// # Errors
+/// Another agent runs; something that the agent needs cannot be had.
+pub async fn open_alone(config: Config) -> Result<(Agent, AppLock), DaemonError> {
+    let layout = Layout::new(&config.state);
+    make_folders(&layout)?;
+    let path = layout.agent_lock();
+    let only_one = AppLock::try_acquire(&path)
+        .map_err(|source| DaemonError::Taken { path: config.state.clone(), source })?;
+    let agent = open(config, layout).await?;
+    jobs::recover::finish_all(&agent).await;
+    Ok((agent, only_one))
 }
 
 fn make_folders(layout: &Layout) -> Result<(), DaemonError> {
@@ -88,7 +97,9 @@ async fn open(config: Config, layout: Layout) -> Result<Agent, DaemonError> {
     let program = std::env::current_exe()
         .map_err(|source| DaemonError::Folder { path: "/proc/self/exe".into(), source })?;
     let engine = Engine::connect_when_ready(Some(&config.docker), ENGINE_STARTS_WITHIN).await;
-    let guards = Guards::serve(&layout, &config.docker).await.map_err(DaemonError::Guard)?;
+    let guards = Guards::serve(&layout, &config.docker, config.guard.socket.as_deref())
+        .await
+        .map_err(DaemonError::Guard)?;
     Ok(Agent {
         guards,
         state: State::open(layout.state()).map_err(DaemonError::State)?,

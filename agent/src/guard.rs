@@ -4,6 +4,7 @@
 
 use crate::layout::Layout;
 use std::collections::BTreeMap;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -13,8 +14,10 @@ use wharf_proto::{Failure, FailureKind};
 
 /// For the agent's user alone.
 const MODE: u32 = 0o600;
+/// For its group too, which is that of Docker's own socket.
+const MODE_FOR_PEOPLE: u32 = 0o660;
 
-/// Two sockets with two policies, served until the last clone is dropped. Volumes stay through either.
+/// Two sockets with two policies, and one for people where the server wants it, served until the last clone is dropped. Volumes stay through either.
 #[derive(Debug, Clone)]
 pub struct Guards {
     upstream: PathBuf,
@@ -24,11 +27,11 @@ pub struct Guards {
 }
 
 impl Guards {
-    /// Begins to serve both.
+    /// Begins to serve them all.
     ///
     /// # Errors
-    /// A socket cannot be made in the state folder.
-    pub async fn serve(layout: &Layout, upstream: &Path) -> Result<Self, GuardError> {
+    /// A socket cannot be made in the state folder, or at `people`.
+    pub async fn serve(layout: &Layout, upstream: &Path, people: Option<&Path>) -> Result<Self, GuardError> {
         let (strict, root) = (layout.guard_socket(), layout.root_guard_socket());
         let stop = CancellationToken::new();
         for (path, allow_root_equivalent) in [(&strict, false), (&root, true)] {
@@ -40,6 +43,13 @@ impl Guards {
                 policy: Policy { allow_root_equivalent },
                 hidden: vec![layout.state().to_owned()],
             };
+            tokio::spawn(socket.serve(guarded, stop.clone().cancelled_owned()));
+        }
+        if let Some(path) = people {
+            let socket = socket_for_people(path, upstream).await?;
+            // Who may use Docker may have such containers anyhow; what is kept from them is the absent-minded `-v`.
+            let policy = Policy { allow_root_equivalent: true };
+            let guarded = Guarded { upstream: upstream.to_owned(), policy, hidden: Vec::new() };
             tokio::spawn(socket.serve(guarded, stop.clone().cancelled_owned()));
         }
         Ok(Self { upstream: upstream.to_owned(), strict, root, _served: Arc::new(stop.drop_guard()) })
@@ -72,4 +82,19 @@ impl Guards {
         }
         Ok(found)
     }
+}
+
+/// Whoever may use Docker's own socket may use this one. A live one of somebody else's is left alone, and is an error.
+async fn socket_for_people(path: &Path, upstream: &Path) -> Result<Socket, GuardError> {
+    let failed = |source| GuardError::Listen { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        // Others must be able to pass through it.
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
+    }
+    let socket = Socket::bind(path, MODE_FOR_PEOPLE).await?;
+    let group = std::fs::metadata(upstream).map_err(failed)?.gid();
+    if let Err(error) = std::os::unix::fs::lchown(path, None, Some(group)) {
+        tracing::warn!(path = %path.display(), %error, "the guard is for the agent's own group: it cannot be given Docker's");
+    }
+    Ok(socket)
 }

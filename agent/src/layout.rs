@@ -70,6 +70,16 @@ impl Layout {
         self.app(app).join("saved-aside").join(format!("job{job}"))
     }
 
+    /// What the next backup says of how another machine brings the app back.
+    pub fn recovery_record(&self, app: &AppName) -> PathBuf {
+        self.app(app).join("recovery.json")
+    }
+
+    /// What a recovery on this machine has begun with, until it is over.
+    pub fn recovering(&self, app: &AppName) -> PathBuf {
+        self.app(app).join("recovering.json")
+    }
+
     pub fn app_lock(&self, app: &AppName) -> PathBuf {
         self.app(app).join("lock")
     }

@@ -1,7 +1,7 @@
 //! `wharfd`: the agent on the server. Everything is in the library; this file knows arguments, signals and exit codes.
 
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wharfd::{config::Config, daemon};
 
@@ -25,6 +25,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "LIMITS")]
         limits: Vec<String>,
     },
+    /// Bring an app back on this machine, from a copy of its backups and the recovery key alone
+    Recover(Recover),
     /// Put a guard before Docker's socket: everything passes but what deletes volumes
     #[command(subcommand)]
     Guard(Guard),
@@ -70,6 +72,34 @@ struct Backup {
     verbose: bool,
 }
 
+#[derive(clap::Args)]
+struct Recover {
+    /// Where the copy is: the name of an [[offsite]] in the configuration, or a folder
+    #[arg(long, value_name = "PLACE")]
+    from: String,
+    /// A file of mode 0600 with the recovery key, which `wharf backup key` showed
+    #[arg(long, value_name = "FILE")]
+    key_file: PathBuf,
+    /// The app, where the copy has several
+    #[arg(long, value_name = "NAME")]
+    app: Option<wharf_proto::AppName>,
+    /// The backup, by its first digits; the newest without it
+    #[arg(long, value_name = "ID")]
+    backup: Option<String>,
+    /// Only list the backups that are there
+    #[arg(long)]
+    list: bool,
+    /// The server's own configuration; defaults apply where there is none
+    #[arg(long, value_name = "FILE", default_value = "/etc/wharf/wharfd.toml")]
+    config: PathBuf,
+    /// Where the agent is to keep its state
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Docker's socket
+    #[arg(long, value_name = "SOCKET")]
+    docker: Option<PathBuf>,
+}
+
 #[derive(Subcommand)]
 enum Guard {
     /// Serve a guarded socket until told to stop; use it with DOCKER_HOST=unix://SOCKET
@@ -84,6 +114,10 @@ enum Guard {
         #[arg(long)]
         allow_root_equivalent: bool,
     },
+    /// Lead a user's docker commands through the guard, by a Docker context of that user's
+    Install(wharfd::context::Install),
+    /// Put the user's Docker context back as it was before
+    Remove(wharfd::context::Remove),
 }
 
 #[derive(Subcommand)]
@@ -114,6 +148,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => run_server(serve),
         Command::Backup(backup) => run_backup(backup),
         Command::Connect { .. } => run_connect(),
+        Command::Recover(recover) => run_recover(recover),
         Command::Guard(guard) => run_guard(guard),
         Command::Internal(Internal::Run { command }) => wharf_engine::supervise::child_main(command),
         Command::Internal(Internal::Hook { sandbox, command }) => {
@@ -171,25 +206,68 @@ fn run_backup(backup: Backup) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(failure) => {
-            eprintln!("wharfd: {failure}");
-            failure.causes.iter().for_each(|cause| eprintln!("  because: {cause}"));
-            failure.hints.iter().for_each(|hint| eprintln!("  hint: {hint}"));
-            ExitCode::from(failure.exit_code())
-        }
+        Err(failure) => tell(&failure),
     }
 }
 
+fn run_recover(recover: Recover) -> ExitCode {
+    let Recover { from, key_file, app, backup, list, config, state, docker } = recover;
+    let config = match Config::load(&config) {
+        Ok(config) => config.overridden(state, None, None, docker),
+        Err(error) => return complain(&error, 2),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error, 1),
+    };
+    let backup = backup.map(wharf_proto::BackupId);
+    let wanted = wharfd::recovery::Wanted { from, key_file, app, backup, list };
+    let ended = runtime.block_on(wharfd::recovery::recover(config, wanted, |text| eprintln!("{text}")));
+    runtime.shutdown_background();
+    match ended {
+        Ok(lines) => {
+            lines.iter().for_each(|line| println!("{line}"));
+            ExitCode::SUCCESS
+        }
+        Err(failure) => tell(&failure),
+    }
+}
+
+fn tell(failure: &wharf_proto::Failure) -> ExitCode {
+    eprintln!("wharfd: {failure}");
+    failure.causes.iter().for_each(|cause| eprintln!("  because: {cause}"));
+    failure.hints.iter().for_each(|hint| eprintln!("  hint: {hint}"));
+    ExitCode::from(failure.exit_code())
+}
+
 fn run_guard(guard: Guard) -> ExitCode {
+    let done = match guard {
+        Guard::Serve { listen, upstream, allow_root_equivalent } => {
+            return serve_guard(&listen, &upstream, wharf_guard::Policy { allow_root_equivalent });
+        }
+        Guard::Install(install) => match install.socket() {
+            Ok(socket) => wharfd::context::install(install.chosen, &socket),
+            Err(error) => return complain(&error, 2),
+        },
+        Guard::Remove(remove) => wharfd::context::remove(remove.chosen),
+    };
+    match done {
+        Ok(lines) => {
+            lines.iter().for_each(|line| println!("{line}"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => tell(&error.failure()),
+    }
+}
+
+fn serve_guard(listen: &Path, upstream: &Path, policy: wharf_guard::Policy) -> ExitCode {
     start_log();
-    let Guard::Serve { listen, upstream, allow_root_equivalent } = guard;
-    let policy = wharf_guard::Policy { allow_root_equivalent };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, 1),
     };
     tracing::info!(listen = %listen.display(), upstream = %upstream.display(), "guarding Docker's socket");
-    match runtime.block_on(wharf_guard::run(&listen, &upstream, policy, stop_signal())) {
+    match runtime.block_on(wharf_guard::run(listen, upstream, policy, stop_signal())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, 1),
     }

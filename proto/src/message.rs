@@ -274,6 +274,9 @@ pub struct Source {
     /// Whether the work tree had changes that were not committed.
     #[serde(default)]
     pub git_dirty: bool,
+    /// Whether the project's checks before a ship were skipped (`--force`). The audit says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checks_skipped: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -82,7 +82,21 @@ fn only_what_changed_is_built_and_rebuild_builds_all() {
 #[test]
 fn a_first_ship_makes_a_backup_of_what_there_is_and_says_that_there_is_no_database_yet() {
     let world = World::fitnessapp();
-    let first = world.deploy(&[]).exits(0);
+    // What the project itself asks before a ship comes first, and may be skipped with a record.
+    for (rule, says) in [
+        ("[git]\nclean = true\n", "git says nothing"),
+        ("[[check]]\ncommand = [\"sh\", \"-c\", \"pwd >&2; exit 7\"]\nfolder = \"mobile\"\n", "exit code 7"),
+    ] {
+        world.write_config(rule);
+        let refused = world.deploy(&[]).exits(3);
+        assert!(refused.stderr.contains(says) && refused.stderr.contains("--force"), "{}", refused.stderr);
+        assert_eq!(docker::containers(&world.app), <[String; 0]>::default());
+    }
+    let first = world.deploy(&["--force"]).exits(0);
+    assert!(first.stderr.contains("checks were skipped"), "{}", first.stderr);
+    let audit = world.laptop.wharf(&["audit", "--json"]).exits(0).stdout;
+    assert!(audit.contains("deploy v1 --force"), "{audit}");
+    world.write_config("[[check]]\ncommand = [\"test\", \"-f\", \"app.json\"]\nfolder = \"mobile\"\n");
     assert!(first.stderr.contains("no database yet"), "{}", first.stderr);
     assert_eq!(http::get(world.web_port, "/health").map(|a| a.status), Some(200));
     let second = world.deploy(&["--rebuild"]).exits(0);

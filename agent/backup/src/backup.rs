@@ -10,6 +10,7 @@ mod entries;
 use crate::hold::Holds;
 use crate::ledger::Ledger;
 use crate::line::Outbox;
+use crate::panics;
 use crate::postgres::connect;
 use crate::repository::{Indexed, Store, backup_id};
 use crate::source::{SnapshotSource, check_label};
@@ -48,9 +49,7 @@ pub(crate) async fn backup(
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BackupError> + Send + 'static,
 ) -> Result<T, BackupError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-        Err(BackupError::Repository { action: "work".to_owned(), cause: "its library panicked".to_owned() })
-    })
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(panics::failed(error)))
 }
 
 /// The second half: one snapshot of everything, checked and then let through.

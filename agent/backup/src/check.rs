@@ -1,5 +1,6 @@
 //! Checking a repository.
 
+use crate::panics::until_index_is_free;
 use crate::repository::{Store, snapshot};
 use crate::verify::findings;
 use crate::{BackupError, CheckReport, CheckRequest};
@@ -13,9 +14,9 @@ pub(crate) fn check(request: &CheckRequest) -> Result<CheckReport, BackupError> 
         Some(id) => vec![snapshot(&repository, id)?],
         None => repository.get_all_snapshots().map_err(BackupError::rustic("list its snapshots"))?,
     };
-    let trees = snapshots.iter().map(|snapshot| snapshot.tree).collect();
-    let results = repository
-        .check_with_trees(CheckOptions::default().read_data(request.read_data), trees)
+    let trees: Vec<_> = snapshots.iter().map(|snapshot| snapshot.tree).collect();
+    let options = CheckOptions::default().read_data(request.read_data);
+    let results = until_index_is_free(|| repository.check_with_trees(options, trees.clone()))
         .map_err(BackupError::rustic("be checked"))?;
     let errors = findings(&results, "Error");
     if !errors.is_empty() {

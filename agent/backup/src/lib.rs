@@ -28,6 +28,7 @@ mod load;
 mod location;
 mod lock;
 mod manifest;
+mod panics;
 mod parent;
 mod place;
 mod postgres;
@@ -51,12 +52,12 @@ pub use parent::{Child, run};
 pub use place::{Place, S3Place, SftpPlace};
 pub use postgres::sql;
 pub use report::{
-    BackupInfo, BackupReport, CheckReport, CopiedBackup, CopyReport, DumpOutReport, DumpReport, ForgetReport,
-    InitReport, ListReport, LoadReport, Phase, Progress, RestoreReport, SqliteReport, TableRows, Update,
-    VolumeReport,
+    AppsReport, BackupInfo, BackupReport, CheckReport, CopiedBackup, CopyReport, DumpOutReport, DumpReport,
+    ForgetReport, InitReport, ListReport, LoadReport, Phase, Progress, RestoreReport, SqliteReport,
+    TableRows, Update, VolumeReport,
 };
 pub use request::{
-    BackupRequest, CheckRequest, ColdRequest, CopyRequest, DumpOutRequest, DumpRequest, ForgetRequest, Hold,
-    HoldRequest, InitRequest, ListRequest, LoadRequest, LoadTarget, ProjectTree, ReadBack, Request,
-    RestoreRequest, SqliteRequest, VolumeRequest,
+    AppsRequest, BackupRequest, CheckRequest, ColdRequest, CopyRequest, DumpOutRequest, DumpRequest,
+    ForgetRequest, Hold, HoldRequest, InitRequest, ListRequest, LoadRequest, LoadTarget, LookRequest,
+    ProjectTree, ReadBack, Request, RestoreRequest, SqliteRequest, VolumeRequest,
 };

@@ -163,7 +163,7 @@ fn new_key(file: &Path) -> Result<MasterKey, BackupError> {
     Ok(key)
 }
 
-fn exists(gate: &Gate) -> Result<bool, BackupError> {
+pub(crate) fn exists(gate: &Gate) -> Result<bool, BackupError> {
     let configs = gate
         .list(FileType::Config)
         .map_err(|error| BackupError::Elsewhere { place: gate.location(), cause: error.display_log() })?;

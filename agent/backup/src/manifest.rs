@@ -6,6 +6,8 @@ use rustic_core::repofile::SnapshotFile;
 use serde::{Deserialize, Serialize};
 
 pub(crate) const MANIFEST_PATH: &str = "/wharf.json";
+/// What another machine needs to bring the app back, as the agent wrote it.
+pub(crate) const RECOVERY_PATH: &str = "/recovery.json";
 /// The largest manifest that is read.
 const MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -15,11 +17,14 @@ pub(crate) struct BackupManifest {
     pub(crate) dumps: Vec<DumpReport>,
     #[serde(default)]
     pub(crate) volumes: Vec<VolumeReport>,
+    /// The labels of folders that were copied as they lay on the disk.
+    #[serde(default)]
+    pub(crate) cold: Vec<String>,
 }
 
 impl BackupManifest {
-    pub(crate) fn new(dumps: Vec<DumpReport>, volumes: Vec<VolumeReport>) -> Self {
-        Self { version: 1, dumps, volumes }
+    pub(crate) fn new(dumps: Vec<DumpReport>, volumes: Vec<VolumeReport>, cold: Vec<String>) -> Self {
+        Self { version: 1, dumps, volumes, cold }
     }
 
     /// The manifest of a snapshot. One that Wharf did not write has none.

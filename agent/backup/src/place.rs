@@ -93,6 +93,28 @@ impl Place {
         Ok(Gate::over(Remote::new(files, name.clone()), PathBuf::from(name)))
     }
 
+    /// The names of the folders in it that hold a repository.
+    pub(crate) fn repositories(&self) -> Result<Vec<String>, BackupError> {
+        let lost = |cause: String| BackupError::Elsewhere { place: self.to_string(), cause };
+        let mut names = match self {
+            Self::Folder(path) => {
+                let entries = std::fs::read_dir(path).map_err(|e| lost(e.to_string()))?;
+                let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+                names.collect()
+            }
+            Self::Sftp(place) => remote::folders(&sftp::Sftp::new(place.clone())).map_err(lost)?,
+            Self::S3(place) => remote::folders(&s3::S3::new(place)?).map_err(lost)?,
+        };
+        names.sort();
+        let mut found = Vec::new();
+        for name in names {
+            if crate::location::exists(&self.below(&name).gate()?)? {
+                found.push(name);
+            }
+        }
+        Ok(found)
+    }
+
     /// A folder that others mount must be there before anything is written to it: else what should be on another disk
     /// would fill this one.
     pub(crate) fn ready(&self) -> Result<(), BackupError> {

@@ -125,6 +125,18 @@ pub struct BackupInfo {
     pub dumps: Vec<DumpReport>,
     #[serde(default)]
     pub volumes: Vec<VolumeReport>,
+    /// The labels of folders that were copied as they lay on the disk.
+    #[serde(default)]
+    pub cold: Vec<String>,
+    /// Whether it says what another machine needs to bring the app back.
+    #[serde(default)]
+    pub recoverable: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppsReport {
+    /// By name.
+    pub apps: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! What the child can be asked for.
 
 use crate::location::Location;
+use crate::place::Place;
 use crate::report;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -27,6 +28,9 @@ pub struct BackupRequest {
     /// Who is held while volumes that are not live are copied.
     #[serde(default)]
     pub holds: Vec<HoldRequest>,
+    /// A file with what another machine needs to bring the app back; in the snapshot `/recovery.json`.
+    #[serde(default)]
+    pub recovery: Option<PathBuf>,
     pub tags: Vec<String>,
     /// The server's name, as the snapshot will carry it.
     pub host: String,
@@ -108,6 +112,18 @@ pub struct ListRequest {
     /// Whether to wait for somebody else who works on the repository.
     #[serde(default)]
     pub patient: bool,
+}
+
+/// What snapshots are in a repository that lies elsewhere?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LookRequest {
+    pub from: Location,
+}
+
+/// Which apps have a repository in this place?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppsRequest {
+    pub place: Place,
 }
 
 /// Write the files below a path of a snapshot to an empty folder.
@@ -224,6 +240,8 @@ pub enum AnyRequest {
     Sqlite(SqliteRequest),
     Forget(ForgetRequest),
     Copy(CopyRequest),
+    Look(LookRequest),
+    Apps(AppsRequest),
 }
 
 macro_rules! requests {
@@ -250,4 +268,6 @@ requests! {
     Sqlite(SqliteRequest) -> SqliteReport,
     Forget(ForgetRequest) -> ForgetReport,
     Copy(CopyRequest) -> CopyReport,
+    Look(LookRequest) -> ListReport,
+    Apps(AppsRequest) -> AppsReport,
 }

@@ -5,6 +5,7 @@
 //! them up to a budget, a random choice beyond it (a scheduled check reads the rest).
 
 use crate::line::Outbox;
+use crate::panics::until_index_is_free;
 use crate::repository::Store;
 use crate::{BackupError, Phase, Progress};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
@@ -40,9 +41,8 @@ pub(crate) fn verify(
     }
     let options =
         CheckOptions::default().read_data(true).read_data_subset(ReadSubsetOption::Size(SHARED_BYTES));
-    let results = store
-        .open()?
-        .check_with_trees(options, vec![snapshot.tree])
+    let repository = store.open()?;
+    let results = until_index_is_free(|| repository.check_with_trees(options, vec![snapshot.tree]))
         .map_err(BackupError::rustic("be checked"))?;
     match findings(&results, "Error") {
         none if none.is_empty() => Ok(()),

@@ -36,6 +36,11 @@ struct Written {
 }
 
 impl Offsite {
+    /// The place itself, with every app's folder in it.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Where the backups of `app` go; `None`: not there.
     pub fn place_of(&self, app: &AppName) -> Option<Place> {
         (self.apps.is_empty() || self.apps.contains(app)).then(|| self.place.below(app.as_str()))

@@ -6,6 +6,7 @@
 //!   the job has ended, also after a crash ([`recover`]).
 //! - Restoring over what is live leaves it wholly the old or wholly the new ([`over`], [`swap`]).
 
+mod afresh;
 mod beside;
 mod compare;
 mod database;
@@ -24,6 +25,7 @@ mod task;
 mod throwaway;
 mod undo;
 
+pub use afresh::restore as restore_afresh;
 pub use database::Address;
 pub use key::{is_saved as key_is_saved, warning as key_warning};
 pub use offsite::{keep_up as keep_copies, warnings as copy_warnings};

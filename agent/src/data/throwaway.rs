@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wharf_backup::DumpReport;
 use wharf_engine::exec::ExecSpec;
-use wharf_engine::{Scratch, Throwaway};
+use wharf_engine::{Engine, Scratch, Throwaway};
 use wharf_plan::facts::ContainerState;
 use wharf_proto::{Failure, FailureKind};
 
@@ -127,29 +127,32 @@ fn make(folder: &std::path::Path) -> Result<(), Failure> {
 }
 
 async fn wait(job: &Job, server: &Server, user: &str) -> Result<(), Failure> {
+    answers(&job.agent.engine, &server.container, user).await?.map_err(not_started)
+}
+
+/// Waits until the PostgreSQL of a container answers; else why it never will.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn answers(engine: &Engine, container: &str, user: &str) -> Result<Result<(), String>, Failure> {
     let until = Instant::now() + STARTS_WITHIN;
     // Over TCP, since the local socket answers before the first start is complete.
     let ask = ExecSpec::new(["pg_isready", "-q", "-h", "127.0.0.1", "-d", "postgres", "-U", user]);
     loop {
-        let found =
-            job.agent.engine.container(&server.container).await.map_err(|e| failures::of_engine(&e))?;
+        let found = engine.container(container).await.map_err(|e| failures::of_engine(&e))?;
         let running = found.as_ref().is_some_and(|found| found.state == ContainerState::Running);
         if !running {
             let code = found.and_then(|found| found.exit_code).unwrap_or_default();
-            return Err(not_started(format!("it ended with exit code {code}")));
+            return Ok(Err(format!("it ended with exit code {code}")));
         }
-        let answer = job
-            .agent
-            .engine
-            .exec_to_end(&server.container, &ask, &[], Duration::from_secs(10), ANSWER_BYTES)
-            .await;
+        let answer = engine.exec_to_end(container, &ask, &[], Duration::from_secs(10), ANSWER_BYTES).await;
         match answer {
-            Ok(answer) if answer.code == Some(0) => return Ok(()),
+            Ok(answer) if answer.code == Some(0) => return Ok(Ok(())),
             Ok(answer) if answer.code == Some(126) || answer.code == Some(127) => {
-                return Err(not_started("its image has no pg_isready".to_owned()));
+                return Ok(Err("its image has no pg_isready".to_owned()));
             }
             _ if Instant::now() >= until => {
-                return Err(not_started(format!("it does not answer after {} s", STARTS_WITHIN.as_secs())));
+                return Ok(Err(format!("it does not answer after {} s", STARTS_WITHIN.as_secs())));
             }
             _ => tokio::time::sleep(ASK_EVERY).await,
         }

@@ -7,6 +7,7 @@ use super::volumes::{self, Volume};
 use super::{Work, adopt, cold, coverage, hold};
 use crate::agent::Agent;
 use crate::failures;
+use crate::recovery::RecoveryRecord;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -143,7 +144,7 @@ pub async fn make(job: &Job, sources: Sources<'_>) -> Result<Option<BackupReport
     Ok(Some(report))
 }
 
-fn request(job: &Job, sources: &Sources<'_>) -> BackupRequest {
+fn request(job: &Job, sources: &Sources<'_>, recovery: Option<&PathBuf>) -> BackupRequest {
     let app_dir = PathBuf::from(&job.spec.path);
     BackupRequest {
         repo: job.agent.layout.repository(job.app()),
@@ -154,6 +155,7 @@ fn request(job: &Job, sources: &Sources<'_>) -> BackupRequest {
         cold: Vec::new(),
         volumes: sources.volumes.iter().filter_map(Volume::request).collect(),
         holds: volumes::holds(sources.volumes),
+        recovery: recovery.cloned(),
         tags: vec![sources.tag.clone()],
         host: host_name(),
         time: job.agent.clock.now(),
@@ -196,8 +198,9 @@ async fn dump_or_copy(
     databases: &[&Database],
 ) -> Result<BackupReport, Failure> {
     let mut cold = BTreeSet::new();
+    let recovery = RecoveryRecord::write(job).await?;
     loop {
-        let mut request = request(job, sources);
+        let mut request = request(job, sources, recovery.as_ref());
         for database in databases {
             let Some(container) = &database.container else { continue };
             let label = database.spec.service.clone();

@@ -1,7 +1,7 @@
 //! The release is live, in one transaction.
 
-use super::Work;
 use super::run::{Job, Ready};
+use super::{Source, Work};
 use crate::data::schema;
 use crate::failures;
 use wharf_proto::{AppName, Failure};
@@ -46,7 +46,7 @@ fn new_release(app: AppName, job: &Job, work: &Work, ready: Ready) -> ReleaseRec
     ReleaseRecord {
         app,
         release: job.release,
-        adopted: false,
+        adopted: matches!(work.source, Source::Recovered { adopted: true, .. }),
         created: job.agent.clock.now(),
         created_by: work.by.clone(),
         spec: work.spec.clone(),

@@ -59,10 +59,10 @@ pub async fn decide(
         Decided { images: BTreeMap::new(), why: BTreeMap::new(), inputs: BTreeMap::new(), highest };
     for service in survey.model.services() {
         let image = match &work.source {
-            Source::Shipped { rebuild, pull } => {
+            Source::Shipped { rebuild, pull, .. } => {
                 decide_shipped(&staged, work, survey, service, *rebuild, *pull, &mut decided).await?
             }
-            Source::Again => {
+            Source::Again | Source::Recovered { .. } => {
                 decide_shipped(&staged, work, survey, service, false, false, &mut decided).await?
             }
             Source::Earlier { images, .. } => {

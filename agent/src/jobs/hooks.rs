@@ -117,6 +117,8 @@ async fn run(job: &Job, hook: &HookSpec, place: &Sandbox, why: Option<&str>) -> 
     let Some((program, args)) = hook.command.split_first() else { return Ok(()) };
     let mut spec = SuperviseSpec::new(program, args);
     for (key, value) in [
+        // Before a Docker context that root may have chosen: its socket is not there.
+        ("DOCKER_HOST", "unix:///var/run/docker.sock".to_owned()),
         ("WHARF_HOOK", hook.when.as_str().to_owned()),
         ("WHARF_APP", job.app().to_string()),
         ("WHARF_APP_DIR", job.spec.path.clone()),

@@ -55,7 +55,7 @@ use wharf_proto::event::JobKind;
 use wharf_proto::message::{DeployRequest, JobOptions};
 use wharf_proto::plan::DeployPlan;
 use wharf_proto::release::AuditEntry;
-use wharf_proto::{AppSpec, Failure, FailureKind, JobId, Manifest, ReleaseId};
+use wharf_proto::{AppSpec, BackupId, Failure, FailureKind, JobId, Manifest, ReleaseId};
 use wharf_state::{NewJob, ReleaseImage};
 
 /// What is to become live.
@@ -83,9 +83,17 @@ pub struct Work {
 #[serde(tag = "source", rename_all = "snake_case")]
 pub enum Source {
     /// From a laptop: its images are built.
-    Shipped { rebuild: bool, pull: bool },
+    Shipped {
+        rebuild: bool,
+        pull: bool,
+        /// The project's checks on the laptop were skipped.
+        #[serde(default)]
+        checks_skipped: bool,
+    },
     /// The live release's own files once more, where its environment changes: built where that goes into an image.
     Again,
+    /// A release that another server had: its files are in place, its databases come from the backup.
+    Recovered { backup: BackupId, adopted: bool },
     /// An earlier release of this server: its images are here.
     Earlier { from: ReleaseId, adopted: bool, images: BTreeMap<String, ReleaseImage> },
 }
@@ -109,7 +117,11 @@ impl Work {
         };
         Ok(Self {
             release: release.map_err(|e| failures::of_state(&e))?,
-            source: Source::Shipped { rebuild: request.rebuild, pull: request.pull },
+            source: Source::Shipped {
+                rebuild: request.rebuild,
+                pull: request.pull,
+                checks_skipped: request.source.checks_skipped,
+            },
             spec: request.spec,
             manifest,
             options: request.options,
@@ -125,6 +137,11 @@ impl Work {
         })
     }
 
+    /// Whether who shipped this skipped the project's checks.
+    pub fn checks_skipped(&self) -> bool {
+        matches!(self.source, Source::Shipped { checks_skipped: true, .. })
+    }
+
     /// Whether the project's hooks have a part in this: a rollback runs none.
     pub fn runs_hooks(&self) -> bool {
         matches!(self.source, Source::Shipped { .. }) && !self.spec.hook.is_empty()
@@ -132,7 +149,9 @@ impl Work {
 
     fn kind(&self) -> JobKind {
         match &self.source {
-            Source::Shipped { .. } | Source::Again => JobKind::Deploy { release: self.release },
+            Source::Shipped { .. } | Source::Again | Source::Recovered { .. } => {
+                JobKind::Deploy { release: self.release }
+            }
             Source::Earlier { from, .. } => JobKind::Rollback { from: *from, to: self.release },
         }
     }
@@ -185,6 +204,18 @@ pub async fn start(
         from: who.from.clone(),
         request,
     };
+    let skipped = work.checks_skipped().then(|| AuditEntry {
+        at: Timestamp::now(),
+        app: Some(new.app.clone()),
+        by: new.by.clone(),
+        from: new.from.clone(),
+        action: format!("{} --force", action(&new.kind)),
+        outcome: "the project's checks were skipped".to_owned(),
+    });
+    // Before the job: what is not recorded is not done.
+    if let Some(entry) = skipped {
+        agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))?;
+    }
     let (job, record) = open(agent, new, &seat).await?;
     let beside = place.of_job(&work.spec.app, job);
     let running = run::Job {

@@ -242,7 +242,7 @@ async fn versions(
     work: &Work,
     survey: &Survey,
 ) -> Result<(Vec<VersionChange>, Vec<Refusal>), Failure> {
-    if matches!(work.source, Source::Earlier { .. } | Source::Again) {
+    if !matches!(work.source, Source::Shipped { .. }) {
         return Ok((Vec::new(), Vec::new()));
     }
     let by_path = |versions: &BTreeMap<String, String>| -> BTreeMap<RelPath, String> {
@@ -325,7 +325,7 @@ fn assemble(
         Source::Shipped { .. } => {
             work.spec.migrate.iter().map(|m| format!("{}: {}", m.service, m.command.join(" "))).collect()
         }
-        Source::Earlier { .. } | Source::Again => Vec::new(),
+        Source::Earlier { .. } | Source::Again | Source::Recovered { .. } => Vec::new(),
     };
     DeployPlan {
         release: work.release,

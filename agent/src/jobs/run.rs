@@ -131,12 +131,15 @@ fn described(outcome: &Outcome) -> String {
 
 fn steps(work: &Work) -> Vec<Step> {
     let mut steps =
-        vec![Step::Plan, Step::Backup, Step::Build, Step::Hook, Step::Apply, Step::Migrate, Step::Start];
-    steps.extend([Step::Verify, Step::Commit, Step::Prune]);
+        vec![Step::Plan, Step::Backup, Step::Build, Step::Hook, Step::Apply, Step::Migrate, Step::Restore];
+    steps.extend([Step::Start, Step::Verify, Step::Commit, Step::Prune]);
     let left_out = |step: &Step| match (step, &work.source) {
         (Step::Migrate, Source::Shipped { .. }) => work.spec.migrate.is_empty(),
         // Its migrations have run.
         (Step::Migrate, Source::Again) => true,
+        // It comes out of one.
+        (Step::Migrate | Step::Backup, Source::Recovered { .. }) => true,
+        (Step::Restore, source) => !matches!(source, Source::Recovered { .. }),
         (Step::Hook, _) => !before_deploy(work),
         (Step::Build | Step::Migrate, Source::Earlier { .. }) => true,
         _ => false,
@@ -150,6 +153,9 @@ fn before_deploy(work: &Work) -> bool {
 }
 
 async fn run(job: &Job, work: &Work) -> Outcome {
+    if work.checks_skipped() {
+        job.record.warn("the project's checks were skipped (--force)").await;
+    }
     let ready = match prepare(job, work).await {
         Ok(ready) => ready,
         Err(failure) => {
@@ -180,9 +186,12 @@ async fn prepare(job: &Job, work: &Work) -> Result<Ready, Failure> {
     let planned = record.step(Step::Plan, plan::prepare(&job.agent, work, &job.beside, &job.seat)).await?;
     record.say(EventBody::Planned { plan: Box::new(planned.plan.clone()) }).await;
     let case = diagnose::Case { job, work, planned: &planned };
-    let backup = record.step(Step::Backup, case.by_words(backup::back_up(job, work, &planned))).await?;
+    let backup = match &work.source {
+        Source::Recovered { backup, .. } => Some(backup.clone()),
+        _ => record.step(Step::Backup, case.by_words(backup::back_up(job, work, &planned))).await?,
+    };
     let images = match &work.source {
-        Source::Shipped { .. } | Source::Again => {
+        Source::Shipped { .. } | Source::Again | Source::Recovered { .. } => {
             record.step(Step::Build, case.by_words(build::build(job, work, &planned))).await?
         }
         Source::Earlier { images, .. } => build::reuse(job, images).await?,
@@ -207,6 +216,9 @@ async fn change(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure> {
     record.step(Step::Apply, case.by_words(apply::apply(job, work, &ready))).await?;
     if !job.spec.migrate.is_empty() && matches!(work.source, Source::Shipped { .. }) {
         record.step(Step::Migrate, case.by_words(migrate::migrate(job, work, &ready))).await?;
+    }
+    if let Source::Recovered { backup, .. } = &work.source {
+        record.step(Step::Restore, crate::data::restore_afresh(job, &ready.planned, backup)).await?;
     }
     if let Some(role) = &work.role {
         role::change(job, &ready.planned.project, role).await?;

@@ -270,5 +270,5 @@ async fn look_at_disk(
 
 /// Whether the work is a rollback to what was adopted.
 pub fn is_adopted(work: &Work) -> bool {
-    matches!(work.source, Source::Earlier { adopted: true, .. })
+    matches!(work.source, Source::Earlier { adopted: true, .. } | Source::Recovered { adopted: true, .. })
 }

@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     context::{Context, Exit},
     project::{
-        self, Files,
+        self, Files, checks,
         versions::{self, Choice, Written},
     },
     render::Progress,
@@ -47,6 +47,9 @@ pub struct Args {
     /// Build every service, whatever is unchanged
     #[arg(long)]
     rebuild: bool,
+    /// Skip the project's checks and git rules; the audit says so
+    #[arg(long)]
+    force: bool,
     /// Refresh base images and pulled images first
     #[arg(long)]
     pull: bool,
@@ -55,7 +58,7 @@ pub struct Args {
     bump: Option<Bump>,
     /// Ship nothing: watch a job from its beginning; without a number, the app's newest
     #[arg(long, value_name = "JOB", num_args = 0..=1)]
-    #[arg(conflicts_with_all = ["detach", "dry_run", "rebuild", "pull", "bump", "message"])]
+    #[arg(conflicts_with_all = ["detach", "dry_run", "rebuild", "pull", "bump", "message", "force"])]
     attach: Option<Option<JobId>>,
 }
 
@@ -125,7 +128,8 @@ async fn ship(
 ) -> Result<Shipped, SessionError> {
     let local = SessionError::Local;
     // Before a version is raised: that alone does not make the work tree dirty.
-    let source = project::source(&config.root).await;
+    let mut source = project::source(&config.root).await;
+    source.checks_skipped = check(args, context, config, &source).await.map_err(local)?;
     let files = project::read(config).await.map_err(local)?;
     for remark in files.remarks() {
         context.console.warn(&remark);
@@ -137,6 +141,31 @@ async fn ship(
     let request = DeployRequest { versions, ..request(args, config, source) };
     let offer = Offer { request, manifest: files.manifest(), packs: &|missing| files.packs(missing) };
     ship_stubbornly(context, session, &offer).await
+}
+
+/// Holds the project's checks; whether they were skipped. A dry run asks git alone: commands may write.
+async fn check(
+    args: &Args,
+    context: &mut Context,
+    config: &Config,
+    source: &Source,
+) -> Result<bool, Failure> {
+    let none = config.checks.is_empty() && config.git == crate::config::GitRules::default();
+    if none {
+        return Ok(false);
+    }
+    if args.force {
+        context.console.warn("the project's checks are skipped (--force)");
+        return Ok(true);
+    }
+    checks::git(&config.git, source)?;
+    if !args.job.dry_run {
+        for check in &config.checks {
+            context.console.note(&format!("Check: {}", check.command.join(" ")));
+            checks::run(check).await?;
+        }
+    }
+    Ok(false)
 }
 
 /// A connection that breaks during the upload is made again: no job exists yet.

@@ -1,6 +1,7 @@
 //! From what is written to a [`Config`]: every rule about a value, with what to write instead.
 
 mod data;
+mod local;
 
 use super::{
     Config, ServerAddress,
@@ -63,12 +64,15 @@ impl Checker<'_> {
             self.relative(path, "pack.include")?;
         }
         let include = raw.pack.include.into_iter().map(Spanned::into_inner).collect();
+        let checks = raw.check.into_iter().map(|spec| self.project_check(spec)).collect::<Checked<_>>()?;
         Ok(Config {
             environment: self.environment.map(str::to_owned),
             root: self.root,
             spec,
             server,
             include,
+            checks,
+            git: raw.git,
         })
     }
 

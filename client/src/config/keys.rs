@@ -60,6 +60,13 @@ const KEYS: &[(&str, &str)] = &[
     ("backup.keep.weekly", "weekly = 4"),
     ("backup.keep.monthly", "monthly = 6"),
     ("backup.keep.yearly", "yearly = 3"),
+    ("git", "[git]"),
+    ("git.clean", "clean = true"),
+    ("git.branch", "branch = \"main\""),
+    ("check", "[[check]]"),
+    ("check.command", "command = [\"npm\", \"test\"]"),
+    ("check.folder", "folder = \"mobile\""),
+    ("check.timeout_seconds", "timeout_seconds = 600"),
     ("env", "[env.staging.server]"),
 ];
 

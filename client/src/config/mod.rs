@@ -9,6 +9,7 @@ mod check;
 mod error;
 mod keys;
 mod load;
+mod local;
 mod overlay;
 mod raw;
 mod server;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use error::{ConfigError, Place, UnknownKey};
 pub use load::{FILE_NAME, check, find, load, read};
+pub use local::{Check, GitRules};
 pub use server::ServerAddress;
 
 use std::path::PathBuf;
@@ -34,4 +36,7 @@ pub struct Config {
     pub server: ServerAddress,
     /// Paths that are packed although a rule would leave them out.
     pub include: Vec<String>,
+    /// Commands that must pass before a ship.
+    pub checks: Vec<Check>,
+    pub git: GitRules,
 }

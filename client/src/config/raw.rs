@@ -1,5 +1,6 @@
 //! `wharf.toml` as it is written, before it is checked. Unknown keys were found before ([`super::keys`]).
 
+use super::local::GitRules;
 use serde::Deserialize;
 use toml::Spanned;
 use wharf_proto::spec::{
@@ -30,6 +31,17 @@ pub(super) struct Raw {
     #[serde(default)]
     pub secrets: SecretsSpec,
     pub backup: Option<RawBackup>,
+    #[serde(default)]
+    pub git: GitRules,
+    #[serde(default)]
+    pub check: Vec<Spanned<RawCheck>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawCheck {
+    pub command: Vec<String>,
+    pub folder: Option<Spanned<String>>,
+    pub timeout_seconds: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

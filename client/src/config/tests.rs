@@ -193,6 +193,31 @@ fn each_mistake_is_told_with_its_line_and_what_to_write_instead() {
 }
 
 #[test]
+fn what_holds_before_a_ship() {
+    let project = project();
+    let with = |more: &str| parse(project.path(), &format!("{GOOD}\n{more}\n"), None);
+    let config =
+        with("[git]\nbranch = \"main\"\n[[check]]\ncommand = [\"npm\", \"test\"]\nfolder = \"mobile\"");
+    let config = config.unwrap();
+    assert_eq!(config.git, GitRules { clean: false, branch: Some("main".into()) });
+    let expected = Check {
+        command: vec!["npm".into(), "test".into()],
+        folder: project.path().join("mobile"),
+        timeout_seconds: 600,
+    };
+    assert_eq!(config.checks, [expected]);
+    for (wrong, says) in [
+        ("command = []", "empty"),
+        ("command = [\"a\"]\nfolder = \"nowhere\"", "no folder"),
+        ("command = [\"a\"]\nfolder = \"../x\"", ".."),
+        ("command = [\"a\"]\ntimeout_seconds = 0", "out of bounds"),
+    ] {
+        let error = Failure::from(with(&format!("[[check]]\n{wrong}")).expect_err(wrong));
+        assert!(error.message.contains(says) || error.causes.iter().any(|c| c.contains(says)), "{error:?}");
+    }
+}
+
+#[test]
 fn data_that_is_named_wrongly_is_told_so() {
     let project = project();
     let with = |volume: &str| parse(project.path(), &format!("{GOOD}\n[[volume]]\n{volume}\n"), None);

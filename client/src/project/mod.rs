@@ -2,6 +2,7 @@
 //!
 //! **Invariant**: nothing here writes to the project but [`versions`], which writes a version and takes it back.
 
+pub mod checks;
 mod files;
 mod git;
 pub mod versions;

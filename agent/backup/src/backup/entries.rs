@@ -4,14 +4,13 @@ use super::dumps::StoredDump;
 use crate::hold::Holds;
 use crate::ledger::Ledger;
 use crate::lock::{lock_path, reading_path};
-use crate::manifest::{BackupManifest, MANIFEST_PATH};
+use crate::manifest::{BackupManifest, MANIFEST_PATH, RECOVERY_PATH};
 use crate::repository::Indexed;
 use crate::source::{Entry, Opener, sort};
 use crate::sqlite::Copies;
 use crate::volumes::{Tally, path_of};
 use crate::walk::{Data, Tree, walk};
 use crate::{BackupError, BackupRequest, VolumeReport, VolumeRequest, sqlite};
-use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,7 +35,7 @@ impl Volume {
     }
 }
 
-/// Everything, in the order of the tree: cold copies, dumps, the project, volumes, the manifest. Containers are held
+/// Everything, in the order of the tree: cold copies, dumps, the project, recovery, volumes, the manifest. Containers are held
 /// when the first volume that asks for it is reached.
 pub(super) fn entries(
     request: &BackupRequest,
@@ -55,9 +54,10 @@ pub(super) fn entries(
         Some(project) => Some(tree(request, &project.root, "/project".into(), &project.exclude)?),
         None => None,
     };
+    let recovery = recovery(request)?;
     let volume_trees = volume_trees(request, volumes)?;
     let dump_reports = dumps.iter().map(|dump| dump.report.clone()).collect();
-    let manifest = manifest(dump_reports, volumes.to_vec(), request.time, Arc::clone(ledger));
+    let manifest = manifest(dump_reports, volumes.to_vec(), request, Arc::clone(ledger));
 
     let mut files = Vec::new();
     for dump in dumps {
@@ -74,12 +74,21 @@ pub(super) fn entries(
         .flat_map(walks.clone())
         .chain(files)
         .chain(project.into_iter().flat_map(walks))
+        .chain(recovery)
         .chain(volumes)
         .chain(manifest))
 }
 
 fn tree(request: &BackupRequest, root: &Path, at: PathBuf, exclude: &[PathBuf]) -> Result<Tree, BackupError> {
     Ok(Tree { root: canonical(root)?, at, exclude: excluded(request, exclude), data: None })
+}
+
+/// What another machine needs to bring the app back.
+fn recovery(request: &BackupRequest) -> Result<Vec<Entry>, BackupError> {
+    let Some(path) = &request.recovery else { return Ok(Vec::new()) };
+    let json = std::fs::read(path).map_err(|e| BackupError::unreadable(path, &e))?;
+    let entry = Entry::made(RECOVERY_PATH, json.len() as u64, request.time, Opener::Bytes(json.into()))?;
+    Ok(vec![entry])
 }
 
 /// The volumes' trees, and for each whether containers are to be held first.
@@ -117,11 +126,13 @@ fn held(
 fn manifest(
     dumps: Vec<crate::DumpReport>,
     volumes: Vec<Volume>,
-    time: Timestamp,
+    request: &BackupRequest,
     ledger: Arc<Ledger>,
 ) -> impl Iterator<Item = Entry> + Send + 'static {
+    let time = request.time;
+    let cold = request.cold.iter().map(|copy| copy.label.clone()).collect();
     std::iter::once_with(move || {
-        let manifest = BackupManifest::new(dumps, volumes.iter().map(Volume::report).collect());
+        let manifest = BackupManifest::new(dumps, volumes.iter().map(Volume::report).collect(), cold);
         let made = serde_json::to_vec_pretty(&manifest)
             .map_err(|error| BackupError::Invalid { what: error.to_string() })
             .and_then(|json| Entry::made(MANIFEST_PATH, json.len() as u64, time, Opener::Bytes(json.into())));

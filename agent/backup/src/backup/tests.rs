@@ -102,6 +102,7 @@ fn requests_that_make_no_sense_are_refused() {
             .collect(),
         volumes: vec![],
         holds: vec![],
+        recovery: None,
         tags: vec![],
         host: String::new(),
         time: "2026-01-02T03:04:05Z".parse().unwrap(),

@@ -23,6 +23,9 @@ pub(crate) trait Files: fmt::Debug + Send + Sync + 'static {
     /// The files below a folder, with their sizes, by their last names. A folder that is not there is empty.
     async fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, Trouble>;
 
+    /// The names of the folders at the top.
+    async fn folders(&self) -> Result<Vec<String>, Trouble>;
+
     /// The size of a file; `None`: there is none.
     async fn size(&self, name: &str) -> Result<Option<u64>, Trouble>;
 

@@ -66,6 +66,16 @@ impl Remote {
     }
 }
 
+/// The folders at the top; must be called within a runtime.
+pub(crate) fn folders(files: &dyn Files) -> Result<Vec<String>, String> {
+    let listed = async { tokio::time::timeout(CALL, files.folders()).await };
+    match Handle::current().block_on(listed) {
+        Ok(Ok(names)) => Ok(names),
+        Ok(Err(trouble)) => Err(trouble.to_string()),
+        Err(_) => Err(format!("no answer within {} s", CALL.as_secs())),
+    }
+}
+
 /// The name of a repository's file, as restic names it.
 fn name(kind: FileType, id: &Id) -> String {
     let hex = id.to_hex();

@@ -8,7 +8,8 @@ use crate::key::read_secret;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Method, Response, StatusCode, Url, header};
-use rusty_s3::actions::ListObjectsV2;
+use rusty_s3::actions::list_objects_v2::{CommonPrefixes, ListObjectsContent};
+use rusty_s3::actions::{ListObjectsV2, ListObjectsV2Response};
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use std::path::Path;
 use std::time::Duration;
@@ -62,6 +63,34 @@ impl S3 {
 
     fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+
+    /// A listing of what begins with `prefix`; `top`: no deeper than the next slash.
+    async fn pages(&self, prefix: &str, top: bool) -> Result<Vec<ListObjectsV2Response>, Trouble> {
+        let (mut found, mut next) = (Vec::new(), None);
+        for _ in 0..PAGES {
+            let mut action = self.bucket.list_objects_v2(Some(&self.credentials));
+            action.with_prefix(prefix.to_owned());
+            if top {
+                action.with_delimiter("/");
+            }
+            if let Some(token) = next.take() {
+                action.with_continuation_token(token);
+            }
+            let answer = self.send(Method::GET, action.sign(SIGNED_FOR), Bytes::new()).await?;
+            if !answer.status().is_success() {
+                return Err(refused(answer).await);
+            }
+            let body = body(answer, ANSWER_BYTES).await?;
+            let mut page = ListObjectsV2::parse_response(&String::from_utf8_lossy(&body))
+                .map_err(|e| Trouble::Lasting(format!("the listing is not understood: {e}")))?;
+            next = page.next_continuation_token.take();
+            found.push(page);
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+        Err(Trouble::Lasting("the listing does not end".to_owned()))
     }
 
     async fn send(&self, method: Method, url: Url, body: Bytes) -> Result<Response, Trouble> {
@@ -124,31 +153,19 @@ async fn body(mut answer: Response, limit_bytes: u64) -> Result<Bytes, Trouble> 
 #[async_trait]
 impl Files for S3 {
     async fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, Trouble> {
-        let prefix = self.key(&format!("{folder}/"));
-        let (mut found, mut next) = (Vec::new(), None);
-        for _ in 0..PAGES {
-            let mut action = self.bucket.list_objects_v2(Some(&self.credentials));
-            action.with_prefix(prefix.clone());
-            if let Some(token) = next.take() {
-                action.with_continuation_token(token);
-            }
-            let answer = self.send(Method::GET, action.sign(SIGNED_FOR), Bytes::new()).await?;
-            if !answer.status().is_success() {
-                return Err(refused(answer).await);
-            }
-            let body = body(answer, ANSWER_BYTES).await?;
-            let page = ListObjectsV2::parse_response(&String::from_utf8_lossy(&body))
-                .map_err(|e| Trouble::Lasting(format!("the listing is not understood: {e}")))?;
-            found.extend(page.contents.into_iter().filter_map(|object| {
-                let last = object.key.rsplit('/').next()?.to_owned();
-                Some((last, object.size?))
-            }));
-            match page.next_continuation_token {
-                Some(token) => next = Some(token),
-                None => return Ok(found),
-            }
-        }
-        Err(Trouble::Lasting("the listing does not end".to_owned()))
+        let pages = self.pages(&self.key(&format!("{folder}/")), false).await?;
+        let file = |object: ListObjectsContent| {
+            let last = object.key.rsplit('/').next()?.to_owned();
+            Some((last, object.size?))
+        };
+        Ok(pages.into_iter().flat_map(|page| page.contents).filter_map(file).collect())
+    }
+
+    async fn folders(&self) -> Result<Vec<String>, Trouble> {
+        let pages = self.pages(&self.prefix, true).await?;
+        let name =
+            |folder: CommonPrefixes| Some(folder.prefix.trim_end_matches('/').rsplit('/').next()?.to_owned());
+        Ok(pages.into_iter().flat_map(|page| page.common_prefixes).filter_map(name).collect())
     }
 
     async fn size(&self, name: &str) -> Result<Option<u64>, Trouble> {

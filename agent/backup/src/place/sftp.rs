@@ -210,6 +210,12 @@ impl Files for Sftp {
         list(&mut *self.session().await?, &self.path(folder)).await
     }
 
+    async fn folders(&self) -> Result<Vec<String>, Trouble> {
+        let path = if self.place.path.is_empty() { "." } else { &self.place.path };
+        let entries = self.session().await?.folder(path).await?;
+        Ok(entries.into_iter().filter(|entry| entry.folder).map(|entry| entry.name).collect())
+    }
+
     async fn size(&self, name: &str) -> Result<Option<u64>, Trouble> {
         size(&mut *self.session().await?, &self.path(name)).await
     }

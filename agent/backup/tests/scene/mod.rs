@@ -57,6 +57,7 @@ impl Scene {
             cold: vec![],
             volumes: vec![],
             holds: vec![],
+            recovery: None,
             tags: vec!["wharf".into(), "test".into()],
             host: "testhost".into(),
             time: "2026-01-02T03:04:05Z".parse().unwrap(),

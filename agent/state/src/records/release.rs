@@ -76,6 +76,20 @@ impl State {
         .await
     }
 
+    /// Gives out no number below `next` any more: another server has had those.
+    pub async fn continue_releases(&self, app: &AppName, next: ReleaseId) -> Result<(), StateError> {
+        let app = app.clone();
+        self.transaction("go on with an app's numbers", move |db| {
+            db.execute(
+                "INSERT INTO release_numbers (app, last) VALUES (?1, ?2)
+                 ON CONFLICT (app) DO UPDATE SET last = max(last, excluded.last)",
+                params![app.as_str(), next.0.saturating_sub(1)],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
     /// The number that [`State::next_release`] would give, not used up: for plans that nothing comes of.
     pub async fn peek_release(&self, app: &AppName) -> Result<ReleaseId, StateError> {
         let app = app.clone();

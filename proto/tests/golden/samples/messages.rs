@@ -206,6 +206,7 @@ pub fn deploy() -> Request {
             git_commit: Some("9fceb02d0ae598e95dc970b74767f19372d61af8".into()),
             git_branch: Some("main".into()),
             git_dirty: true,
+            checks_skipped: true,
         },
     }))
 }
