@@ -8,8 +8,8 @@ use elsewhere::{S3, Sshd};
 use scene::{Scene, ask};
 use std::path::Path;
 use wharf_backup::{
-    BackupError, CopyReport, CopyRequest, ListRequest, Location, Place, ReadBack, RestoreRequest,
-    recovery_key_file,
+    AppsRequest, BackupError, CopyReport, CopyRequest, ListRequest, Location, LookRequest, Place, ReadBack,
+    RestoreRequest, recovery_key_file,
 };
 
 /// The scene's own repository.
@@ -65,6 +65,22 @@ async fn goes_there_and_comes_back(place: Place) -> Scene {
     scene
 }
 
+/// Who knows nothing but the place and the key finds out what there is.
+async fn is_found(scene: &Scene, above: Place) {
+    let apps = ask(AppsRequest { place: above.clone() }).await.unwrap().apps;
+    assert_eq!(apps, ["app"]);
+    let app = Place::below(&above, "app");
+    let from = Location { key_file: scene.folder.path().join("no.key"), ..copy_at(scene, app) };
+    let backups = ask(LookRequest { from: from.clone() }).await.unwrap().backups;
+    assert_eq!(backups.len(), 2);
+    assert!(backups.iter().all(|backup| !backup.recoverable), "nothing says here how to bring it back");
+    let wrong = scene.folder.path().join("wrong.key");
+    std::fs::write(&wrong, "wrong").unwrap();
+    std::fs::set_permissions(&wrong, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let foreign = ask(LookRequest { from: Location { password_file: wrong, ..from } }).await;
+    assert!(matches!(foreign, Err(BackupError::ElsewhereForeign { .. })), "{foreign:?}");
+}
+
 /// On a server that has nothing but the recovery key.
 async fn comes_back(scene: &Scene, place: Place, newest: &wharf_proto::BackupId) {
     let empty = tempfile::tempdir().unwrap();
@@ -116,6 +132,7 @@ async fn another_disk() {
     let place = Place::Folder(at.clone());
     let scene = goes_there_and_comes_back(place.clone()).await;
     restic(&at, &scene);
+    is_found(&scene, Place::Folder(disk.path().to_owned())).await;
 
     // A disk that is not mounted: nothing is made in its place.
     let away = disk.path().join("away");
@@ -145,6 +162,7 @@ async fn an_sftp_server() {
     let there = folder.path().join("there/app");
     let scene = goes_there_and_comes_back(sshd.place(&there)).await;
     restic(&there, &scene);
+    is_found(&scene, sshd.place(&folder.path().join("there"))).await;
 }
 
 #[tokio::test]
@@ -153,6 +171,7 @@ async fn an_s3_server() {
     let Some(s3) = S3::start(folder.path()) else { return };
     let scene = goes_there_and_comes_back(s3.place("wharf/app")).await;
     restic(&s3.folder().join("wharf/app"), &scene);
+    is_found(&scene, s3.place("wharf")).await;
     // Wrong credentials are told, without a word of them.
     std::fs::write(folder.path().join("secret"), "wrong-secret").unwrap();
     let refused = copy(&scene, &s3.place("wharf/app")).await.unwrap_err();
