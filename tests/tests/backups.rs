@@ -426,3 +426,47 @@ fn cron_s_command_is_quiet_and_its_exit_code_tells() {
     let audit = world.laptop.wharf(&["audit"]).exits(0).stdout;
     assert!(audit.contains("uid 0 on the server") || audit.contains("on the server"), "{audit}");
 }
+
+#[test]
+fn several_databases_of_one_server_are_dumped_proven_and_restored_each_on_its_own() {
+    let world = world();
+    sql(&world, "postgres", "CREATE ROLE reader LOGIN");
+    sql(&world, "postgres", "CREATE DATABASE analytics");
+    sql(&world, "analytics", "CREATE TABLE visits AS SELECT n FROM generate_series(1, 30) n");
+    sql(&world, "postgres", "CREATE DATABASE unnamed");
+
+    // One that nobody named is told of.
+    let told = world.laptop.wharf(&["backup", "create"]).exits(0);
+    assert!(told.stderr.contains("not in the backup: analytics, unnamed of db"), "{}", told.stderr);
+
+    let one = "[[postgres]]\nservice = \"db\"\n";
+    let both = "[[postgres]]\nservice = \"db\"\ndatabases = [\"fitness\", \"analytics\"]\n";
+    world.laptop.edit("wharf.toml", one, both);
+    world.deploy(&[]).exits(0);
+    let id = backup(&world);
+    let found = listed(&world, &id)["databases"].clone();
+    let of = |name: &str| {
+        let all = found.as_array().expect("databases").iter();
+        let found = all.clone().find(|one| one["database"] == name).expect("the database is in the backup");
+        (found["service"].as_str().expect("a service").to_owned(), found["rows"].clone())
+    };
+    assert_eq!(of("fitness"), ("db".to_owned(), 2.into()));
+    assert_eq!(of("analytics"), ("db".to_owned(), 30.into()));
+
+    let proven = world.laptop.wharf(&["backup", "verify", &id]).exits(0);
+    assert!(proven.stderr.contains("2 databases restored"), "{}", proven.stderr);
+
+    world.laptop.wharf(&["backup", "restore", &id, "--database", "analytics", "--as", "scratch"]).exits(0);
+    assert_eq!(sql(&world, "scratch", "SELECT count(*) FROM visits"), "30");
+
+    // Over: both go back together, one of them made anew.
+    let before = checksum(&world, "fitness");
+    world.add_workout("lunges");
+    sql(&world, "postgres", "DROP DATABASE analytics");
+    world.laptop.wharf(&["backup", "restore", &id, "--confirm", &world.app]).exits(0);
+    assert_eq!(checksum(&world, "fitness"), before);
+    assert_eq!(sql(&world, "analytics", "SELECT sum(n) FROM visits"), "465");
+    let status = world.laptop.wharf(&["db", "status", "--json"]).exits(0);
+    assert!(status.stdout.contains("\"analytics\""), "{}", status.stdout);
+    nothing_is_left(&world);
+}

@@ -54,7 +54,7 @@ pub use postgres::sql;
 pub use report::{
     AppsReport, BackupInfo, BackupReport, CheckReport, CopiedBackup, CopyReport, DumpOutReport, DumpReport,
     ForgetReport, InitReport, ListReport, LoadReport, Phase, Progress, RestoreReport, SqliteReport,
-    TableRows, Update, VolumeReport,
+    TableRows, Update, VolumeReport, service_of,
 };
 pub use request::{
     AppsRequest, BackupRequest, CheckRequest, ColdRequest, CopyRequest, DumpOutRequest, DumpRequest,

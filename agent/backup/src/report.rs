@@ -42,6 +42,18 @@ pub struct DumpReport {
     pub tables: Vec<TableRows>,
 }
 
+impl DumpReport {
+    /// The service whose server it was dumped from.
+    pub fn service(&self) -> &str {
+        service_of(&self.label)
+    }
+}
+
+/// The service that a label tells: all of it, or what stands before the database's own name.
+pub fn service_of(label: &str) -> &str {
+    label.split_once('/').map_or(label, |(service, _)| service)
+}
+
 /// What a backup has of one volume, or of a folder of data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeReport {

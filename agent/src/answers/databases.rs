@@ -3,7 +3,7 @@
 use super::known_app;
 use crate::agent::Agent;
 use crate::failures;
-use crate::jobs::backup::{Database, databases_of};
+use crate::jobs::database::{Database, databases_of};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wharf_access::Permit;

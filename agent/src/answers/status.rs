@@ -4,7 +4,7 @@ use super::known_app;
 use crate::agent::Agent;
 use crate::chores;
 use crate::failures;
-use crate::jobs::backup::databases_of;
+use crate::jobs::database::databases_of;
 use crate::jobs::{coverage, volumes};
 use std::collections::BTreeMap;
 use wharf_access::Permit;

@@ -32,7 +32,7 @@ pub async fn restore(job: &Job, planned: &Planned, backup: &BackupId) -> Result<
     state.add_volumes(job.app(), planned.volumes.clone()).await.map_err(|e| failures::of_state(&e))?;
     let backups = known::listed(&job.agent, job.app()).await?;
     let dumps = known::find(&backups, backup)?.dumps.clone();
-    let services: BTreeSet<String> = dumps.iter().map(|dump| service_of(dump).to_owned()).collect();
+    let services: BTreeSet<String> = dumps.iter().map(|dump| dump.service().to_owned()).collect();
     if services.is_empty() {
         job.record.note("the backup holds no database").await;
         return Ok(());
@@ -52,13 +52,9 @@ pub async fn restore(job: &Job, planned: &Planned, backup: &BackupId) -> Result<
     Ok(())
 }
 
-fn service_of(dump: &DumpReport) -> &str {
-    dump.label.split('/').next().unwrap_or_default()
-}
-
 /// Where the service's database runs, once it answers.
 async fn address(job: &Job, stack: &Stack, dump: &DumpReport) -> Result<Address, Failure> {
-    let service = service_of(dump);
+    let service = dump.service();
     let not_there = |why: String| {
         Failure::new(FailureKind::Start, format!("the database of {service} did not start")).cause(why)
     };
@@ -90,7 +86,7 @@ async fn restore_one(
         let text = format!("what came back of {} is not what was dumped", dump.database);
         return Err(differences.into_iter().fold(Failure::new(FailureKind::Backup, text), Failure::cause));
     }
-    if let Some(sql) = check_sql(job, &dump.label) {
+    if let Some(sql) = check_sql(job, dump) {
         let lines = at.run(agent, app, &dump.database, &sql).await.map_err(|e| e.failure())?;
         passed(&dump.label, &lines)?;
     }

@@ -5,6 +5,7 @@ use super::database::{Address, check_name, load};
 use super::known;
 use super::task::{containers, databases, note_undo};
 use super::undo::Undo;
+use crate::jobs::database;
 use crate::jobs::run::Job;
 use wharf_backup::{DumpReport, LoadReport, LoadTarget};
 use wharf_plan::facts::ContainerState;
@@ -25,14 +26,14 @@ pub async fn restore(
     check_name(as_name)?;
     let dumps = dumps(job, app, backup).await?;
     let dump = choose(&dumps, database)?;
-    let at = address(job, app, &dump.label).await?;
+    let at = address(job, app, dump.service()).await?;
     let names = at.names(&job.agent, job.app()).await?;
     if names.iter().any(|name| name == as_name) {
-        let text = format!("there is a database {as_name} in {} already", dump.label);
+        let text = format!("there is a database {as_name} in {} already", dump.service());
         return Err(Failure::new(FailureKind::Config, text).hint("name another: --as NAME"));
     }
     let model = names.iter().find(|name| **name == dump.database).map(String::as_str);
-    let restored = job.record.step(Step::Restore, restore_beside(job, backup, dump, &at, model)).await?;
+    let restored = job.record.step(Step::Restore, restore_beside(job, backup, 0, (dump, &at), model)).await?;
     job.record.step(Step::Check, check(job, &restored, dump)).await?;
     at.rename(&job.agent, job.app(), &[(&restored.name, as_name)]).await?;
     let rows: u64 = dump.tables.iter().map(|table| table.rows).sum();
@@ -40,7 +41,7 @@ pub async fn restore(
         "the database {} of backup {} is {as_name} in {} now: {} tables, {rows} rows, as they were counted",
         dump.database,
         backup.short(),
-        dump.label,
+        dump.service(),
         dump.tables.len()
     ))
 }
@@ -52,18 +53,18 @@ pub struct Restored {
     report: LoadReport,
 }
 
-/// Restores a dump as a database of the job's own.
+/// Restores a dump, the job's `number`th, as a database of the job's own.
 ///
 /// # Errors
 /// It cannot be made, or the dump cannot be restored.
 pub async fn restore_beside(
     job: &Job,
     backup: &BackupId,
-    dump: &DumpReport,
-    at: &Address,
+    number: usize,
+    (dump, at): (&DumpReport, &Address),
     model: Option<&str>,
 ) -> Result<Restored, Failure> {
-    let name = format!("wharf_restore_job{}", job.id);
+    let name = format!("wharf_restore_job{}_{number}", job.id);
     note_undo(job, Undo::Database { at: at.clone(), name: name.clone() }).await?;
     at.create(&job.agent, job.app(), &name, model).await?;
     crate::crash::point("restore.made");
@@ -85,14 +86,14 @@ pub async fn check(job: &Job, restored: &Restored, dump: &DumpReport) -> Result<
         let failure = Failure::new(FailureKind::Backup, text);
         return Err(differences.into_iter().fold(failure, Failure::cause));
     }
-    let Some(check_sql) = check_sql(job, &dump.label) else { return Ok(()) };
+    let Some(check_sql) = check_sql(job, dump) else { return Ok(()) };
     let lines = restored.at.run(&job.agent, job.app(), &restored.name, &check_sql).await;
     passed(&dump.label, &lines.map_err(|e| e.failure())?)
 }
 
 /// The SQL by which the project itself checks a database, as `psql` takes it.
-pub fn check_sql(job: &Job, service: &str) -> Option<String> {
-    let spec = job.spec.postgres.iter().find(|spec| spec.service == service)?;
+pub fn check_sql(job: &Job, dump: &DumpReport) -> Option<String> {
+    let spec = job.spec.postgres.iter().find(|spec| database::is(spec, dump.service(), &dump.database))?;
     spec.check_sql.as_ref().map(|sql| format!("{}\n;\n", sql.trim_end().trim_end_matches(';')))
 }
 
@@ -132,7 +133,7 @@ fn choose<'a>(dumps: &'a [DumpReport], wanted: &str) -> Result<&'a DumpReport, F
         (Some(dump), ..) | (None, Some(dump), None) => Ok(dump),
         (None, found, _) => {
             let all: Vec<String> =
-                dumps.iter().map(|dump| format!("{} (service {})", dump.database, dump.label)).collect();
+                dumps.iter().map(|dump| format!("{} (service {})", dump.database, dump.service())).collect();
             let text = match found {
                 Some(_) => format!("several databases of the backup are called {wanted}"),
                 None => format!("the backup has no database {wanted}"),

@@ -159,11 +159,12 @@ async fn image(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<String, 
         return Ok(dump.image.clone());
     }
     let containers = super::task::containers(job, app).await?;
-    let now = containers.into_iter().find(|container| container.service == dump.label);
+    let now = containers.into_iter().find(|container| container.service == dump.service());
     let Some(now) = now else {
         let text = format!(
             "the image that {} was dumped in is gone, and {} does not run",
-            dump.database, dump.label
+            dump.database,
+            dump.service()
         );
         return Err(Failure::new(FailureKind::Environment, text)
             .cause(format!("it was PostgreSQL {}, image {}", dump.server_version, dump.image))
@@ -186,9 +187,9 @@ async fn try_dump(job: &Job, backup: &BackupId, dump: &DumpReport, server: &Serv
             failure.hint("make a new backup now: wharf backup create, and verify that one"),
         ));
     }
-    if let Some(statements) = check_sql(job, &dump.label) {
+    if let Some(statements) = check_sql(job, dump) {
         let at = Address {
-            service: dump.label.clone(),
+            service: dump.service().to_owned(),
             container: server.container.clone(),
             user: Some(dump.user.clone()),
         };

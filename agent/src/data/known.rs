@@ -213,7 +213,7 @@ fn volume(report: &VolumeReport) -> VolumeInfo {
 
 fn database(dump: &DumpReport) -> DatabaseInfo {
     DatabaseInfo {
-        service: dump.label.clone(),
+        service: dump.service().to_owned(),
         database: dump.database.clone(),
         size_bytes: dump.size_bytes,
         tables: dump.tables.len() as u64,

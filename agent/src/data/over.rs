@@ -28,12 +28,15 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
     let dumps = dumps(job, app, backup).await?;
     let mut targets = Vec::new();
     for dump in &dumps {
-        let at = address(job, app, &dump.label).await?;
+        let at = address(job, app, dump.service()).await?;
         let names = at.names(&job.agent, job.app()).await?;
         let exists = names.contains(&dump.database);
         if !exists {
-            let text =
-                format!("{} has no database {} now: it is made from the backup", dump.label, dump.database);
+            let text = format!(
+                "{} has no database {} now: it is made from the backup",
+                dump.service(),
+                dump.database
+            );
             job.record.warn(text).await;
         }
         targets.push(Target { dump, at, exists });
@@ -57,17 +60,18 @@ struct Target<'a> {
 }
 
 async fn safety(job: &Job, app: &AppRecord, targets: &[Target<'_>]) -> Result<(), Failure> {
-    let missing: Vec<&str> =
-        targets.iter().filter(|target| !target.exists).map(|target| target.dump.label.as_str()).collect();
+    let missing = targets.iter().filter(|target| !target.exists);
+    let missing: Vec<(&str, &str)> =
+        missing.map(|target| (target.dump.service(), target.dump.database.as_str())).collect();
     let found = sources(job, app, "before-restore", Some("before a restore".into()), &missing).await?;
     backup::make(job, found.borrowed()).await.map(drop)
 }
 
 async fn restore_all(job: &Job, backup: &BackupId, targets: &[Target<'_>]) -> Result<Vec<Restored>, Failure> {
     let mut restored = Vec::new();
-    for target in targets {
+    for (number, target) in targets.iter().enumerate() {
         let model = target.exists.then_some(target.dump.database.as_str());
-        restored.push(restore_beside(job, backup, target.dump, &target.at, model).await?);
+        restored.push(restore_beside(job, backup, number, (target.dump, &target.at), model).await?);
     }
     Ok(restored)
 }

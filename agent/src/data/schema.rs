@@ -5,7 +5,7 @@
 
 use crate::agent::Agent;
 use crate::failures;
-use crate::jobs::backup::{Database, databases_of};
+use crate::jobs::database::{Database, databases_of};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wharf_backup::{DumpRequest, sql};
@@ -35,13 +35,13 @@ async fn look(agent: &Agent, app: &AppName, spec: &AppSpec, project: &str) -> Op
     for database in &databases {
         let container = database.container.as_ref().filter(|c| c.state == ContainerState::Running)?;
         let at = DumpRequest {
-            label: database.spec.service.clone(),
+            label: database.label.clone(),
             container: container.id.clone(),
             user: database.spec.user.clone(),
             database: database.spec.database.clone(),
         };
         let columns = sql(&agent.config.docker, &agent.layout.repository(app), &at, COLUMNS).await.ok()?;
-        for line in std::iter::once(&database.spec.service).chain(&columns) {
+        for line in std::iter::once(&database.label).chain(&columns) {
             text.push_str(&format!("{}:{line}\n", line.len()));
         }
     }

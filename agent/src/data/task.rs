@@ -5,7 +5,8 @@ use super::{beside, drill, folder, over, prune, recover};
 use crate::agent::Agent;
 use crate::conversation::Who;
 use crate::failures;
-use crate::jobs::backup::{self, Sources, data_folders, databases_of};
+use crate::jobs::backup::{self, Sources, data_folders};
+use crate::jobs::database::{Database, databases_of};
 use crate::jobs::queue::Seat;
 use crate::jobs::run::{self, Job};
 use crate::jobs::volumes::{self, Volume};
@@ -169,7 +170,7 @@ async fn create(job: &Job, app: &AppRecord, tag: &str, message: Option<String>) 
 
 /// What a backup of the app as it stands would hold.
 pub struct Found {
-    databases: Vec<backup::Database>,
+    databases: Vec<Database>,
     volumes: Vec<Volume>,
     containers: Vec<ContainerFacts>,
     folders: Vec<std::path::PathBuf>,
@@ -193,7 +194,7 @@ impl Found {
     }
 }
 
-/// Looks at the app as it stands. The databases of the services `without` are left out.
+/// Looks at the app as it stands. The databases `without`, each a service and a name, are left out.
 ///
 /// # Errors
 /// The engine does not answer.
@@ -202,11 +203,11 @@ pub async fn sources(
     app: &AppRecord,
     tag: &str,
     message: Option<String>,
-    without: &[&str],
+    without: &[(&str, &str)],
 ) -> Result<Found, Failure> {
     let containers = containers(job, app).await?;
     let mut databases = databases(job, &containers).await?;
-    databases.retain(|database| !without.contains(&database.spec.service.as_str()));
+    databases.retain(|database| !without.iter().any(|(service, name)| database.is(service, name)));
     let model = compose::in_place(job, &app.project).model().await;
     if let Err(failure) = &model {
         // What containers mount now is known without Compose, and a broken file must not stand in a backup's way.
@@ -246,7 +247,7 @@ pub async fn containers(job: &Job, app: &AppRecord) -> Result<Vec<ContainerFacts
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn databases(job: &Job, containers: &[ContainerFacts]) -> Result<Vec<backup::Database>, Failure> {
+pub async fn databases(job: &Job, containers: &[ContainerFacts]) -> Result<Vec<Database>, Failure> {
     let mut images = BTreeMap::new();
     for container in containers {
         let image = job.agent.engine.image(&container.image_id).await.map_err(|e| failures::of_engine(&e))?;

@@ -1,81 +1,27 @@
 //! The backup before any change: the project's files and every database, as one checked snapshot. No backup, no deploy.
 
+use super::database::Database;
 use super::plan::Planned;
 use super::run::Job;
-use super::survey::Survey;
 use super::volumes::{self, Volume};
 use super::{Work, adopt, cold, coverage, hold};
 use crate::agent::Agent;
 use crate::failures;
 use crate::recovery::RecoveryRecord;
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wharf_backup::{
     BackupError, BackupReport, BackupRequest, Child, DumpRequest, InitRequest, ProjectTree, Update,
+    service_of,
 };
 use wharf_plan::Model;
-use wharf_plan::facts::{ContainerFacts, ContainerState, ImageFacts, MountSource};
+use wharf_plan::facts::{ContainerFacts, ContainerState, MountSource};
 use wharf_plan::inputs::writable_mounts;
 use wharf_proto::backup::Proof;
 use wharf_proto::event::EventBody;
-use wharf_proto::spec::PostgresSpec;
-use wharf_proto::{AppSpec, BackupId, Failure, FailureKind, ReleaseId};
+use wharf_proto::{BackupId, Failure, FailureKind, ReleaseId};
 use wharf_state::BackupRecord;
-
-/// A PostgreSQL database of the stack.
-#[derive(Debug, Clone)]
-pub struct Database {
-    pub spec: PostgresSpec,
-    /// `None`: the service has never run, so there is nothing to dump.
-    pub container: Option<ContainerFacts>,
-}
-
-impl fmt::Display for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.spec.database, &self.container) {
-            (_, None) => write!(f, "{} (no database yet)", self.spec.service),
-            (Some(database), Some(_)) => write!(f, "{}/{database}", self.spec.service),
-            (None, Some(_)) => f.write_str(&self.spec.service),
-        }
-    }
-}
-
-/// The databases to dump: those that the project names, and those that are plainly PostgreSQL.
-pub fn databases(work: &Work, survey: &Survey) -> Vec<Database> {
-    databases_of(&work.spec, &survey.stack.containers, &survey.images)
-}
-
-/// As [`databases`], of a stack's containers and their images by ID.
-pub fn databases_of(
-    spec: &AppSpec,
-    containers: &[ContainerFacts],
-    images: &BTreeMap<String, ImageFacts>,
-) -> Vec<Database> {
-    let containers: Vec<&ContainerFacts> = containers.iter().filter(|c| !c.one_off).collect();
-    let of = |service: &str| containers.iter().find(|c| c.service == service).map(|c| (*c).clone());
-    let mut found: Vec<Database> = spec
-        .postgres
-        .iter()
-        .map(|spec| Database { spec: spec.clone(), container: of(&spec.service) })
-        .collect();
-    for container in containers {
-        let is_postgres =
-            images.get(&container.image_id).is_some_and(|image| image.env.contains_key("PG_MAJOR"));
-        if is_postgres && !found.iter().any(|database| database.spec.service == container.service) {
-            let spec = PostgresSpec {
-                service: container.service.clone(),
-                user: None,
-                database: None,
-                check_sql: None,
-            };
-            found.push(Database { spec, container: Some(container.clone()) });
-        }
-    }
-    found
-}
 
 /// What goes into a backup.
 pub struct Sources<'a> {
@@ -197,23 +143,27 @@ async fn dump_or_copy(
     sources: &Sources<'_>,
     databases: &[&Database],
 ) -> Result<BackupReport, Failure> {
-    let mut cold = BTreeSet::new();
+    let mut cold: BTreeSet<String> = BTreeSet::new();
     let recovery = RecoveryRecord::write(job).await?;
     loop {
         let mut request = request(job, sources, recovery.as_ref());
+        let mut copied = BTreeSet::new();
         for database in databases {
             let Some(container) = &database.container else { continue };
-            let label = database.spec.service.clone();
+            let service = &database.spec.service;
             let runs = container.state == ContainerState::Running;
-            if cold.contains(&label) || (sources.cold && !runs) {
-                request.cold.extend(cold::stop_for_copy(job, &label, container).await?);
+            if cold.contains(service) || (sources.cold && !runs) {
+                // The files of a server are those of all its databases.
+                if copied.insert(service) {
+                    request.cold.extend(cold::stop_for_copy(job, service, container).await?);
+                }
                 continue;
             }
             if !runs {
-                return Err(not_running(&label));
+                return Err(not_running(service));
             }
             request.dumps.push(DumpRequest {
-                label,
+                label: database.label.clone(),
                 container: container.id.clone(),
                 user: database.spec.user.clone(),
                 database: database.spec.database.clone(),
@@ -232,7 +182,9 @@ async fn dump_or_copy(
         // The child ended with its future; what it had written is named by no snapshot.
         let Ok(result) = result else { return Err(too_slow(within)) };
         match result {
-            Err(BackupError::DumpFailed { label, .. }) if sources.cold && cold.insert(label.clone()) => {
+            Err(BackupError::DumpFailed { label, .. })
+                if sources.cold && cold.insert(service_of(&label).to_owned()) =>
+            {
                 job.record.warn(format!("{label} cannot be dumped, so its files are copied instead")).await;
             }
             result => return result.map_err(|e| e.failure()),

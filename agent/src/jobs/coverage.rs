@@ -1,6 +1,6 @@
 //! Which data of an app no backup holds.
 
-use super::backup::Database;
+use super::database::Database;
 use super::volumes::Volume;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -106,7 +106,7 @@ mod tests {
             ),
         ];
         let spec = PostgresSpec { service: "db".into(), user: None, database: None, check_sql: None };
-        let databases = [Database { spec, container: None }];
+        let databases = [Database { label: "db".into(), spec, container: None }];
         let volumes = [volume(Some("media"), "/v/media"), volume(None, "/srv/app/uploads")];
         assert_eq!(
             uncovered(&containers, &databases, &volumes),

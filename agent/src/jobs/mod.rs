@@ -14,6 +14,7 @@ pub mod cold;
 pub mod commit;
 pub mod compose;
 pub mod coverage;
+pub mod database;
 pub mod decide;
 pub mod diagnose;
 pub mod disk;

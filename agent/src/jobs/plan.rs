@@ -1,6 +1,6 @@
 //! The plan of a job: decided here, before anything is touched, and refused here where it could lose data.
 
-use super::backup::{self, Database};
+use super::database::{self, Database};
 use super::decide::{Decided, ImageDecision, decide};
 use super::hooks;
 use super::queue::Seat;
@@ -147,7 +147,7 @@ fn planned(
     plan: DeployPlan,
     forced: BTreeSet<String>,
 ) -> Planned {
-    let databases = backup::databases(work, &survey);
+    let databases = database::databases(work, &survey);
     let volumes = survey.model.volumes().map(|volume| volume.name.clone()).collect();
     Planned {
         plan,
@@ -336,7 +336,7 @@ fn assemble(
         files: overlay.changes.clone(),
         services: plan_services(survey, overlay, &decided.why, &decided.inputs),
         data,
-        dumps: backup::databases(work, survey).iter().map(ToString::to_string).collect(),
+        dumps: database::databases(work, survey).iter().map(ToString::to_string).collect(),
         migrations,
         warnings,
     }

@@ -5,7 +5,7 @@ use super::{refuse_adopted, work};
 use crate::agent::Agent;
 use crate::conversation::{Stop, Talk, watch};
 use crate::data::schema;
-use crate::jobs::backup::Database;
+use crate::jobs::database::Database;
 use crate::jobs::queue::{self, Seat};
 use crate::jobs::role::RoleChange;
 use crate::jobs::{self, Work, compose};
@@ -93,6 +93,8 @@ async fn one_database(
 ) -> Result<Database, Failure> {
     let mut found = schema::databases(agent, &live.spec, &known.project).await?;
     found.retain(|database| service.is_none_or(|service| database.spec.service == service));
+    // A role is its server's, whichever of its databases is named.
+    found.dedup_by(|a, b| a.spec.service == b.spec.service);
     let names: Vec<String> = found.iter().map(|database| database.spec.service.clone()).collect();
     match (found.pop(), found.is_empty()) {
         (Some(database), true) => Ok(database),

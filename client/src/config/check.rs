@@ -1,6 +1,7 @@
 //! From what is written to a [`Config`]: every rule about a value, with what to write instead.
 
 mod data;
+mod databases;
 mod local;
 
 use super::{
@@ -47,7 +48,7 @@ impl Checker<'_> {
             path,
             compose: self.compose(compose)?,
             bump: raw.bump.into_iter().map(|rule| self.bump(rule)).collect::<Checked<_>>()?,
-            postgres: raw.postgres.into_iter().map(Spanned::into_inner).collect(),
+            postgres: self.databases(raw.postgres)?,
             hook: raw.hook.into_iter().map(|spec| self.hook(spec)).collect::<Checked<_>>()?,
             volume: self.volumes(raw.volume)?,
             migrate: raw.migrate.into_iter().map(|spec| self.migrate(spec)).collect::<Checked<_>>()?,

@@ -25,6 +25,7 @@ const KEYS: &[(&str, &str)] = &[
     ("postgres.service", "service = \"db\""),
     ("postgres.user", "user = \"postgres\""),
     ("postgres.database", "database = \"myapp\""),
+    ("postgres.databases", "databases = [\"myapp\", \"analytics\"]"),
     ("postgres.check_sql", "check_sql = \"SELECT count(*) > 0 FROM users\""),
     ("volume", "[[volume]]"),
     ("volume.name", "name = \"uploads\""),

@@ -3,9 +3,7 @@
 use super::local::GitRules;
 use serde::Deserialize;
 use toml::Spanned;
-use wharf_proto::spec::{
-    HookSpec, KeepSpec, MigrateSpec, PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec, VolumeSpec,
-};
+use wharf_proto::spec::{HookSpec, KeepSpec, MigrateSpec, ProbeSpec, SecretsSpec, VerifySpec, VolumeSpec};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Raw {
@@ -18,7 +16,7 @@ pub(super) struct Raw {
     #[serde(default)]
     pub bump: Vec<RawBump>,
     #[serde(default)]
-    pub postgres: Vec<Spanned<PostgresSpec>>,
+    pub postgres: Vec<Spanned<RawPostgres>>,
     #[serde(default)]
     pub volume: Vec<Spanned<VolumeSpec>>,
     #[serde(default)]
@@ -35,6 +33,15 @@ pub(super) struct Raw {
     pub git: GitRules,
     #[serde(default)]
     pub check: Vec<Spanned<RawCheck>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawPostgres {
+    pub service: String,
+    pub user: Option<String>,
+    pub database: Option<String>,
+    pub databases: Option<Vec<String>>,
+    pub check_sql: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

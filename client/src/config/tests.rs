@@ -218,6 +218,33 @@ fn what_holds_before_a_ship() {
 }
 
 #[test]
+fn several_databases_of_a_server_are_told_apart() {
+    let project = project();
+    let with = |more: &str| parse(project.path(), &GOOD.replace("service = \"db\"", more), None);
+    let all =
+        with("service = \"db\"\nuser = \"u\"\ndatabases = [\"app\", \"analytics\"]").unwrap().spec.postgres;
+    let names: Vec<_> = all.iter().map(|one| (one.service.as_str(), one.database.as_deref())).collect();
+    assert_eq!(names, [("db", Some("app")), ("db", Some("analytics"))]);
+    let twice =
+        "service = \"db\"\ndatabase = \"app\"\ncheck_sql = \"SELECT true\"\n[[postgres]]\nservice = \"db\"\n";
+    let apart = with(&format!("{twice}database = \"analytics\"")).unwrap().spec.postgres;
+    assert!(apart[0].check_sql.is_some() && apart[1].check_sql.is_none());
+    let mut told = String::new();
+    for wrong in [
+        "service = \"db\"\ndatabase = \"a\"\ndatabases = [\"b\"]",
+        "service = \"db\"\ndatabases = []",
+        "service = \"db\"\ndatabases = [\"a\", \"a\"]",
+        "service = \"db\"\ndatabases = [\"a\", \"b\"]\ncheck_sql = \"SELECT true\"",
+        "service = \"db\"\ndatabase = \"\"",
+        twice,
+    ] {
+        let error = with(wrong).expect_err(wrong);
+        writeln!(told, "{wrong}\n{}", failure(&Failure::from(error), &Style::plain())).unwrap();
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn data_that_is_named_wrongly_is_told_so() {
     let project = project();
     let with = |volume: &str| parse(project.path(), &format!("{GOOD}\n[[volume]]\n{volume}\n"), None);

@@ -75,7 +75,7 @@ pub(super) async fn dump_all(
         return Ok((Vec::new(), None));
     }
     let docker = connect(&request.docker_socket).await?;
-    let mut pending = Vec::new();
+    let mut pending: Vec<Pending> = Vec::new();
     for dump in &request.dumps {
         let database = Database::find(&docker, dump, &request.repo).await?;
         let session = Session::open(&docker, database.clone()).await?;
@@ -85,9 +85,17 @@ pub(super) async fn dump_all(
                 database.user, database.label
             ));
         }
-        let globals = dump_globals(&docker, &database, session.superuser).await?;
+        // Roles are the server's: one that has several databases is asked once, but by whoever may read most.
+        let same = |other: &&Pending| {
+            other.database.container == database.container && other.session.superuser == session.superuser
+        };
+        let globals = match pending.iter().find(same) {
+            Some(other) => other.globals.clone(),
+            None => dump_globals(&docker, &database, session.superuser).await?,
+        };
         pending.push(Pending { database, session, globals, result: DumpResult::default() });
     }
+    tell_what_is_left_out(&pending, outbox);
     let snapshot = stage(store, request.time, &docker, &pending, outbox).await?;
     let repository = {
         let store = Arc::clone(store);
@@ -98,6 +106,28 @@ pub(super) async fn dump_all(
         stored.push(finish(&docker, &repository, &snapshot, dump, outbox).await?);
     }
     Ok((stored, Some(repository)))
+}
+
+/// Databases of a server that nobody named are told, so that nobody counts on them.
+fn tell_what_is_left_out(pending: &[Pending], outbox: &Outbox) {
+    let dumped = |container: &str, name: &str| {
+        pending.iter().any(|dump| dump.database.container == container && dump.database.database == name)
+    };
+    let mut told: Vec<&str> = Vec::new();
+    for Pending { database, session, .. } in pending {
+        let container = database.container.as_str();
+        let left_out: Vec<&str> =
+            session.databases.iter().map(String::as_str).filter(|name| !dumped(container, name)).collect();
+        if left_out.is_empty() || told.contains(&container) {
+            continue;
+        }
+        told.push(container);
+        outbox.note(format!(
+            "not in the backup: {} of {}; `databases` under [[postgres]] in wharf.toml takes databases in",
+            left_out.join(", "),
+            crate::service_of(&database.label)
+        ));
+    }
 }
 
 /// Streams the dumps into the repository. The snapshot that rustic makes of them is never written.

@@ -22,7 +22,7 @@ pub(crate) struct Database {
     /// The image that the container runs, by ID.
     pub(crate) image: String,
     password: Option<String>,
-    /// What the server shows as our name; one for each repository and label, so that leftovers can be told.
+    /// What the server shows as our name; one for each repository and server, so that leftovers can be told.
     application: String,
 }
 
@@ -76,7 +76,8 @@ impl Database {
             Some(database) => database.clone(),
             None => value("POSTGRES_DB").await.unwrap_or_else(|| user.clone()),
         };
-        let digest = wharf_proto::Digest::of(format!("{}\0{}", repo.display(), request.label).as_bytes());
+        let server = crate::service_of(&request.label);
+        let digest = wharf_proto::Digest::of(format!("{}\0{server}", repo.display()).as_bytes());
         Ok(Self {
             label: request.label.clone(),
             container: request.container.clone(),

@@ -25,6 +25,9 @@ BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT pg_export_snapshot();
 SHOW server_version;
 SELECT rolsuper FROM pg_roles WHERE rolname = current_user;
+SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM pg_database
+ WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres'
+   AND datname !~ '^wharf_(restore|fresh)_job' AND datname !~ '_before_[0-9]{8}_[0-9]{6}$';
 ";
 
 /// `ONLY`, so that a row of a table that inherits is counted once; tables of extensions are dumped too, if at all, so
@@ -48,6 +51,8 @@ pub(crate) struct Session {
     pub(crate) server_version: String,
     /// Whether the user may read the passwords of roles.
     pub(crate) superuser: bool,
+    /// The databases of the server that somebody may have made: not those that a restore has kept or is making.
+    pub(crate) databases: Vec<String>,
 }
 
 impl Session {
@@ -68,11 +73,15 @@ impl Session {
             snapshot: String::new(),
             server_version: String::new(),
             superuser: false,
+            databases: Vec::new(),
         };
         let answer = session.ask(OPEN).await?;
-        let [snapshot, version, superuser] = answer.as_slice() else {
-            return Err(session.database.failed("psql", None, "it did not answer as expected"));
+        let unexpected = "it did not answer as expected";
+        let [snapshot, version, superuser, databases] = answer.as_slice() else {
+            return Err(session.database.failed("psql", None, unexpected));
         };
+        session.databases =
+            serde_json::from_str(databases).map_err(|_| session.database.failed("psql", None, unexpected))?;
         session.snapshot.clone_from(snapshot);
         session.server_version.clone_from(version);
         session.superuser = superuser == "t";
