@@ -26,4 +26,5 @@ pub mod preamble;
 pub mod programs;
 pub mod receive;
 pub mod recovery;
-pub mod secrets;
+pub mod seats;
+mod secrets;

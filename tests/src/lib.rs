@@ -13,12 +13,14 @@ pub mod server;
 pub mod sshd;
 pub mod terminal;
 pub mod tree;
+pub mod wait;
 pub mod world;
 
 pub use disk::SmallDisk;
 pub use laptop::{Laptop, Ran};
 pub use server::Server;
 pub use sshd::Sshd;
+pub use wait::await_that;
 pub use world::World;
 
 /// Whether every kill point and every variant is wanted (`scripts/test --long`), not a sample.
