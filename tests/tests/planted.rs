@@ -23,7 +23,7 @@ fn world() -> (World, Planted) {
     let plant = |what: &str| format!("planted-{what}-{}{}", unique(), unique());
     let (password, key, build) = (plant("password"), plant("key"), plant("build"));
     // As a registry's token looks, put together here so that no file holds one.
-    let token = format!("{}_{}{}", "ghp", unique().repeat(4), "Ab1c");
+    let token = format!("{}_{}{}{}{}Ab1c", "ghp", unique(), unique(), unique(), unique());
     world.laptop.edit(
         COMPOSE,
         "      SECRET_KEY: ${SECRET_KEY}\n",
@@ -44,26 +44,41 @@ fn world() -> (World, Planted) {
     (world, Planted { values: vec![password, key, build, token] })
 }
 
+/// R40, before there is a release: what would be shipped is looked through, and what the server lacks is told.
+fn before_a_ship(world: &World, planted: &Planted) -> Vec<Ran> {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let port = taken.local_addr().expect("a bound socket has an address").port();
+    let env = std::fs::read_to_string(world.app_dir.join(".env.prod")).expect("the world wrote it");
+    world.write_env(&env.replace(&format!("WEB_PORT={}", world.web_port), &format!("WEB_PORT={port}")));
+    let dry = world.deploy(&["--dry-run"]).exits(0);
+    assert!((dry.stdout.clone() + &dry.stderr).contains(&format!("port {port} of web is in use")), "{dry:?}");
+    world.write_env(&env);
+
+    let token = planted.values.last().expect("the token");
+    world.laptop.write("backend/settings.py", format!("# of the test\nTOKEN = \"{token}\"\n"));
+    let refused = world.deploy(&[]).exits(3);
+    assert!(refused.stderr.contains("backend/settings.py:2 holds a token of GitHub"), "{}", refused.stderr);
+    let forced = world.deploy(&["--dry-run", "--force"]).exits(0);
+    assert!(forced.stderr.contains("is shipped (--force)"), "{}", forced.stderr);
+    std::fs::remove_file(world.laptop.project.join("backend/settings.py")).expect("the test wrote it");
+    vec![dry, refused, forced]
+}
+
 #[test]
 fn planted_secrets_are_found_nowhere_else() {
     let (world, mut planted) = world();
     let watch = Watch::start(&planted.values);
-    let mut told = Vec::new();
+    let mut told = before_a_ship(&world, &planted);
     let mut ran = |arguments: &[&str], code: i32| {
         let more: &[&str] = if arguments[0] == "deploy" { &["--yes", "--accept-new-host-key"] } else { &[] };
         told.push(world.laptop.wharf(&[arguments, more].concat()).exits(code));
     };
 
-    ran(&["deploy", "--dry-run", "--json"], 0);
     ran(&["deploy", "--json"], 0);
     world.add_workout("squats");
     // A back end that says all it knows when it fails: what containers write is theirs, and no event repeats it.
     world.laptop.edit("backend/healthcheck.py", "import sys\n", "import sys\nsys.exit(1)\n");
-    ran(&["deploy"], 1);
-    world.laptop.edit("backend/healthcheck.py", "import sys\nsys.exit(1)\n", "import sys\n");
-    world.laptop.edit("backend/version.py", "\n", "\n# another\n");
-    ran(&["deploy", "-v"], 0);
-    ran(&["rollback", "--yes", "--json"], 0);
+    ran(&["deploy", "-v"], 1);
     ran(&["backup", "create", "-m", "by hand"], 0);
     let next = format!("planted-next-{}", unique());
     planted.values.push(next.clone());
@@ -73,6 +88,7 @@ fn planted_secrets_are_found_nowhere_else() {
             .wharf_reading(&["secrets", "set", "SECRET_KEY", "--json"], &format!("{next}\n"))
             .exits(0),
     );
+    told.push(world.laptop.wharf(&["rollback", "--yes", "--json"]).exits(0));
     for arguments in [
         &["secrets", "list", "--json"][..],
         &["secrets", "list"],
