@@ -21,6 +21,7 @@ pub mod jobs;
 pub mod keys;
 pub mod layout;
 pub mod local;
+pub mod log;
 pub mod operate;
 pub mod passwd;
 pub mod preamble;
