@@ -1,6 +1,6 @@
 //! One conversation with one client: hello, request, answer.
 
-use crate::{agent::Agent, answers, data, failures, jobs, programs, receive, secrets};
+use crate::{agent::Agent, answers, data, failures, jobs, keys, operate, programs, receive, secrets};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -230,6 +230,12 @@ async fn dispatch(
         }
         Request::DbStatus { app, slow_seconds } => {
             answers::databases::status(agent, permit, &app, slow_seconds).await
+        }
+        operates @ (Request::Restart { .. } | Request::Scales { .. } | Request::Scale { .. }) => {
+            return operate::requested(agent, talk, permit, operates).await;
+        }
+        about_keys @ (Request::Keys | Request::KeyAdd { .. } | Request::KeyRemove { .. }) => {
+            keys::requested(agent, &talk.who, about_keys).await
         }
         Request::Unknown => {
             return Err(Failure::new(FailureKind::Unsupported, "this agent does not know that request")

@@ -45,6 +45,10 @@ pub enum Step {
     Drill,
     /// A command of the project's runs on the server itself.
     Hook,
+    /// Containers are stopped and started again, one after the other.
+    Restart,
+    /// Containers are added, taken away, or given another limit.
+    Scale,
     /// One that a newer agent tells of and this build does not know.
     #[serde(other)]
     Unknown,
@@ -69,6 +73,8 @@ impl Step {
             Self::Swap => "swap",
             Self::Drill => "drill",
             Self::Hook => "hook",
+            Self::Restart => "restart",
+            Self::Scale => "scale",
             Self::Unknown => "something newer",
         }
     }
@@ -148,6 +154,14 @@ pub enum JobKind {
     },
     /// Backups that retention lets go are forgotten.
     Prune,
+    /// Containers are stopped and started again.
+    Restart {
+        services: Vec<String>,
+    },
+    /// Services get more or fewer containers, or another limit.
+    Scale {
+        services: Vec<String>,
+    },
     /// One that a newer agent tells of and this build does not know.
     #[serde(other)]
     Unknown,

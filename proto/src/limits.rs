@@ -31,5 +31,9 @@ pub const PATH_BYTES: usize = 4_096;
 pub const APP_NAME_BYTES: usize = 63;
 /// Bulk bytes of a terminal that may be under way in one direction: less than what an agent queues for a slow peer.
 pub const TERMINAL_WINDOW_BYTES: u64 = 512 * 1024;
+/// The most containers that a service can be scaled to.
+pub const SCALE_REPLICAS: u32 = 100;
+/// The least memory that a container can be limited to: the engine takes no less.
+pub const SCALE_MEMORY_BYTES: u64 = 6 * 1024 * 1024;
 /// Longest line of output kept in one event; longer ones are cut and say so.
 pub const OUTPUT_LINE_BYTES: usize = 16 * 1024;

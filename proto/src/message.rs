@@ -17,6 +17,8 @@ use crate::{
     AppName, AppSpec, BackupId, Digest, Entry, Event, Failure, JobId, RelPath, ReleaseId,
     backup::{BackupInfo, PrunePlan, RecoveryKey, RestoreWhat},
     database::DatabaseStatus,
+    key::{KeyInfo, NewKey},
+    operate::{ScaleChange, ServiceScale},
     plan::DeployPlan,
     release::{AppStatus, AuditEntry, FrontEnd, JobInfo, ReleaseInfo},
     secret::{DatabasePassword, SecretChange, SecretList, SecretsChanged},
@@ -212,6 +214,34 @@ pub enum Request {
         /// A query that has run so long is slow.
         slow_seconds: u32,
     },
+    /// Stops and starts the containers of these services (none: of all). A job.
+    Restart {
+        app: AppName,
+        #[serde(default)]
+        services: Vec<String>,
+        #[serde(default)]
+        lock_wait_seconds: u32,
+    },
+    /// What was set beside the Compose files.
+    Scales {
+        app: AppName,
+    },
+    /// Changes it. A job.
+    Scale {
+        app: AppName,
+        changes: Vec<ScaleChange>,
+        #[serde(default)]
+        lock_wait_seconds: u32,
+    },
+    /// The keys that may connect to the agent's own SSH server.
+    Keys,
+    KeyAdd {
+        key: NewKey,
+    },
+    KeyRemove {
+        /// Its fingerprint or its comment.
+        key: String,
+    },
     /// A request of a newer client.
     #[serde(other)]
     Unknown,
@@ -340,6 +370,18 @@ pub enum Reply {
     },
     DbStatus {
         databases: Vec<DatabaseStatus>,
+    },
+    Scales {
+        scales: Vec<ServiceScale>,
+    },
+    Keys {
+        /// The file on the server.
+        file: String,
+        keys: Vec<KeyInfo>,
+    },
+    /// The key that was added or removed.
+    KeyChanged {
+        key: KeyInfo,
     },
 }
 

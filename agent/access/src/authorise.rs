@@ -43,6 +43,8 @@ pub enum Denied {
     /// Whether there is such an app is not said, and was not looked at.
     #[error("this key may do nothing with an app called {0}")]
     App(AppName),
+    #[error("this key may not do that: it is for single apps, and this is about the whole server")]
+    Server,
 }
 
 impl Denied {
@@ -51,6 +53,7 @@ impl Denied {
         let hint = match self {
             Self::Role { needs, .. } => format!("use a key with the role {needs}"),
             Self::App(_) => "see what it is for: wharf status".to_owned(),
+            Self::Server => "use a key with the role admin for every app".to_owned(),
         };
         Failure::new(FailureKind::Unauthorized, self.to_string()).hint(hint)
     }
@@ -61,6 +64,8 @@ enum About<'a> {
     App(&'a AppName),
     /// Every app that the grant names; what belongs to others is left out.
     Apps,
+    /// The server itself: an admin of single apps has no part in it.
+    Server,
 }
 
 impl<'a> About<'a> {
@@ -79,10 +84,13 @@ pub fn authorise(grant: &Grant, request: &Request) -> Result<Permit, Denied> {
     let apps = match about {
         About::App(app) if !grant.apps.include(app) => return Err(Denied::App(app.clone())),
         About::App(app) => Apps::one(app.clone()),
-        About::Apps => grant.apps.clone(),
+        About::Apps | About::Server => grant.apps.clone(),
     };
     if grant.role < needs {
         return Err(Denied::Role { has: grant.role, needs });
+    }
+    if matches!(about, About::Server) && !grant.is_of_the_server() {
+        return Err(Denied::Server);
     }
     Ok(Permit { apps, grant: grant.clone() })
 }
@@ -119,6 +127,12 @@ fn needed(request: &Request) -> (Role, About<'_>) {
         // Whoever runs a program in a container sees its secrets and changes its data.
         Request::Exec(exec) | Request::Run(exec) => (Role::Operate, About::App(&exec.app)),
         Request::DbConsole(console) => (Role::Operate, About::App(&console.app)),
+
+        Request::Scales { app } => (Role::Read, About::App(app)),
+        Request::Restart { app, .. } | Request::Scale { app, .. } => (Role::Operate, About::App(app)),
+
+        // Who may connect decides who may do anything.
+        Request::Keys | Request::KeyAdd { .. } | Request::KeyRemove { .. } => (Role::Admin, About::Server),
 
         // It opens every backup of the app, wherever a copy lies.
         Request::BackupKey { app, .. } => (Role::Admin, About::App(app)),

@@ -2,6 +2,7 @@
 
 use wharf_access::{Denied, Grant, authorise};
 use wharf_proto::backup::RestoreWhat;
+use wharf_proto::key::NewKey;
 use wharf_proto::message::{DeployRequest, JobOptions, LogsRequest, Request, RollbackRequest, Source};
 use wharf_proto::secret::{DatabasePassword, SecretChange};
 use wharf_proto::terminal::{ConsoleRequest, ExecRequest};
@@ -16,8 +17,9 @@ fn app(name: &str) -> AppName {
 enum About {
     OneApp,
     AllApps,
+    Server,
 }
-use About::{AllApps, OneApp};
+use About::{AllApps, OneApp, Server};
 
 /// Each request about `name` (or `None`: about all apps), who may make it, and what it is about. Written by hand, and not
 /// made from the table that it checks.
@@ -69,6 +71,16 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
     let prune = |dry_run| Request::BackupPrune { app: a(), dry_run, lock_wait_seconds: 0 };
     let pin = |pinned| Request::BackupPin { app: a(), backup: BackupId("00ff".into()), pinned };
     let create = Request::BackupCreate { app: a(), message: None, lock_wait_seconds: 0 };
+    let restart = Request::Restart { app: a(), services: vec![], lock_wait_seconds: 0 };
+    let key = NewKey {
+        public_key: String::new(),
+        role: Role::Read,
+        apps: Apps::one(a()),
+        name: None,
+        expires: None,
+    };
+    let key_add = Request::KeyAdd { key };
+    let scale = Request::Scale { app: a(), changes: vec![], lock_wait_seconds: 0 };
     vec![
         ("releases", Request::Releases { app: a() }, "read backup deploy operate admin", OneApp),
         (
@@ -116,6 +128,12 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("backup_restore", restore(folder), "admin", OneApp),
         ("backup_key", Request::BackupKey { app: a(), saved: true }, "admin", OneApp),
         ("backup_key", Request::BackupKey { app: a(), saved: false }, "admin", OneApp),
+        ("restart", restart, "operate admin", OneApp),
+        ("scales", Request::Scales { app: a() }, "read backup deploy operate admin", OneApp),
+        ("scale", scale, "operate admin", OneApp),
+        ("keys", Request::Keys, "admin", Server),
+        ("key_add", key_add, "admin", Server),
+        ("key_remove", Request::KeyRemove { key: "x".into() }, "admin", Server),
         ("unknown", Request::Unknown, "read backup deploy operate admin", AllApps),
     ]
 }
@@ -146,6 +164,12 @@ fn title(request: &Request) -> &'static str {
         Request::SecretList { .. } => "secret_list",
         Request::SecretChange(_) => "secret_change",
         Request::DatabasePassword(_) => "database_password",
+        Request::Restart { .. } => "restart",
+        Request::Scales { .. } => "scales",
+        Request::Scale { .. } => "scale",
+        Request::Keys => "keys",
+        Request::KeyAdd { .. } => "key_add",
+        Request::KeyRemove { .. } => "key_remove",
         Request::Unknown => "unknown",
     }
 }
@@ -164,6 +188,7 @@ fn every_cell_of_role_request_and_app() {
                     let named = match reach {
                         OneApp => apps.include(about),
                         AllApps => true,
+                        Server => *apps == Apps::All,
                     };
                     let expected = named && may.split(' ').any(|r| r == role.as_str());
                     let decided = authorise(&grant, &request);

@@ -4,7 +4,7 @@
 
 use crate::connection::within;
 use crate::{Engine, EngineError};
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, MountPoint};
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, ContainerUpdateBody, MountPoint};
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptions, RemoveContainerOptions, StopContainerOptions,
 };
@@ -18,6 +18,8 @@ const LABEL_HASH: &str = "com.docker.compose.config-hash";
 const LABEL_DIR: &str = "com.docker.compose.project.working_dir";
 const LABEL_FILES: &str = "com.docker.compose.project.config_files";
 const LABEL_ONE_OFF: &str = "com.docker.compose.oneoff";
+/// What a restart may take: a database may be given minutes to stop.
+const RESTART_LIMIT: Duration = Duration::from_secs(600);
 /// What the engine may need beside the time that the container is given to stop.
 const STOP_GRACE: Duration = Duration::from_secs(30);
 
@@ -91,6 +93,33 @@ impl Engine {
     pub async fn start(&self, id: &str) -> Result<(), EngineError> {
         let options = None::<bollard::query_parameters::StartContainerOptions>;
         self.call(&format!("start container {id}"), self.docker.start_container(id, options)).await
+    }
+
+    /// Stops a container, in the time that it is given for that by its definition, and starts it again. One that does not
+    /// run is started.
+    ///
+    /// # Errors
+    /// There is none, or the engine could not.
+    pub async fn restart(&self, id: &str) -> Result<(), EngineError> {
+        let docker = self.docker.clone().with_timeout(RESTART_LIMIT);
+        let options = None::<bollard::query_parameters::RestartContainerOptions>;
+        within(&format!("restart container {id}"), RESTART_LIMIT, docker.restart_container(id, options)).await
+    }
+
+    /// Limits the memory of a container that is there, and with it its swap, as the engine does for a new one. Its
+    /// definition stays. One that is gone is fine.
+    ///
+    /// # Errors
+    /// The engine does not answer, or cannot limit it (it takes more already, say).
+    pub async fn limit_memory(&self, id: &str, bytes: u64) -> Result<(), EngineError> {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX / 2);
+        let update = ContainerUpdateBody {
+            memory: Some(bytes),
+            memory_swap: Some(bytes.saturating_mul(2)),
+            ..ContainerUpdateBody::default()
+        };
+        let action = format!("limit the memory of container {id}");
+        absent_is_fine(self.call(&action, self.docker.update_container(id, update)).await)
     }
 
     /// Lets a container that is frozen run on. One that is gone or not frozen is fine.

@@ -26,7 +26,7 @@ pub mod throwaway;
 pub mod volume;
 
 pub use build::{BuildError, BuildLine, BuildSpec, Dockerfile, SecretSource};
-pub use compose::{ComposeCli, ComposeError, ComposeProject, OneOff, UpSpec};
+pub use compose::{ComposeCli, ComposeError, ComposeProject, OneOff, Recreate, UpSpec};
 pub use connection::{Engine, EngineInfo};
 pub use error::EngineError;
 pub use exec::{Exec, ExecOutput, ExecSpec};

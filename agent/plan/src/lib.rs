@@ -16,6 +16,7 @@ pub mod model;
 pub mod overlay;
 pub mod refusal;
 pub mod rights;
+pub mod scale;
 pub mod secrets;
 pub mod services;
 pub mod stack;

@@ -176,6 +176,8 @@ async fn releases_made(agent: &Agent, app: &AppName) -> Result<BTreeMap<JobId, R
         | JobKind::Restore { .. }
         | JobKind::Drill { .. }
         | JobKind::Prune
+        | JobKind::Restart { .. }
+        | JobKind::Scale { .. }
         | JobKind::Unknown => None,
     });
     Ok(made.collect())

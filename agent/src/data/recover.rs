@@ -5,16 +5,12 @@ use super::over;
 use super::task::Task;
 use super::undo::Undo;
 use crate::agent::Agent;
-use crate::conversation::Who;
 use crate::failures;
 use crate::jobs::compose::JOB_LABEL;
-use crate::jobs::record::Record;
-use crate::jobs::recover::CHILDREN_END_SECONDS;
+use crate::jobs::hold;
 use crate::jobs::run::{self, Job};
-use crate::jobs::{self, hold, queue};
 use std::path::Path;
-use std::sync::Arc;
-use wharf_proto::{BackupId, Failure, FailureKind, Outcome, ReleaseId};
+use wharf_proto::{BackupId, Failure, FailureKind, Outcome};
 use wharf_state::{JobRecord, Phase};
 
 /// Brings a job that a crash interrupted to its end.
@@ -22,23 +18,7 @@ use wharf_state::{JobRecord, Phase};
 /// # Errors
 /// Its app or its request is not known any more.
 pub async fn finish(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
-    let known = agent.state.app(&record.app).await.map_err(|e| failures::of_state(&e))?;
-    let known = known.ok_or_else(|| crate::answers::no_such_app(&record.app))?;
-    let seat = queue::take(agent, &record.app, CHILDREN_END_SECONDS).await?;
-    seat.runs(record.job);
-    let log = agent.events.resume(record.job).await.map_err(|e| failures::of_events(&e, record.job))?;
-    let job = Job {
-        agent: agent.clone(),
-        id: record.job,
-        kind: record.kind.clone(),
-        release: known.live.unwrap_or(ReleaseId(0)),
-        beside: jobs::beside(&known.spec, record.job)?,
-        spec: known.spec,
-        seat,
-        record: Record::new(log),
-        who: Arc::new(Who { by: record.by.clone(), from: record.from.clone() }),
-    };
-    job.record.warn("the agent was interrupted here and has started again").await;
+    let job = Job::resume(agent, &record).await?;
     let interrupted = Failure::new(FailureKind::Environment, "the agent was interrupted while the job ran")
         .hint("try again");
     let outcome = after_failure(&job, interrupted).await;

@@ -6,11 +6,11 @@ use crate::agent::Agent;
 use crate::conversation::Who;
 use crate::failures;
 use crate::jobs::backup::{self, Sources, data_folders};
+use crate::jobs::compose;
 use crate::jobs::database::{Database, databases_of};
 use crate::jobs::queue::Seat;
 use crate::jobs::run::{self, Job};
 use crate::jobs::volumes::{self, Volume};
-use crate::jobs::{self, compose};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ use wharf_plan::facts::ContainerFacts;
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::event::JobKind;
 use wharf_proto::{BackupId, Failure, FailureKind, JobId, Outcome, ReleaseId, Step};
-use wharf_state::{AppRecord, NewJob};
+use wharf_state::AppRecord;
 
 /// What a job is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,25 +78,8 @@ pub async fn start(
     who: Arc<Who>,
 ) -> Result<(JobId, JoinHandle<()>), Failure> {
     let request = serde_json::to_value(&task).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
-    let new = NewJob {
-        app: app.app.clone(),
-        kind: task.kind(),
-        by: who.by.clone(),
-        from: who.from.clone(),
-        request,
-    };
-    let (id, record) = jobs::open(agent, new, &seat).await?;
-    let job = Job {
-        agent: agent.clone(),
-        id,
-        kind: task.kind(),
-        release: app.live.unwrap_or(ReleaseId(0)),
-        beside: jobs::beside(&app.spec, id)?,
-        spec: app.spec.clone(),
-        seat,
-        record,
-        who,
-    };
+    let job = Job::begin(agent, &app, task.kind(), request, seat, who).await?;
+    let id = job.id;
     let steps = task.steps();
     let body = async move |job: Arc<Job>| carry_out(&job, &app, &task).await;
     let conducted =

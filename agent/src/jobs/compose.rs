@@ -12,7 +12,9 @@ use std::sync::Arc;
 use wharf_engine::{ComposeProject, Engine, Supervisor};
 use wharf_plan::Model;
 use wharf_plan::facts::ContainerFacts;
-use wharf_proto::{AppSpec, Failure, FailureKind};
+use wharf_proto::operate::ServiceScale;
+use wharf_proto::{AppName, AppSpec, Failure, FailureKind};
+use wharf_state::State;
 
 /// The label of what a job runs for itself, so that recovery finds it.
 pub const JOB_LABEL: &str = "dev.wharf.job";
@@ -20,6 +22,8 @@ pub const JOB_LABEL: &str = "dev.wharf.job";
 /// One Compose project, as its files stand in one folder.
 pub struct Stack {
     project: ComposeProject,
+    app: AppName,
+    state: State,
     /// Where the files are.
     root: PathBuf,
     /// Where they will be.
@@ -75,7 +79,8 @@ impl Stack {
             docker_socket: Some(agent.guards.socket(agent.config.allows_root(&spec.app)).to_owned()),
             supervisor: supervisor.cloned(),
         };
-        Self { project, root: root.to_owned(), app_dir, name }
+        let (app, state) = (spec.app.clone(), agent.state.clone());
+        Self { project, app, state, root: root.to_owned(), app_dir, name }
     }
 
     /// The same for bringing back what ran before: what it may do was settled when it was started, perhaps not by Wharf.
@@ -89,7 +94,7 @@ impl Stack {
         &self.project
     }
 
-    /// The resolved model, with all paths where they will be.
+    /// The resolved model, with all paths where they will be, and the numbers of containers that were set.
     ///
     /// # Errors
     /// [`FailureKind::Config`] with what Compose says of the files.
@@ -99,7 +104,17 @@ impl Stack {
                 .hint("correct the Compose file or the env file; `docker compose config` shows the same on the laptop")
         })?;
         let (root, app_dir) = (self.root.to_string_lossy(), self.app_dir.to_string_lossy());
-        Model::parse(&json, &root, &app_dir).map_err(|e| Failure::from_error(FailureKind::Config, &e))
+        let model =
+            Model::parse(&json, &root, &app_dir).map_err(|e| Failure::from_error(FailureKind::Config, &e))?;
+        Ok(model.scaled(&self.scales().await?))
+    }
+
+    /// What was set for services beside the Compose files.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub async fn scales(&self) -> Result<Vec<ServiceScale>, Failure> {
+        self.state.scales(&self.app).await.map_err(|e| failures::of_state(&e))
     }
 
     /// Compose's own hash of each service's definition, as it labels containers with.

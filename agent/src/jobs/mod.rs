@@ -36,6 +36,7 @@ pub mod recover;
 pub mod role;
 pub mod rollback;
 pub mod run;
+pub mod scale;
 pub mod stage;
 pub mod start;
 pub mod survey;
@@ -168,6 +169,8 @@ fn action(kind: &JobKind) -> String {
         JobKind::Restore { backup } => format!("backup restore {}", backup.short()),
         JobKind::Drill { backup } => format!("backup verify {}", backup.short()),
         JobKind::Prune => "backup prune".to_owned(),
+        JobKind::Restart { services } => format!("restart {}", services.join(" ")).trim_end().to_owned(),
+        JobKind::Scale { services } => format!("scale {}", services.join(" ")),
         JobKind::Unknown => "something newer".to_owned(),
     }
 }

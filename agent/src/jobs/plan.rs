@@ -19,6 +19,7 @@ use wharf_plan::inputs::writable_mounts;
 use wharf_plan::model::Service;
 use wharf_plan::overlay::{FileOp, Overlay, OverlayFacts, overlay};
 use wharf_plan::rights::check_rights;
+use wharf_plan::scale::check_scales;
 use wharf_plan::services::{self, ServiceDigests, ServiceFacts, service_plans};
 use wharf_plan::{InputKey, Model, Refusal, secrets};
 use wharf_proto::plan::{ContainerAction, DeployPlan, VersionChange};
@@ -98,6 +99,8 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
         secrets::check(&survey.env, &work.spec.secrets, &|key| survey.env_is_running && !is_new(key));
     refusals.extend(verdict.refusals);
     warnings.extend(verdict.warnings);
+    let scales = agent.state.scales(&work.spec.app).await.map_err(|e| failures::of_state(&e))?;
+    refusals.extend(check_scales(&survey.model, &scales, &|reference| survey.images.get(reference).cloned()));
     let (versions, not_raised) = versions(agent, work, &survey).await?;
     refusals.extend(not_raised);
     let writable = writable(&survey);

@@ -42,6 +42,9 @@ async fn finish_one(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
     ) {
         return crate::data::recover::finish(agent, record).await;
     }
+    if matches!(record.kind, JobKind::Restart { .. } | JobKind::Scale { .. }) {
+        return crate::operate::finish(agent, record).await;
+    }
     if record.kind == JobKind::Unknown {
         let text = format!("job {} is of a kind that a newer wharfd began", record.job);
         return Err(Failure::new(FailureKind::Unsupported, text).hint("upgrade wharfd again"));

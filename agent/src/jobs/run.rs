@@ -1,7 +1,8 @@
 //! The way of a job, step by step.
 
-use super::queue::Seat;
+use super::queue::{self, Seat};
 use super::record::Record;
+use super::recover::CHILDREN_END_SECONDS;
 use super::{
     Source, Work, apply, backup, build, commit, diagnose, hooks, migrate, plan, prune, put_back, role, stage,
     start, verify,
@@ -18,7 +19,7 @@ use wharf_proto::event::JobKind;
 use wharf_proto::release::AuditEntry;
 use wharf_proto::spec::HookWhen;
 use wharf_proto::{AppName, AppSpec, Failure, FailureKind, JobId, Outcome, ReleaseId, Step};
-use wharf_state::{BlobLease, PhaseEvent};
+use wharf_state::{AppRecord, BlobLease, JobRecord, NewJob, PhaseEvent};
 
 /// A job that runs.
 pub struct Job {
@@ -43,6 +44,63 @@ impl Job {
     /// agent on the same engine counts its jobs too.
     pub fn label(&self) -> String {
         format!("{}/{}", self.spec.app, self.id)
+    }
+}
+
+impl Job {
+    /// Begins a job that makes no release.
+    ///
+    /// # Errors
+    /// It cannot be recorded; nothing has begun then.
+    pub async fn begin(
+        agent: &Agent,
+        app: &AppRecord,
+        kind: JobKind,
+        request: serde_json::Value,
+        seat: Seat,
+        who: Arc<Who>,
+    ) -> Result<Self, Failure> {
+        let (by, from) = (who.by.clone(), who.from.clone());
+        let new = NewJob { app: app.app.clone(), kind: kind.clone(), by, from, request };
+        // Before the job is recorded, so that a path that does not do leaves no job behind.
+        let place = super::beside(&app.spec, JobId(0))?;
+        let (id, record) = super::open(agent, new, &seat).await?;
+        Ok(Self {
+            agent: agent.clone(),
+            id,
+            kind,
+            release: app.live.unwrap_or(ReleaseId(0)),
+            spec: app.spec.clone(),
+            beside: place.of_job(&app.app, id),
+            seat,
+            record,
+            who,
+        })
+    }
+
+    /// Goes on with a job that makes no release, and that a crash interrupted.
+    ///
+    /// # Errors
+    /// Its app is not known any more, or a child of the former agent still holds it.
+    pub async fn resume(agent: &Agent, record: &JobRecord) -> Result<Self, Failure> {
+        let known = agent.state.app(&record.app).await.map_err(|e| failures::of_state(&e))?;
+        let known = known.ok_or_else(|| crate::answers::no_such_app(&record.app))?;
+        let seat = queue::take(agent, &record.app, CHILDREN_END_SECONDS).await?;
+        seat.runs(record.job);
+        let log = agent.events.resume(record.job).await.map_err(|e| failures::of_events(&e, record.job))?;
+        let job = Self {
+            agent: agent.clone(),
+            id: record.job,
+            kind: record.kind.clone(),
+            release: known.live.unwrap_or(ReleaseId(0)),
+            beside: super::beside(&known.spec, record.job)?,
+            spec: known.spec,
+            seat,
+            record: Record::new(log),
+            who: Arc::new(Who { by: record.by.clone(), from: record.from.clone() }),
+        };
+        job.record.warn("the agent was interrupted here and has started again").await;
+        Ok(job)
     }
 }
 

@@ -3,11 +3,11 @@
 use super::compose::{self, Stack};
 use super::record::Lines;
 use super::run::{Job, Ready};
-use super::{Work, verify};
+use super::{Work, scale, verify};
 use crate::failures;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use wharf_engine::{Engine, UpSpec};
+use wharf_engine::{Engine, Recreate, UpSpec};
 use wharf_plan::facts::{ContainerFacts, ContainerState};
 use wharf_proto::{Failure, FailureKind, Step};
 
@@ -33,7 +33,7 @@ pub async fn start(job: &Job, work: &Work, ready: &Ready) -> Result<(), Failure>
     let changed = divergent(&job.agent.engine, &stack, &planned.forced).await?;
     if changed.is_empty() {
         job.record.note("no container had to be recreated").await;
-        return Ok(());
+        return scale::limit_memory(&job.agent.engine, &stack).await;
     }
     let timeout = Duration::from_secs(work.spec.verify.start_timeout_seconds.into());
     job.record
@@ -68,7 +68,8 @@ pub async fn divergent(
                 && image.as_ref().is_some_and(|image| image.id == c.image_id)
         };
         let own: Vec<_> = containers.iter().filter(|c| c.service == service.name).collect();
-        if own.is_empty() || forced.contains(&service.name) || !own.iter().all(|c| as_wanted(c)) {
+        let too_few = own.len() < service.replicas as usize;
+        if too_few || forced.contains(&service.name) || !own.iter().all(|c| as_wanted(c)) {
             divergent.insert(service.name.clone());
         }
     }
@@ -86,14 +87,31 @@ pub async fn up(
     timeout: Duration,
     lines: Lines,
 ) -> Result<(), Failure> {
+    up_as(engine, stack, services, Recreate::All, timeout, lines).await
+}
+
+/// As [`up`], with containers made anew as `recreate` says.
+///
+/// # Errors
+/// As [`up`].
+pub async fn up_as(
+    engine: &Engine,
+    stack: &Stack,
+    services: BTreeSet<String>,
+    recreate: Recreate,
+    timeout: Duration,
+    lines: Lines,
+) -> Result<(), Failure> {
     remove_half_made(engine, stack).await?;
-    let spec =
-        UpSpec { services: services.iter().cloned().collect(), force_recreate: true, wait_limit: timeout };
+    let scale = scale::counts(stack, &services).await?;
+    let spec = UpSpec { services: services.iter().cloned().collect(), recreate, scale, wait_limit: timeout };
     let on_line = |line: &str| {
         crate::crash::point("start.inside");
         lines.push(line);
     };
-    let Err(error) = stack.project().up(&spec, on_line).await else { return Ok(()) };
+    let ended = stack.project().up(&spec, on_line).await;
+    scale::limit_memory(engine, stack).await?;
+    let Err(error) = ended else { return Ok(()) };
     let containers = stack.containers(engine).await?;
     let serves = |c: &ContainerFacts| c.state == ContainerState::Running || verify::is_done(c);
     let own = containers.iter().filter(|c| services.contains(&c.service));

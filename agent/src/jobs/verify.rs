@@ -62,6 +62,14 @@ pub async fn verify(engine: &Engine, expected: &Expected<'_>) -> Result<(), Fail
     stay_stable(engine, expected, &settled).await
 }
 
+/// Waits until the services have containers that are healthy, and no longer.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn healthy(engine: &Engine, expected: &Expected<'_>) -> Result<(), Failure> {
+    wait_until_healthy(engine, expected).await.map(drop)
+}
+
 async fn wait_until_healthy(
     engine: &Engine,
     expected: &Expected<'_>,

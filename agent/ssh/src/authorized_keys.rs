@@ -70,7 +70,7 @@ pub fn look_up(file: &Path, key: &PublicKey, from: IpAddr, now: Timestamp) -> Re
     Err(denial)
 }
 
-fn acceptable(key: &PublicKey) -> bool {
+pub(crate) fn acceptable(key: &PublicKey) -> bool {
     match key.key_data() {
         KeyData::Ed25519(_) | KeyData::Ecdsa(_) => true,
         KeyData::Rsa(rsa) => rsa.key_size() >= RSA_BITS,
@@ -107,14 +107,14 @@ fn check(path: &Path, metadata: &fs::Metadata) -> Result<(), Denial> {
 }
 
 /// A line with a key.
-struct Line {
-    key: PublicKey,
-    options: Result<KeyOptions, KeyOptionError>,
+pub(crate) struct Line {
+    pub key: PublicKey,
+    pub options: Result<KeyOptions, KeyOptionError>,
 }
 
 impl Line {
     /// `None` for blank lines, comments, and what is no key.
-    fn parse(line: &str) -> Option<Self> {
+    pub fn parse(line: &str) -> Option<Self> {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             return None;
@@ -138,7 +138,7 @@ impl Line {
     }
 }
 
-fn read_key(text: &str) -> Option<PublicKey> {
+pub(crate) fn read_key(text: &str) -> Option<PublicKey> {
     let kind = text.split([' ', '\t']).next()?;
     if matches!(Algorithm::new(kind), Err(_) | Ok(Algorithm::Other(_))) {
         return None;

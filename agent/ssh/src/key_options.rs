@@ -53,6 +53,15 @@ impl KeyOptions {
         Ok(options)
     }
 
+    /// The addresses that it may be used from.
+    pub fn from(&self) -> Option<&str> {
+        self.from.as_deref()
+    }
+
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.expires
+    }
+
     /// Whether the line lets in who comes from `address` at `now`.
     pub fn admit(&self, address: IpAddr, now: Timestamp) -> Result<(), KeyOptionError> {
         if self.expires.is_some_and(|end| now >= end) {

@@ -19,6 +19,7 @@ mod connection;
 mod conversation;
 mod gate;
 mod host_key;
+pub mod key_list;
 mod key_options;
 mod load;
 mod peer;

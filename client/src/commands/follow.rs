@@ -6,7 +6,7 @@ use crate::{
     session::{self, Backoff, Session, SessionError, Talk, Watched},
 };
 use std::collections::BTreeMap;
-use wharf_proto::{BackupId, Event, Failure, JobId, Outcome};
+use wharf_proto::{BackupId, Event, Failure, JobId, Outcome, message::Request};
 
 /// How watching ended.
 pub(super) enum Followed {
@@ -52,6 +52,40 @@ pub(super) async fn follow(
             Followed::Left
         }
     })
+}
+
+/// The flags of jobs that make no release.
+#[derive(Debug, clap::Args)]
+pub(super) struct WatchArgs {
+    /// How long to wait for another job of the app
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub lock_wait: u32,
+    /// Leave when the job has started; it goes on on the server
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// Begins a job that makes no release, and watches it to its end.
+pub(super) async fn watch(
+    context: &mut Context,
+    request: Request,
+    args: &WatchArgs,
+) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let session = context.session(&config);
+    let stopped = context.stopped();
+    let (job, talk) = tokio::select! {
+        begun = session::begin(&session, request, args.lock_wait) => begun?,
+        () = stopped => {
+            context.console.say("Stopped before the server answered; `wharf jobs` shows whether the job began.");
+            return Ok(Exit::INTERRUPTED);
+        }
+    };
+    if args.detach {
+        super::rollback::detached(context, job);
+        return Ok(Exit::DONE);
+    }
+    Ok(follow(context, &session, job, Some(talk)).await?.exit())
 }
 
 /// What to tell whoever no longer watches.

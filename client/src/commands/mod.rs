@@ -9,11 +9,14 @@ mod exec;
 mod follow;
 mod init;
 mod jobs;
+mod keys;
 mod logs;
 mod pack;
 mod program;
 mod releases;
+mod restart;
 mod rollback;
+mod scale;
 mod secrets;
 mod status;
 
@@ -43,6 +46,9 @@ pub enum Command {
     /// Run a command in a new container like a service's, which is removed afterwards
     Run(program::Args),
     Db(db::Args),
+    Restart(restart::Args),
+    Scale(scale::Args),
+    Keys(keys::Args),
     #[command(hide = true)]
     Down(down::Args),
 }
@@ -64,6 +70,9 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Run(args) => exec::run(args, context).await,
         Command::Db(args) => db::run(args, context).await,
         Command::Secrets(args) => secrets::run(args, context).await,
+        Command::Restart(args) => restart::run(args, context).await,
+        Command::Keys(args) => keys::run(args, context).await,
+        Command::Scale(args) => scale::run(args, context).await,
         Command::Down(args) => down::run(&args, context.common.verbose),
     };
     match ended {

@@ -16,4 +16,4 @@ pub(crate) use command::Run;
 pub use error::ComposeError;
 pub use locate::ComposeCli;
 pub use one_off::OneOff;
-pub use project::{ComposeProject, UpSpec};
+pub use project::{ComposeProject, Recreate, UpSpec};

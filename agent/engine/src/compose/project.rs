@@ -39,10 +39,24 @@ pub struct ComposeProject {
 pub struct UpSpec {
     /// Empty: every service of the project.
     pub services: Vec<String>,
-    /// New containers though nothing that Compose knows of has changed (a mounted file has).
-    pub force_recreate: bool,
+    pub recreate: Recreate,
+    /// How many containers services are to have, other than the files say. Each must be named above or be what one of
+    /// those depends on.
+    pub scale: BTreeMap<String, u32>,
     /// How long to wait until all are healthy.
     pub wait_limit: Duration,
+}
+
+/// Which containers `up` makes anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Recreate {
+    /// Those whose definition or image has changed.
+    #[default]
+    Changed,
+    /// All, though nothing that Compose knows of has changed (a mounted file has).
+    All,
+    /// None.
+    Nothing,
 }
 
 impl ComposeProject {
@@ -88,8 +102,13 @@ impl ComposeProject {
         let mut args: Vec<OsString> =
             ["up", "-d", "--no-build", "--wait", "--wait-timeout"].map(OsString::from).into();
         args.push(seconds.into());
-        if spec.force_recreate {
-            args.push("--force-recreate".into());
+        match spec.recreate {
+            Recreate::Changed => {}
+            Recreate::All => args.push("--force-recreate".into()),
+            Recreate::Nothing => args.push("--no-recreate".into()),
+        }
+        for (service, replicas) in &spec.scale {
+            args.extend(["--scale".into(), format!("{service}={replicas}").into()]);
         }
         args.extend(spec.services.iter().map(OsString::from));
         let run = self.command("up", args, spec.wait_limit + GRACE);

@@ -3,7 +3,7 @@
 use crate::support::{BUSYBOX, Cleanup, engine, socket, unique, write};
 use std::path::PathBuf;
 use std::time::Duration;
-use wharf_engine::{ComposeCli, ComposeError, ComposeProject, Engine, OneOff, StreamKind, UpSpec};
+use wharf_engine::{ComposeCli, ComposeError, ComposeProject, Engine, OneOff, Recreate, StreamKind, UpSpec};
 use wharf_plan::facts::{ContainerFacts, ContainerState, MountSource};
 
 struct Stack {
@@ -41,7 +41,9 @@ impl Stack {
 
     async fn up(&self, services: &[&str], force_recreate: bool) -> Result<(), ComposeError> {
         let services = services.iter().map(ToString::to_string).collect();
-        let spec = UpSpec { services, force_recreate, wait_limit: Duration::from_secs(60) };
+        let recreate = if force_recreate { Recreate::All } else { Recreate::Changed };
+        let wait_limit = Duration::from_secs(60);
+        let spec = UpSpec { services, recreate, wait_limit, ..UpSpec::default() };
         self.project.up(&spec, |_| {}).await
     }
 

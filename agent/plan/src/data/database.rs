@@ -4,10 +4,18 @@ mod kind;
 
 use super::after::{backing_name, covering, mounts_after};
 use super::{DataFacts, DataPlan, PostgresData};
-use crate::facts::MountSource;
-use crate::model::{Backing, Mount, Service, clean, is_within};
+use crate::facts::{ImageFacts, MountSource};
+use crate::model::{Backing, Model, Mount, Service, clean, is_within};
 use crate::refusal::Refusal;
 use kind::{Database, Kind};
+
+/// Whether the service is a database with data that outlives its container.
+pub fn keeps_database(model: &Model, service: &Service, image: Option<&ImageFacts>) -> bool {
+    let Some(database) = kind::of(service, &model.image_reference(service), image) else { return false };
+    let mounts = model.mounts(service);
+    let under = covering(&mounts, &database.data_dir);
+    under.is_some_and(|mount| matches!(mount.backing, Backing::Volume { .. } | Backing::Bind(_)))
+}
 
 pub(super) fn check(facts: &DataFacts<'_>, plan: &mut DataPlan) {
     for service in facts.model.services() {

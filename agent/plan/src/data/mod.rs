@@ -9,6 +9,8 @@ mod database;
 mod detach;
 mod owned;
 
+pub use database::keeps_database;
+
 use crate::facts::{ContainerFacts, ImageFacts, MountSource, VolumeFacts};
 use crate::model::{Model, Service};
 use crate::refusal::Refusal;

@@ -115,6 +115,12 @@ impl Model {
         self.services.get(name)
     }
 
+    pub(crate) fn set_replicas(&mut self, service: &str, replicas: Option<u32>) {
+        if let (Some(service), Some(replicas)) = (self.services.get_mut(service), replicas) {
+            service.replicas = replicas;
+        }
+    }
+
     pub fn volumes(&self) -> impl Iterator<Item = &Volume> {
         self.volumes.values()
     }

@@ -131,6 +131,11 @@ impl Service {
         self.environment.get(name)?.as_deref()
     }
 
+    /// Whether its containers listen on the server's own ports.
+    pub fn has_host_network(&self) -> bool {
+        text_at(&self.value, "network_mode").as_deref() == Some("host")
+    }
+
     /// Its `command:`; empty where the image's is run. It may hold secrets.
     pub fn command(&self) -> Vec<String> {
         texts_at(&self.value, "command")

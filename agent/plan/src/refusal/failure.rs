@@ -1,6 +1,6 @@
 //! Refusals as people are told them: why, and what to do instead.
 
-use super::{InTheWay, List, Refusal};
+use super::{InTheWay, List, Refusal, Unscalable};
 use wharf_proto::{Failure, FailureKind};
 
 impl Refusal {
@@ -25,6 +25,7 @@ impl Refusal {
             | Self::RootEquivalent { .. }
             | Self::HooksNotAllowed { .. }
             | Self::HooksNotIsolated { .. } => self.configuration(failure),
+            Self::CannotScale { service, replicas, why } => scale(failure, service, *replicas, why),
             Self::TwoApps { .. } | Self::AmbiguousStacks { .. } | Self::ProjectRenamed { .. } => {
                 self.project(failure)
             }
@@ -224,5 +225,31 @@ impl Refusal {
             }
             _ => failure,
         }
+    }
+}
+
+/// A service that can have one container and no other number.
+fn scale(failure: Failure, service: &str, replicas: u32, why: &Unscalable) -> Failure {
+    let failure = match why {
+        Unscalable::Port(port) => failure
+            .cause(format!("it publishes the server's port {port}, which one container alone can have"))
+            .hint(format!(
+                "put a proxy before {service} that publishes the port, and take `ports:` out of {service}"
+            )),
+        Unscalable::ContainerName(name) => failure
+            .cause(format!(
+                "the Compose files name its container {name}, and a name is one container's alone"
+            ))
+            .hint(format!("take `container_name:` out of {service}")),
+        Unscalable::HostNetwork => failure
+            .cause("it is on the server's own network, where a port is one container's alone")
+            .hint(format!("take `network_mode: host` out of {service}")),
+        Unscalable::Database => {
+            failure.cause("it is a database whose data lies on a volume: two servers on it would destroy it")
+        }
+    };
+    match replicas {
+        0 => failure.hint(format!("to stop it for a while, on the server: docker compose stop {service}")),
+        _ => failure.hint(format!("go on with one: wharf scale {service}=1")),
     }
 }

@@ -78,6 +78,8 @@ pub enum Refusal {
     HooksNotAllowed { app: String },
     #[error("hooks cannot be kept from what is not their own on this server: {why}")]
     HooksNotIsolated { why: String },
+    #[error("{service} cannot have {replicas} containers")]
+    CannotScale { service: String, replicas: u32, why: Unscalable },
     #[error("Wharf deletes no volume: {what}")]
     VolumeDeletion { what: String },
 }
@@ -91,6 +93,19 @@ pub enum InTheWay {
     Folder,
     /// A device, socket or pipe.
     Special,
+}
+
+/// Why a service can have one container and no other number.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unscalable {
+    /// It publishes this port of the server's.
+    Port(String),
+    /// Its container has this name.
+    ContainerName(String),
+    /// It listens on the server's own network.
+    HostNetwork,
+    /// It is a database whose data lies on a volume.
+    Database,
 }
 
 /// At most this many names are told; the rest is counted.

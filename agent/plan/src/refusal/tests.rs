@@ -111,6 +111,10 @@ fn all() -> Vec<Refusal> {
         },
         Refusal::HooksNotAllowed { app: s("fitnessapp") },
         Refusal::HooksNotIsolated { why: s("only root can") },
+        Refusal::CannotScale { service: s("web"), replicas: 3, why: Unscalable::Port(s("8080")) },
+        Refusal::CannotScale { service: s("web"), replicas: 3, why: Unscalable::ContainerName(s("the-web")) },
+        Refusal::CannotScale { service: s("web"), replicas: 3, why: Unscalable::HostNetwork },
+        Refusal::CannotScale { service: s("db"), replicas: 0, why: Unscalable::Database },
         Refusal::VolumeDeletion { what: s("wharf down --volumes") },
     ]
 }

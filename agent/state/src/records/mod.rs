@@ -7,6 +7,7 @@ mod chore;
 mod column;
 mod job;
 mod release;
+mod scale;
 mod schema;
 mod secret;
 mod undo;

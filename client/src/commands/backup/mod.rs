@@ -8,13 +8,10 @@ mod prune;
 mod restore;
 mod verify;
 
-use super::follow;
-use crate::{
-    context::{Context, Exit},
-    session,
-};
+use super::follow::{WatchArgs as JobArgs, watch};
+use crate::context::{Context, Exit};
 use clap::Subcommand;
-use wharf_proto::{BackupId, Failure, message::Request};
+use wharf_proto::{BackupId, Failure};
 
 /// Make, list, verify and restore backups
 #[derive(Debug, clap::Args)]
@@ -32,17 +29,6 @@ enum Command {
     Prune(prune::Args),
     Pin(pin::Args),
     Key(key::Args),
-}
-
-/// The flags of jobs about backups.
-#[derive(Debug, clap::Args)]
-struct JobArgs {
-    /// How long to wait for another job of the app
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    lock_wait: u32,
-    /// Leave when the job has started; it goes on on the server
-    #[arg(long)]
-    detach: bool,
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
@@ -66,23 +52,4 @@ fn backup_id(text: &str) -> Result<BackupId, String> {
         Err("a backup is named by the first digits of its ID, at least four, as `wharf backup list` shows them"
             .into())
     }
-}
-
-/// Begins a job and watches it to its end.
-async fn watch(context: &mut Context, request: Request, args: &JobArgs) -> Result<Exit, Failure> {
-    let config = context.config()?;
-    let session = context.session(&config);
-    let stopped = context.stopped();
-    let (job, talk) = tokio::select! {
-        begun = session::begin(&session, request, args.lock_wait) => begun?,
-        () = stopped => {
-            context.console.say("Stopped before the server answered; `wharf jobs` shows whether the job began.");
-            return Ok(Exit::INTERRUPTED);
-        }
-    };
-    if args.detach {
-        super::rollback::detached(context, job);
-        return Ok(Exit::DONE);
-    }
-    Ok(follow::follow(context, &session, job, Some(talk)).await?.exit())
 }

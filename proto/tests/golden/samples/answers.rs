@@ -2,7 +2,7 @@
 
 use super::events::{event, full_failure};
 use super::messages::{app, hello};
-use super::{family, only, terminal, text, variants};
+use super::{family, only, operate, terminal, text, variants};
 use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, PrunePlan, RecoveryKey, Retained, VolumeInfo};
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{Reply, ServerMessage};
@@ -46,6 +46,9 @@ variants!(REPLIES, reply_variant, Reply,
     Reply::Secrets { .. } => "secrets",
     Reply::SecretsChanged { .. } => "secrets_changed",
     Reply::DbStatus { .. } => "db_status",
+    Reply::Scales { .. } => "scales",
+    Reply::Keys { .. } => "keys",
+    Reply::KeyChanged { .. } => "key_changed",
 );
 family!(Reply, "reply", REPLIES, reply_variant, replies());
 
@@ -125,6 +128,9 @@ fn replies() -> Vec<[Reply; 2]> {
             },
         }),
         terminal::reply(),
+        operate::scales(),
+        operate::keys(),
+        operate::key_changed(),
     ]
 }
 

@@ -40,6 +40,8 @@ variants!(JOB_KINDS, job_kind_variant, JobKind,
     JobKind::Restore { .. } => "restore",
     JobKind::Drill { .. } => "drill",
     JobKind::Prune => "prune",
+    JobKind::Restart { .. } => "restart",
+    JobKind::Scale { .. } => "scale",
     JobKind::Unknown => "unknown",
 );
 family!(
@@ -54,6 +56,8 @@ family!(
         only(JobKind::Restore { backup: BackupId("5d6a1c0be4b1f0a9".into()) }),
         only(JobKind::Drill { backup: BackupId("5d6a1c0be4b1f0a9".into()) }),
         only(JobKind::Prune),
+        only(JobKind::Restart { services: vec!["web".into()] }),
+        only(JobKind::Scale { services: vec!["web".into()] }),
         only(JobKind::Unknown),
     ]
 );

@@ -1,6 +1,6 @@
 //! What clients say and ask.
 
-use super::{events, family, only, terminal, text, variants};
+use super::{events, family, only, operate, terminal, text, variants};
 use serde_json::{Value, json};
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::message::{
@@ -49,6 +49,12 @@ variants!(REQUESTS, request_variant, Request,
     Request::Run(_) => "run",
     Request::DbConsole(_) => "db_console",
     Request::DbStatus { .. } => "db_status",
+    Request::Restart { .. } => "restart",
+    Request::Scales { .. } => "scales",
+    Request::Scale { .. } => "scale",
+    Request::Keys => "keys",
+    Request::KeyAdd { .. } => "key_add",
+    Request::KeyRemove { .. } => "key_remove",
     Request::Unknown => "unknown",
 );
 family!(Request, "request", REQUESTS, request_variant, requests());
@@ -124,6 +130,7 @@ fn requests() -> Vec<[Request; 2]> {
         ],
     ];
     requests.extend(terminal::requests());
+    requests.extend(operate::requests());
     requests.push(only(Request::Unknown));
     requests
 }

@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod events;
 pub mod messages;
+pub mod operate;
 pub mod terminal;
 pub mod words;
 

@@ -1,0 +1,13 @@
+//! Operating what runs, without a release: restarts, and how services are scaled.
+//!
+//! **Invariants**
+//! - Nothing here builds, ships or removes data.
+//! - What a job sets is put back where the services do not prove healthy with it, also after a crash.
+
+mod request;
+mod restart;
+mod scale;
+mod task;
+
+pub use request::requested;
+pub use task::finish;

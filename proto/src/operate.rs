@@ -1,0 +1,70 @@
+//! Operating what runs, without a release: how many containers a service has, and how much memory each may take.
+
+use serde::{Deserialize, Serialize};
+
+/// What was set for a service beside the Compose files. It holds for every release until it is set otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceScale {
+    pub service: String,
+    /// How many containers; `None`: what the Compose files say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// The memory that each container may take; `None`: what the Compose files say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+}
+
+/// A change of what is set for a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaleChange {
+    pub service: String,
+    /// First forget what was set before.
+    #[serde(default)]
+    pub reset: bool,
+    /// `None`: as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// `None`: as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+}
+
+impl ServiceScale {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        self.replicas.is_none() && self.memory_bytes.is_none()
+    }
+}
+
+impl ScaleChange {
+    /// What is set after the change of a service for which `before` was.
+    pub fn applied_to(&self, before: Option<&ServiceScale>) -> ServiceScale {
+        let kept = before.filter(|_| !self.reset);
+        ServiceScale {
+            service: self.service.clone(),
+            replicas: self.replicas.or_else(|| kept?.replicas),
+            memory_bytes: self.memory_bytes.or_else(|| kept?.memory_bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_keeps_what_it_does_not_name_unless_it_forgets_all() {
+        let web = |replicas, memory_bytes| ServiceScale { service: "web".into(), replicas, memory_bytes };
+        let change = |reset, replicas, memory_bytes| ScaleChange {
+            service: "web".into(),
+            reset,
+            replicas,
+            memory_bytes,
+        };
+        let before = web(Some(2), Some(512));
+        assert_eq!(change(false, Some(3), None).applied_to(Some(&before)), web(Some(3), Some(512)));
+        assert_eq!(change(true, None, Some(7)).applied_to(Some(&before)), web(None, Some(7)));
+        assert!(change(true, None, None).applied_to(Some(&before)).is_empty());
+        assert_eq!(change(false, None, Some(7)).applied_to(None), web(None, Some(7)));
+    }
+}

@@ -1,0 +1,90 @@
+//! Operating what runs.
+
+use super::messages::app;
+use super::{only, text};
+use wharf_proto::key::{KeyInfo, NewKey};
+use wharf_proto::message::{Reply, Request};
+use wharf_proto::operate::{ScaleChange, ServiceScale};
+use wharf_proto::{Apps, Role};
+
+pub fn requests() -> Vec<[Request; 2]> {
+    let restart = |services, lock_wait_seconds| Request::Restart { app: app(), services, lock_wait_seconds };
+    let scale = |changes, lock_wait_seconds| Request::Scale { app: app(), changes, lock_wait_seconds };
+    let change = ScaleChange {
+        service: "web".into(),
+        reset: true,
+        replicas: Some(3),
+        memory_bytes: Some(536_870_912),
+    };
+    let none = ScaleChange { service: "web".into(), ..ScaleChange::default() };
+    vec![
+        [restart(vec!["web".into()], 30), restart(vec![], 0)],
+        only(Request::Scales { app: app() }),
+        [scale(vec![change], 30), scale(vec![none], 0)],
+        only(Request::Keys),
+        [
+            Request::KeyAdd {
+                key: NewKey {
+                    public_key: "ssh-ed25519 AAAA ci@github".into(),
+                    role: Role::Deploy,
+                    apps: Apps::one(app()),
+                    name: Some("ci".into()),
+                    expires: Some(text("2027-01-02T03:04:05Z")),
+                },
+            },
+            Request::KeyAdd {
+                key: NewKey {
+                    public_key: String::new(),
+                    role: Role::Read,
+                    apps: Apps::All,
+                    name: None,
+                    expires: None,
+                },
+            },
+        ],
+        only(Request::KeyRemove { key: "SHA256:abc".into() }),
+    ]
+}
+
+pub fn scales() -> [Reply; 2] {
+    let full = ServiceScale { service: "web".into(), replicas: Some(3), memory_bytes: Some(536_870_912) };
+    let none = ServiceScale { service: "worker".into(), ..ServiceScale::default() };
+    [Reply::Scales { scales: vec![full] }, Reply::Scales { scales: vec![none] }]
+}
+
+fn full_key() -> KeyInfo {
+    KeyInfo {
+        fingerprint: "SHA256:abc".into(),
+        kind: "ssh-ed25519".into(),
+        comment: "ci@github".into(),
+        line: 3,
+        role: Some(Role::Deploy),
+        apps: Some(Apps::one(app())),
+        from: Some("10.0.0.*".into()),
+        expires: Some(text("2027-01-02T03:04:05Z")),
+        problem: Some("it expired".into()),
+    }
+}
+
+fn minimal_key() -> KeyInfo {
+    KeyInfo {
+        fingerprint: "SHA256:abc".into(),
+        kind: "ssh-rsa".into(),
+        comment: String::new(),
+        line: 1,
+        role: None,
+        apps: None,
+        from: None,
+        expires: None,
+        problem: None,
+    }
+}
+
+pub fn keys() -> [Reply; 2] {
+    let file = || "/etc/wharf/authorized_keys".to_owned();
+    [Reply::Keys { file: file(), keys: vec![full_key()] }, Reply::Keys { file: file(), keys: vec![] }]
+}
+
+pub fn key_changed() -> [Reply; 2] {
+    [Reply::KeyChanged { key: full_key() }, Reply::KeyChanged { key: minimal_key() }]
+}
