@@ -15,6 +15,7 @@ mod program;
 mod releases;
 mod rollback;
 mod secrets;
+mod setup;
 mod status;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ use wharf_proto::Failure;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Init(init::Args),
+    Setup(Box<setup::Args>),
     Deploy(Box<deploy::Args>),
     Releases(releases::Args),
     Rollback(rollback::Args),
@@ -51,6 +53,7 @@ pub enum Command {
 pub async fn run(command: Command, context: &mut Context) -> Exit {
     let ended = match command {
         Command::Init(args) => interruptible(context, init::run, args).await,
+        Command::Setup(args) => interruptible(context, setup::run, *args).await,
         Command::Deploy(args) => deploy::run(*args, context).await,
         Command::Releases(args) => interruptible(context, releases::run, args).await,
         Command::Rollback(args) => rollback::run(args, context).await,

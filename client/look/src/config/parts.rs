@@ -27,7 +27,7 @@ pub fn server(findings: &Findings, answers: &Answers) -> String {
         "[server]\n".to_owned(),
         remarked(
             &format!("host = {}", quoted(host)),
-            "as for ssh, with the agent's port; ~/.ssh/config applies",
+            "as for ssh; ~/.ssh/config applies",
         ),
         remarked(&format!("path = {}", quoted(&path)), "the app's folder there; its parent must exist"),
     ];
