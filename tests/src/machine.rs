@@ -32,8 +32,20 @@ impl Machine {
         let machine = Self { name, home: home.to_owned(), port };
         let volume = format!("{0}:{0}", home.display());
         docker::docker(&[
-            "run", "-d", "--init", "--network", "host", "--name", &machine.name, "-v", &volume, "-v",
-            "/var/run/docker.sock:/var/run/docker.sock", "wharf-base/server:1", "sleep", "infinity",
+            "run",
+            "-d",
+            "--init",
+            "--network",
+            "host",
+            "--name",
+            &machine.name,
+            "-v",
+            &volume,
+            "-v",
+            "/var/run/docker.sock:/var/run/docker.sock",
+            "wharf-base/server:1",
+            "sleep",
+            "infinity",
         ]);
         machine.sh(&format!(
             "useradd -M -d {home} -s /bin/bash -u 1000 {USER} && echo {USER}:{PASSWORD} | chpasswd && chown {USER}: {home}
@@ -88,7 +100,8 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         let quiet = |arguments: &[&str]| {
-            let _ = Command::new("docker").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            let _ =
+                Command::new("docker").args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
         };
         if std::thread::panicking() {
             let log = "tail -n 40 /var/log/wharfd.log /var/log/sshd.log";

@@ -24,7 +24,8 @@ pub fn shown(written: &str) -> Vec<String> {
             c => screen.put(c),
         }
     }
-    let lines = screen.lines.into_iter().map(|line| line.into_iter().collect::<String>().trim_end().to_owned());
+    let lines =
+        screen.lines.into_iter().map(|line| line.into_iter().collect::<String>().trim_end().to_owned());
     lines.collect()
 }
 

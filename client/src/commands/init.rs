@@ -200,9 +200,10 @@ fn next(context: &mut Context, findings: &Findings, answers: &Answers) {
         );
     }
     if let Some(file) = &findings.env_file {
-        context
-            .console
-            .note(&format!("{} stays on the server, in the app's folder: `wharf secrets import FILE` writes it.", file.path));
+        context.console.note(&format!(
+            "{} stays on the server, in the app's folder: `wharf secrets import FILE` writes it.",
+            file.path
+        ));
     }
     if findings.databases.iter().any(|database| database.kind == Kind::Postgres && database.volume.is_some())
     {

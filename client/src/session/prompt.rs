@@ -139,10 +139,9 @@ struct Terminal;
 #[async_trait]
 impl Prompt for Terminal {
     async fn confirm_host_key(&self, host: &str, key_type: &str, fingerprint: &str) -> bool {
-        let question = format!(
-            "{host} is not known yet. It shows this host key:\n  {key_type} {fingerprint}\n\
-            Compare it with the server's own, then: trust {host} from now on?"
-        );
+        // Not part of the question, which is written anew when it was answered.
+        eprintln!("{host} is not known yet. It shows this host key:\n  {key_type} {fingerprint}");
+        let question = format!("Compare it with the server's own, then: trust {host} from now on?");
         Asker::Person.confirm(question).await
     }
 
