@@ -3,12 +3,17 @@
 use crate::{agent::Agent, answers, data, failures, jobs, programs, receive, secrets};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use wharf_access::{ForcedCommand, Grant, Permit, authorise};
 use wharf_agent_ssh::{Conversation, FrameSender, Handler, Peer};
 use wharf_proto::frame::Frame;
 use wharf_proto::message::{ClientMessage, Reply, Request, ServerMessage};
 use wharf_proto::version::{self, Hello};
 use wharf_proto::{Failure, FailureKind, JobId};
+
+/// How long who came in may take to say what for.
+const OPEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// Takes conversations from whichever way they came in.
 pub struct Doorman {
@@ -44,7 +49,8 @@ pub struct Guest {
     /// How the audit names the key.
     pub key: String,
     pub from: String,
-    /// A failure for a key that is limited in words that are not understood: it may do nothing.
+    /// A failure for one who may do nothing: a key that is limited in words that are not understood, or one more than there
+    /// is room for.
     pub grant: Result<Grant, Failure>,
 }
 
@@ -169,7 +175,9 @@ async fn say(sender: &FrameSender, message: &ServerMessage) -> Result<(), Stop> 
 }
 
 async fn converse(agent: &Agent, guest: &Guest, talk: &mut Talk) -> Result<Option<Reply>, Stop> {
-    let ClientMessage::Open { hello, person, request } = talk.hear_message().await? else {
+    // Who says nothing would keep a place for ever.
+    let opened = timeout(OPEN_WITHIN, talk.hear_message()).await.map_err(|_| Stop::Gone)?;
+    let ClientMessage::Open { hello, person, request } = opened? else {
         return Err(Failure::new(
             FailureKind::Unsupported,
             "a conversation that does not begin with a hello",

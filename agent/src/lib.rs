@@ -25,4 +25,5 @@ pub mod preamble;
 pub mod programs;
 pub mod receive;
 pub mod recovery;
-pub mod secrets;
+pub mod seats;
+mod secrets;

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::conversation::{Doorman, Guest};
 use crate::passwd;
 use crate::preamble::Preamble;
+use crate::seats::{Party, Seats};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::Path;
@@ -19,8 +20,8 @@ use tokio::time::timeout;
 use wharf_access::Grant;
 use wharf_agent_ssh::Conversation;
 
-/// Conversations at once.
-const CONVERSATIONS: usize = 64;
+/// Connections at once that have not said for whom they are.
+const UNNAMED: usize = 32;
 /// After an `accept` that failed.
 const BREATHER: Duration = Duration::from_millis(200);
 /// How long who connected may take to say for whom.
@@ -56,9 +57,9 @@ fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
 }
 
 async fn accept(listener: UnixListener, doorman: Arc<Doorman>) {
-    let seats = Arc::new(Semaphore::new(CONVERSATIONS));
+    let (unnamed, seats) = (Arc::new(Semaphore::new(UNNAMED)), Seats::default());
     loop {
-        let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&unnamed).acquire_owned().await else { return };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -68,10 +69,11 @@ async fn accept(listener: UnixListener, doorman: Arc<Doorman>) {
             }
         };
         let Some((uid, most)) = granted(&stream, &doorman.agent.config) else { continue };
-        let doorman = Arc::clone(&doorman);
+        let (doorman, seats) = (Arc::clone(&doorman), seats.clone());
         tokio::spawn(async move {
-            hold(stream, uid, &most, &doorman).await;
-            drop(seat);
+            let Some((stream, preamble)) = introduced(stream, uid).await else { return };
+            drop(place);
+            hold(stream, guest(uid, &preamble, &most), party(uid, &preamble), &seats, &doorman).await;
         });
     }
 }
@@ -86,25 +88,39 @@ fn granted(stream: &UnixStream, config: &Config) -> Option<(u32, Grant)> {
     Some((uid, most?))
 }
 
-async fn hold(mut stream: UnixStream, uid: u32, most: &Grant, doorman: &Doorman) {
-    let preamble = match timeout(PREAMBLE_WITHIN, Preamble::read(&mut stream)).await {
-        Ok(Ok(preamble)) => preamble,
-        Ok(Err(error)) => return tracing::warn!(uid, %error, "a local connection that does not say for whom"),
-        Err(_) => return tracing::warn!(uid, "a local connection that says nothing"),
-    };
-    let guest = guest(uid, &preamble, most);
+/// The connection, once it has said for whom it is.
+async fn introduced(mut stream: UnixStream, uid: u32) -> Option<(UnixStream, Preamble)> {
+    match timeout(PREAMBLE_WITHIN, Preamble::read(&mut stream)).await {
+        Ok(Ok(preamble)) => return Some((stream, preamble)),
+        Ok(Err(error)) => tracing::warn!(uid, %error, "a local connection that does not say for whom"),
+        Err(_) => tracing::warn!(uid, "a local connection that says nothing"),
+    }
+    None
+}
+
+async fn hold(stream: UnixStream, guest: Guest, party: Party, seats: &Seats, doorman: &Doorman) {
     let (conversation, ends) = match Conversation::over_socket(stream) {
         Ok(both) => both,
-        Err(error) => return tracing::warn!(uid, %error, "a local connection that cannot be watched"),
+        Err(error) => return tracing::warn!(%error, "a local connection that cannot be watched"),
     };
-    doorman.hold(guest, conversation).await;
+    match seats.take(party) {
+        Ok(_seat) => doorman.hold(guest, conversation).await,
+        Err(full) => doorman.hold(Guest { grant: Err(full), ..guest }, conversation).await,
+    }
     let _ = ends.finish().await;
+}
+
+fn party(uid: u32, preamble: &Preamble) -> Party {
+    match preamble.from {
+        Some(_) => Party::Key(uid, preamble.key_name.clone()),
+        None => Party::Local(uid),
+    }
 }
 
 /// What the audit says of it is the program's word; of whom it is, and the most that it may do, the kernel's.
 fn guest(uid: u32, preamble: &Preamble, most: &Grant) -> Guest {
     let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(128).collect::<String>();
-    let name = passwd::name_of(uid).unwrap_or_else(|| format!("uid {uid}"));
+    let name = passwd::by_uid(uid).map_or_else(|| format!("uid {uid}"), |user| user.name);
     let key = match (&preamble.key_name, &preamble.from) {
         (Some(key), _) => format!("{}, by sshd as {name}", plain(key)),
         (None, Some(_)) => format!("not named, by sshd as {name}"),

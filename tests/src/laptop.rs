@@ -13,7 +13,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn of(output: &std::process::Output) -> Self {
+    pub(crate) fn of(output: &std::process::Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -128,6 +128,10 @@ impl Laptop {
 
     pub fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.project.join(path)).expect("a file of the project")
+    }
+
+    pub fn remove(&self, path: &str) {
+        std::fs::remove_file(self.project.join(path)).expect("a file of the project");
     }
 
     /// Replaces `from`, which must be there, by `to`.

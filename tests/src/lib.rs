@@ -15,6 +15,7 @@ pub mod server;
 pub mod sshd;
 pub mod terminal;
 pub mod tree;
+pub mod wait;
 pub mod world;
 
 pub use disk::SmallDisk;
@@ -22,6 +23,7 @@ pub use laptop::{Laptop, Ran};
 pub use machine::Machine;
 pub use server::Server;
 pub use sshd::Sshd;
+pub use wait::await_that;
 pub use world::World;
 
 /// Whether every kill point and every variant is wanted (`scripts/test --long`), not a sample.

@@ -72,6 +72,13 @@ impl Server {
         self.address = address.to_owned();
     }
 
+    /// Runs one of the agent's own commands on the server, to its end.
+    pub fn wharfd(&self, arguments: &[&str]) -> crate::Ran {
+        let mut command = Command::new(crate::program("WHARFD_BIN", "wharfd"));
+        command.args(arguments).arg("--state").arg(self.folder.join("state")).stdin(Stdio::null());
+        crate::Ran::of(&command.output().expect("wharfd starts"))
+    }
+
     /// What the agent wrote to stderr.
     pub fn log(&self) -> String {
         self.log.lock().expect("no test panics while it holds the log").join("\n")

@@ -1,8 +1,7 @@
 //! `exec`, `run` and `db console`: at a terminal and without one.
 
-use std::time::{Duration, Instant};
 use wharf_tests::terminal::Terminal;
-use wharf_tests::{World, docker};
+use wharf_tests::{World, await_that, docker};
 
 #[test]
 fn programs_run_on_the_server_as_if_they_were_here() {
@@ -159,13 +158,4 @@ fn told_in_the_audit(world: &World) {
         assert!(audit.contains(told), "{told} in {audit}");
     }
     assert!(!audit.contains("100017"), "arguments are told: {audit}");
-}
-
-#[track_caller]
-fn await_that(what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !done() {
-        assert!(Instant::now() < until, "never: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }

@@ -1,6 +1,6 @@
-//! Back, forward again, and nothing left behind. Shows 7, 10, 11 and 12 of the ship issue (R4, R30, R43).
+//! Back, forward again, and nothing left behind. Shows 7, 10 and 12 of the ship issue (R4, R30, R43).
 
-use wharf_tests::{World, docker, http, tree};
+use wharf_tests::{World, docker, tree};
 
 #[test]
 fn rollback_goes_back_without_a_build_and_forward_again() {
@@ -96,22 +96,6 @@ fn files_of_the_server_survive_ten_deploys() {
         .collect();
     assert_eq!(docs, ["added-8.md", "added-9.md", "at-10/moved.md", "changed.md"]);
     world.nothing_is_left("ten deploys");
-}
-
-#[test]
-fn of_two_deploys_one_runs_and_the_other_waits_or_leaves() {
-    let world = World::fitnessapp();
-    world.deploy(&[]).exits(0);
-    world.laptop.edit("backend/version.py", "1.0.0", "2.0.0");
-    let mut first = world.laptop.wharf_json(&["deploy", "--yes"]);
-    first.wait_for_step("build");
-
-    let refused = world.deploy(&[]).exits(3);
-    assert!(refused.stderr.contains("--lock-wait"), "{}", refused.stderr);
-    world.deploy(&["--lock-wait", "120"]).exits(0);
-    assert_eq!(first.finish(), 0);
-    assert_eq!(world.backend_version(), "2.0.0");
-    assert_eq!(http::get(world.web_port, "/health").map(|answer| answer.status), Some(200));
 }
 
 #[test]

@@ -37,7 +37,7 @@ enum Star {
 impl SocketRule {
     /// Whether it is about the user `uid`.
     pub fn is_for(&self, uid: u32) -> bool {
-        let named = self.user.as_deref().and_then(passwd::uid_of);
+        let named = self.user.as_deref().and_then(passwd::by_name).map(|user| user.uid);
         match (self.uid, &self.user) {
             (Some(number), None) => number == uid,
             (None, Some(_)) => named == Some(uid),

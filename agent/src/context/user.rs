@@ -1,6 +1,7 @@
-//! Whose context it is. `/etc/passwd` and `/etc/group` are read by hand: a static program has nothing else to ask.
+//! Whose context it is. `/etc/group` is read by hand: a static program has nothing else to ask.
 
 use super::error::ContextError;
+use crate::passwd;
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 use std::path::PathBuf;
 
@@ -19,16 +20,15 @@ impl User {
     /// Who is meant: `named`, else who runs this, or ran it by `sudo`.
     pub fn choose(named: Option<&str>, docker: Option<PathBuf>) -> Result<Self, ContextError> {
         let environment = |key: &str| std::env::var(key).ok().filter(|value| !value.is_empty());
-        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         let own = geteuid().as_raw();
         let by_sudo = environment("SUDO_USER").filter(|name| own == 0 && name != "root");
         let mut user = match named.map(str::to_owned).or(by_sudo) {
-            Some(name) => find(&passwd, |entry| entry.name == name).ok_or(ContextError::UnknownUser(name))?,
+            Some(name) => passwd::by_name(&name).and_then(at_home).ok_or(ContextError::UnknownUser(name))?,
             None if own == 0 => return Err(ContextError::NoUser),
             None => {
                 let home = environment("HOME").map(PathBuf::from);
-                let mut user =
-                    find(&passwd, |entry| entry.uid == own).or_else(|| nameless(own, home.clone()?));
+                let known = passwd::by_uid(own).and_then(at_home);
+                let mut user = known.or_else(|| nameless(own, home.clone()?));
                 if let (Some(user), Some(home)) = (&mut user, home) {
                     user.home = home;
                     user.docker =
@@ -67,16 +67,9 @@ fn nameless(uid: u32, home: PathBuf) -> Option<User> {
     Some(User { name: format!("uid {uid}"), home, docker, uid, gid: nix::unistd::getegid().as_raw() })
 }
 
-fn find(passwd: &str, is_meant: impl Fn(&User) -> bool) -> Option<User> {
-    passwd.lines().filter_map(entry).find(is_meant)
-}
-
-fn entry(line: &str) -> Option<User> {
-    let mut fields = line.split(':');
-    let name = fields.next()?.to_owned();
-    let uid = fields.nth(1)?.parse().ok()?;
-    let gid = fields.next()?.parse().ok()?;
-    let home = PathBuf::from(fields.nth(1)?);
+/// Somebody whose configuration has a place.
+fn at_home(user: passwd::Entry) -> Option<User> {
+    let passwd::Entry { name, uid, gid, home } = user;
     let docker = home.join(".docker");
     home.is_absolute().then_some(User { name, home, docker, uid, gid })
 }
@@ -95,11 +88,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_and_their_groups_are_read_from_the_files() {
-        let passwd = "# a comment\nroot:x:0:0:root:/root:/bin/bash\nbroken:x:x:0::/x:\nanna:x:1000:1001:Anna,,,:/home/anna:/bin/sh\n";
-        let anna = find(passwd, |user| user.name == "anna").unwrap();
+    fn a_user_has_groups_and_a_home() {
+        let user =
+            |home: &str| passwd::Entry { name: "anna".into(), uid: 1000, gid: 1001, home: home.into() };
+        let anna = at_home(user("/home/anna")).unwrap();
         assert_eq!((anna.uid, anna.gid, anna.docker), (1000, 1001, PathBuf::from("/home/anna/.docker")));
-        assert!(find(passwd, |user| user.name == "broken" || user.name == "ann").is_none());
+        assert_eq!(at_home(user("")), None);
         let group = "root:x:0:\ndocker:x:998:bob,anna\nsudo:x:27:annabel\nanna:x:1001:\n";
         assert_eq!(groups_of(group, "anna"), [Gid::from_raw(998)]);
     }
