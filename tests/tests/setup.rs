@@ -291,7 +291,7 @@ fn removed(start: &Start) {
     assert!(tree::read(&start.app_dir) == files, "files of the app changed");
     await_that("the agent is gone", || start.machine.agents() == 0);
     let left = start.machine.sh(&format!(
-        "find / -xdev \\( -iname '*wharf*' -o -path '/var/lib/wharf/*' \\) -not -path '/proc/*' -not -path '{}/*' | sort",
+        "find / -xdev \\( -iname '*wharf*' -o -path '/var/lib/wharf/*' \\) -not -path '/proc/*' -not -path '{0}' -not -path '{0}/*' | sort",
         start.folder.path().display()
     ));
     let data =

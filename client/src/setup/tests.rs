@@ -1,7 +1,7 @@
 //! Plans, from facts as the scripts tell them.
 
 use super::{facts::Sudo, *};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use wharf_proto::{FailureKind, Role};
 
 const LOGIN: &str = "Welcome to the server\nwharf: uid 1000\nwharf: user deploy\nwharf: home /home/deploy\nwharf: system Linux\n\
@@ -157,5 +157,5 @@ fn upgrades_and_removals_say_what_they_do() {
 #[test]
 fn a_missing_agent_is_looked_for_beside_the_program() {
     let error = AgentFile::find(Some(Path::new("/nowhere/wharfd")), "x86_64").unwrap_err();
-    assert!(matches!(error, SetupError::Agent { path, .. } if path == PathBuf::from("/nowhere/wharfd")));
+    assert!(matches!(error, SetupError::Agent { path, .. } if path == Path::new("/nowhere/wharfd")));
 }
