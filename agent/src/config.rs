@@ -18,13 +18,16 @@ pub use socket::SocketRule;
 /// Where it is.
 pub const PATH: &str = "/etc/wharf/wharfd.toml";
 
+/// As `listen`: the agent has no port.
+pub const NOWHERE: &str = "none";
+
 /// Everything the agent is told from outside. Every key has a default, so that an empty or missing file is a good one.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// State, content store, backups, host key. Mode 0700.
     pub state: PathBuf,
-    /// Address and port of the agent's SSH server.
+    /// Address and port of the agent's SSH server; [`NOWHERE`]: only the server's own sshd lets people in.
     pub listen: String,
     /// Public keys that may connect.
     pub authorized_keys: PathBuf,
@@ -157,6 +160,11 @@ impl Config {
     /// Where the agent listens to programs on its own server.
     pub fn socket(&self) -> PathBuf {
         self.socket_path.clone().unwrap_or_else(|| Layout::new(&self.state).socket())
+    }
+
+    /// Where the agent's SSH server listens, if it is to.
+    pub fn address(&self) -> Option<&str> {
+        (self.listen != NOWHERE).then_some(self.listen.as_str())
     }
 
     /// The most that programs of the user `uid` may do on the socket; of several rules the first holds.

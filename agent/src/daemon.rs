@@ -18,12 +18,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use wharf_agent_ssh::{Limits, ServerConfig};
 use wharf_engine::{AppLock, ComposeCli, Engine};
 use wharf_state::{BlobStore, EventLogs, State};
 
 /// How long the agent waits for an engine that is still starting, as after a reboot.
 const ENGINE_STARTS_WITHIN: Duration = Duration::from_secs(300);
+/// How long the agent waits for its jobs when it is told to leave after them. Then it stays.
+const IDLE_WITHIN: Duration = Duration::from_secs(600);
 
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
@@ -47,23 +50,44 @@ pub enum DaemonError {
     HostKey(#[source] wharf_agent_ssh::HostKeyError),
     #[error("cannot listen on {address}: choose another with --listen")]
     Listen { address: String, source: std::io::Error },
+    #[error("cannot listen at {}, and there is no other way in: listen is none", path.display())]
+    Socket { path: PathBuf, source: std::io::Error },
     #[error("the SSH server stopped")]
     Serve(#[source] wharf_agent_ssh::ServeError),
 }
 
-/// Runs the agent until `shutdown` completes. Says `listening on ADDRESS` on standard output once it serves.
+/// Runs the agent until `shutdown` completes, or until no job runs once `leave` was notified. Says `listening on ADDRESS`
+/// on standard output once it serves.
 ///
 /// # Errors
 /// Something that the agent needs cannot be had.
 pub async fn run(
     config: Config,
     shutdown: impl Future<Output = ()> + Send + 'static,
+    leave: Arc<Notify>,
 ) -> Result<(), DaemonError> {
     let (agent, _only_one) = open_alone(config).await?;
     programs::journal::clear_all(&agent).await;
     if !agent.config.offsite.is_empty() {
         tokio::spawn(data::keep_copies(agent.clone()));
     }
+    let queue = Arc::clone(&agent.queue);
+    let idle = async move {
+        loop {
+            leave.notified().await;
+            tracing::info!("leaving as soon as no job runs");
+            if queue.close_when_idle(IDLE_WITHIN).await {
+                return;
+            }
+            tracing::warn!("a job still runs: staying");
+        }
+    };
+    let shutdown = async {
+        tokio::select! {
+            () = shutdown => {}
+            () = idle => {}
+        }
+    };
     serve(agent, shutdown).await
 }
 
@@ -117,7 +141,10 @@ async fn open(config: Config, layout: Layout) -> Result<Agent, DaemonError> {
 }
 
 async fn serve(agent: Agent, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), DaemonError> {
-    let address = agent.config.listen.clone();
+    let doorman = Arc::new(Doorman { agent });
+    let agent = doorman.agent.clone();
+    let Some(address) = agent.config.address() else { return serve_socket(&doorman, shutdown).await };
+    let address = address.to_owned();
     let cannot_listen = |source| DaemonError::Listen { address: address.clone(), source };
     let listener = TcpListener::bind(&address).await.map_err(cannot_listen)?;
     let bound = listener.local_addr().map_err(cannot_listen)?;
@@ -128,13 +155,29 @@ async fn serve(agent: Agent, shutdown: impl Future<Output = ()> + Send + 'static
         authorized_keys: agent.config.authorized_keys.clone(),
         limits: Limits::default(),
     };
-    let doorman = Arc::new(Doorman { agent });
-    local::listen(&doorman.agent.config, Arc::clone(&doorman));
-    announce(&doorman.agent.layout, &bound.to_string())?;
-    let chores = tokio::spawn(chores::run(doorman.agent.clone()));
+    if let Err(error) = local::listen(&agent.config, Arc::clone(&doorman)) {
+        let path = agent.config.socket();
+        let path = path.display();
+        tracing::warn!(%path, %error, "no local socket: `wharfd backup` and `wharfd connect` will not work");
+    }
+    announce(&agent.layout, &bound.to_string())?;
+    let chores = tokio::spawn(chores::run(agent.clone()));
     let served = wharf_agent_ssh::serve(listener, config, doorman, shutdown).await;
     chores.abort();
     served.map_err(DaemonError::Serve)
+}
+
+/// Without a port of its own: the server's sshd lets people in.
+async fn serve_socket(doorman: &Arc<Doorman>, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
+    let agent = &doorman.agent;
+    let path = agent.config.socket();
+    local::listen(&agent.config, Arc::clone(doorman))
+        .map_err(|source| DaemonError::Socket { path: path.clone(), source })?;
+    announce(&agent.layout, &path.display().to_string())?;
+    let chores = tokio::spawn(chores::run(agent.clone()));
+    shutdown.await;
+    chores.abort();
+    Ok(())
 }
 
 fn announce(layout: &Layout, address: &str) -> Result<(), DaemonError> {

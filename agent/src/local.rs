@@ -27,19 +27,17 @@ const BREATHER: Duration = Duration::from_millis(200);
 /// How long who connected may take to say for whom.
 const PREAMBLE_WITHIN: Duration = Duration::from_secs(10);
 
-/// Listens until the listener is dropped with the runtime. A socket that cannot be made is told of, and the agent serves
-/// on without it: its own SSH server does not need it.
-pub fn listen(config: &Config, doorman: Arc<Doorman>) {
+/// Listens until the listener is dropped with the runtime.
+///
+/// # Errors
+/// The socket cannot be made.
+pub fn listen(config: &Config, doorman: Arc<Doorman>) -> io::Result<()> {
     let path = config.socket();
     // Everybody may knock where some may come in; who it is decides.
     let mode = if config.socket.is_empty() { 0o600 } else { 0o666 };
-    match bind(&path, mode) {
-        Ok(listener) => drop(tokio::spawn(accept(listener, doorman))),
-        Err(error) => {
-            let path = path.display();
-            tracing::warn!(%path, %error, "no local socket: `wharfd backup` and `wharfd connect` will not work")
-        }
-    }
+    let listener = bind(&path, mode)?;
+    tokio::spawn(accept(listener, doorman));
+    Ok(())
 }
 
 fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {

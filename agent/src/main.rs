@@ -3,6 +3,8 @@
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::sync::Notify;
 use wharfd::{config::Config, daemon};
 
 /// Wharf's agent: deploys Docker Compose projects on this server, backs them up first, and never deletes a volume.
@@ -17,6 +19,12 @@ struct Arguments {
 enum Command {
     /// Serve deploys over SSH until told to stop
     Serve(Serve),
+    /// Say whether the agent answers: what it calls itself, then a line for each job that runs
+    Hello {
+        /// The server's own configuration; defaults apply where there is none
+        #[arg(long, value_name = "FILE", default_value = wharfd::config::PATH)]
+        config: PathBuf,
+    },
     /// Back up an app now, through the agent that runs; says nothing unless it fails
     Backup(Backup),
     /// Let one connection in through the server's own sshd: the command of a key's line in authorized_keys
@@ -146,6 +154,7 @@ enum Internal {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(serve) => run_server(serve),
+        Command::Hello { config } => run_hello(&config),
         Command::Backup(backup) => run_backup(backup),
         Command::Connect { .. } => run_connect(),
         Command::Recover(recover) => run_recover(recover),
@@ -171,7 +180,7 @@ fn run_server(serve: Serve) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, 1),
     };
-    let ended = runtime.block_on(daemon::run(config, stop_signal()));
+    let ended = runtime.block_on(async { daemon::run(config, stop_signal(), leave_signal()).await });
     // A job's blocking work is not waited for: its children end with this process, and recovery does the rest.
     runtime.shutdown_background();
     match ended {
@@ -204,6 +213,24 @@ fn run_backup(backup: Backup) -> ExitCode {
             if backup.verbose {
                 println!("{summary}");
             }
+            ExitCode::SUCCESS
+        }
+        Err(failure) => tell(&failure),
+    }
+}
+
+fn run_hello(config: &Path) -> ExitCode {
+    let config = match Config::load(config) {
+        Ok(config) => config,
+        Err(error) => return complain(&error, 2),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error, 1),
+    };
+    match runtime.block_on(wharfd::ask::hello(&config.socket())) {
+        Ok(lines) => {
+            lines.iter().for_each(|line| println!("{line}"));
             ExitCode::SUCCESS
         }
         Err(failure) => tell(&failure),
@@ -284,6 +311,21 @@ async fn stop_signal() {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+}
+
+/// SIGHUP: end as soon as no job runs.
+fn leave_signal() -> Arc<Notify> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let leave = Arc::new(Notify::new());
+    if let Ok(mut hang_up) = signal(SignalKind::hangup()) {
+        let leave = Arc::clone(&leave);
+        tokio::spawn(async move {
+            while hang_up.recv().await.is_some() {
+                leave.notify_one();
+            }
+        });
+    }
+    leave
 }
 
 fn complain(error: &dyn std::error::Error, code: u8) -> ExitCode {

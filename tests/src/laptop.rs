@@ -38,6 +38,8 @@ impl Ran {
 pub struct Laptop {
     pub folder: PathBuf,
     pub project: PathBuf,
+    /// The `wharfd` that `wharf setup` finds, if not the one under test.
+    pub agent: Option<PathBuf>,
 }
 
 impl Laptop {
@@ -51,7 +53,7 @@ impl Laptop {
             .status()
             .expect("ssh-keygen is installed");
         assert!(made.success(), "ssh-keygen failed");
-        Self { folder: folder.to_owned(), project: folder.join("project") }
+        Self { folder: folder.to_owned(), project: folder.join("project"), agent: None }
     }
 
     pub fn public_key(&self) -> String {
@@ -70,10 +72,15 @@ impl Laptop {
             .env("HOME", &self.folder)
             .env("WHARF_KNOWN_HOSTS", self.folder.join("known_hosts"))
             .env_remove("SSH_AUTH_SOCK")
+            .env_remove("XDG_CONFIG_HOME")
+            .env("USER", "ada")
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(agent) = &self.agent {
+            command.env("WHARFD_BIN", agent);
+        }
         command
     }
 

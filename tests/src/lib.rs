@@ -9,6 +9,8 @@ pub mod docker;
 pub mod http;
 pub mod laptop;
 pub mod left;
+pub mod machine;
+pub mod screen;
 pub mod server;
 pub mod sshd;
 pub mod terminal;
@@ -18,6 +20,7 @@ pub mod world;
 
 pub use disk::SmallDisk;
 pub use laptop::{Laptop, Ran};
+pub use machine::Machine;
 pub use server::Server;
 pub use sshd::Sshd;
 pub use wait::await_that;

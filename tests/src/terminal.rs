@@ -34,7 +34,12 @@ impl Terminal {
         command.env("WHARF_KNOWN_HOSTS", laptop.folder.join("known_hosts"));
         command.env("NO_COLOR", "1");
         command.env("TERM", "xterm");
+        command.env("USER", "ada");
         command.env_remove("SSH_AUTH_SOCK");
+        command.env_remove("XDG_CONFIG_HOME");
+        if let Some(agent) = &laptop.agent {
+            command.env("WHARFD_BIN", agent);
+        }
         let child = pair.slave.spawn_command(command).expect("wharf starts");
         let keys = pair.master.take_writer().expect("it was not taken");
         let mut reader = pair.master.try_clone_reader().expect("a descriptor can be cloned");

@@ -185,7 +185,7 @@ required = ["DB_PASSWORD", "SECRET_KEY"]
 
 /// Lets every image that is built from the project say whose it is, so that one without a name is found on an engine that
 /// other tests share.
-fn label_images(project: &Path, app: &str) {
+pub fn label_images(project: &Path, app: &str) {
     for path in tree::read(project).into_keys().filter(|path| path.ends_with("Dockerfile")) {
         let path = project.join(path);
         let text = std::fs::read_to_string(&path).expect("a file of the project");

@@ -4,12 +4,15 @@
 //! memory, for which others wait in turn, and one on a file that the agent's children hold too, so that a new agent cannot
 //! begin while a child of a killed one still acts.
 //!
+//! Before the agent leaves, the queue is closed: no new seat is handed out, and nobody who has one is hurried but drills.
+//!
 //! A drill holds its seat only while nobody wants to change the app: it is told, ends, and the other has the seat then. A
 //! backup by the schedule is waited for.
 
 use crate::agent::Agent;
 use std::collections::HashMap;
 use std::os::unix::fs::DirBuilderExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedMutexGuard};
@@ -51,6 +54,8 @@ impl Rank {
 pub struct Queue {
     apps: Mutex<HashMap<AppName, Arc<tokio::sync::Mutex<()>>>>,
     holders: Mutex<HashMap<AppName, Holder>>,
+    /// Changed and read under the lock of `holders`.
+    closed: AtomicBool,
     freed: Notify,
 }
 
@@ -75,6 +80,41 @@ impl Queue {
     /// The job that runs for `app`.
     pub fn running(&self, app: &AppName) -> Option<JobId> {
         self.holder(app, |holder| holder.job).flatten()
+    }
+
+    /// Hands out no more seats, and comes back with `true` once none is taken. Where that lasts longer than `within`, seats
+    /// are handed out again as before.
+    pub async fn close_when_idle(&self, within: Duration) -> bool {
+        let until = tokio::time::Instant::now() + within;
+        loop {
+            {
+                let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
+                self.closed.store(true, Ordering::Release);
+                if holders.is_empty() {
+                    return true;
+                }
+                holders.values().filter(|holder| holder.rank.gives_way()).for_each(|h| h.wanted.cancel());
+                if tokio::time::Instant::now() >= until {
+                    self.closed.store(false, Ordering::Release);
+                    return false;
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether the queue was open, and so has this holder now.
+    fn enter(&self, app: &AppName, holder: Holder) -> bool {
+        let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = !self.is_closed();
+        if open {
+            holders.insert(app.clone(), holder);
+        }
+        open
     }
 
     /// Completes when a seat may have become free.
@@ -148,6 +188,9 @@ impl Drop for Seat {
 /// # Errors
 /// [`FailureKind::Busy`].
 pub fn check(agent: &Agent, app: &AppName, wait_seconds: u32) -> Result<(), Failure> {
+    if agent.queue.is_closed() {
+        return Err(leaving());
+    }
     let holder = agent.queue.holder(app, |holder| (holder.rank, holder.job));
     if wait_seconds == 0 && matches!(holder, Some((Rank::Change, Some(_)))) {
         return Err(busy(agent, app, Duration::ZERO));
@@ -197,6 +240,9 @@ pub async fn take_as(agent: &Agent, app: &AppName, wait_seconds: u32, rank: Rank
 /// # Errors
 /// The lock's file cannot be made, or a former agent's child still holds it.
 pub async fn take_if_free(agent: &Agent, app: &AppName, rank: Rank) -> Result<Option<Seat>, Failure> {
+    if agent.queue.is_closed() {
+        return Ok(None);
+    }
     match agent.queue.turn(app).try_lock_owned() {
         Ok(turn) => seat(agent, app, turn, rank).await.map(Some),
         Err(_) => {
@@ -209,7 +255,9 @@ pub async fn take_if_free(agent: &Agent, app: &AppName, rank: Rank) -> Result<Op
 async fn seat(agent: &Agent, app: &AppName, turn: OwnedMutexGuard<()>, rank: Rank) -> Result<Seat, Failure> {
     let wanted = CancellationToken::new();
     let holder = Holder { rank, job: None, wanted: wanted.clone() };
-    agent.queue.holders.lock().unwrap_or_else(PoisonError::into_inner).insert(app.clone(), holder);
+    if !agent.queue.enter(app, holder) {
+        return Err(leaving());
+    }
     let made = async {
         let lock = lock_file(agent, app).await?;
         let supervisor = Supervisor::new(agent.program.as_ref(), Some(&lock))
@@ -246,6 +294,13 @@ async fn lock_file(agent: &Agent, app: &AppName) -> Result<AppLock, Failure> {
     })
 }
 
+/// The agent is about to be replaced.
+fn leaving() -> Failure {
+    Failure::new(FailureKind::Busy, "the agent is being replaced, and begins no new job")
+        .cause("`wharf setup` waits on the server until no job runs")
+        .hint("run the command again in a minute: nothing was changed, and what was sent is kept")
+}
+
 fn busy(agent: &Agent, app: &AppName, waited: Duration) -> Failure {
     let job = agent.queue.running(app).map_or_else(String::new, |job| format!(" (job {job})"));
     let waited =
@@ -254,4 +309,32 @@ fn busy(agent: &Agent, app: &AppName, waited: Duration) -> Failure {
         .cause("one job at a time may change an app")
         .hint("wait for it with --lock-wait SECONDS")
         .hint("watch it with: wharf deploy --attach")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(rank: Rank) -> Holder {
+        Holder { rank, job: None, wanted: CancellationToken::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_closes_when_nobody_is_in_it_and_opens_again_after_waiting_in_vain() {
+        let queue = Queue::default();
+        let (blog, shop): (AppName, AppName) = ("blog".parse().unwrap(), "shop".parse().unwrap());
+        let drill = holder(Rank::Drill);
+        let wanted = drill.wanted.clone();
+        assert!(queue.enter(&blog, drill) && queue.enter(&shop, holder(Rank::Change)));
+        assert!(!queue.close_when_idle(Duration::from_secs(3)).await);
+        assert!(wanted.is_cancelled(), "a drill gives way");
+        let closing = queue.close_when_idle(Duration::from_secs(60));
+        let leaving = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert!(!queue.enter(&"late".parse().unwrap(), holder(Rank::Change)), "it was closed");
+            queue.holders.lock().unwrap().clear();
+        };
+        assert!(tokio::join!(closing, leaving).0);
+        assert!(!queue.enter(&blog, holder(Rank::Change)), "it stays closed");
+    }
 }

@@ -39,7 +39,8 @@ impl Agent {
             ..Config::default()
         };
         let stop = CancellationToken::new();
-        let running = tokio::spawn(daemon::run(config, stop.clone().cancelled_owned()));
+        let running =
+            tokio::spawn(daemon::run(config, stop.clone().cancelled_owned(), std::sync::Arc::default()));
         let mut agent = Self { folder, port: 0, stop, running };
         agent.port = agent.port_when_it_serves().await;
         agent

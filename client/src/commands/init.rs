@@ -200,15 +200,16 @@ fn next(context: &mut Context, findings: &Findings, answers: &Answers) {
         );
     }
     if let Some(file) = &findings.env_file {
-        context
-            .console
-            .note(&format!("{} stays on the server, in the app's folder: write it there.", file.path));
+        context.console.note(&format!(
+            "{} stays on the server, in the app's folder: `wharf secrets import FILE` writes it.",
+            file.path
+        ));
     }
     if findings.databases.iter().any(|database| database.kind == Kind::Postgres && database.volume.is_some())
     {
         context.console.note("PostgreSQL is dumped, and the dump checked, before every deploy.");
     }
-    context.console.note("Then: `wharf deploy --dry-run`, and `wharf deploy`");
+    context.console.note("Next: `wharf setup`, unless the server has an agent; then `wharf deploy --dry-run`, and `wharf deploy`");
 }
 
 fn printed(

@@ -18,6 +18,7 @@ mod restart;
 mod rollback;
 mod scale;
 mod secrets;
+mod setup;
 mod status;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use wharf_proto::Failure;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Init(init::Args),
+    Setup(Box<setup::Args>),
     Deploy(Box<deploy::Args>),
     Releases(releases::Args),
     Rollback(rollback::Args),
@@ -57,6 +59,7 @@ pub enum Command {
 pub async fn run(command: Command, context: &mut Context) -> Exit {
     let ended = match command {
         Command::Init(args) => interruptible(context, init::run, args).await,
+        Command::Setup(args) => interruptible(context, setup::run, *args).await,
         Command::Deploy(args) => deploy::run(*args, context).await,
         Command::Releases(args) => interruptible(context, releases::run, args).await,
         Command::Rollback(args) => rollback::run(args, context).await,

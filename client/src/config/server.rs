@@ -15,7 +15,10 @@ pub struct ServerAddress {
 
 impl ServerAddress {
     /// Reads `user@host:port`; user and port may be missing, and an IPv6 address stands in brackets.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text.contains("://") {
             return Err(format!("{text:?} is an address with a scheme"));
         }

@@ -1,5 +1,6 @@
 //! The way to the agent through SSH.
 
+use super::deploy_key;
 use super::{Asker, Dial, Receive, Send, SessionError};
 use crate::config::ServerAddress;
 use async_trait::async_trait;
@@ -49,7 +50,25 @@ impl Ssh {
         Self { server, options, link: Mutex::new(None) }
     }
 
-    async fn connect(&self) -> Result<Link, SessionError> {
+    /// A connection as the person's own `ssh` would make it, for commands of the server's own: no key that `wharf setup`
+    /// made is shown.
+    ///
+    /// # Errors
+    /// The server cannot be reached, is not who it should be, or does not accept us.
+    pub async fn shell(&self) -> Result<Link, SessionError> {
+        let target = self.target().await?;
+        self.go(&target).await
+    }
+
+    /// `user@host:port`, as the SSH configuration has it.
+    ///
+    /// # Errors
+    /// That configuration is wrong.
+    pub async fn place(&self) -> Result<String, SessionError> {
+        Ok(self.target().await?.place())
+    }
+
+    async fn target(&self) -> Result<Target, SessionError> {
         let options = Options {
             identity: self.server.identity.clone(),
             key_pem: self.options.key_pem.clone(),
@@ -57,11 +76,25 @@ impl Ssh {
             ssh_config: self.options.config.clone(),
             ..Options::default()
         };
-        let target =
-            Target::resolve(&self.server.to_string(), &options).await.map_err(|e| self.refused(&e))?;
+        Target::resolve(&self.server.to_string(), &options).await.map_err(|e| self.refused(&e))
+    }
+
+    async fn connect(&self) -> Result<Link, SessionError> {
+        let target = self.target().await?;
+        // The key that `wharf setup` made for this way in, unless somebody says otherwise.
+        let target = match deploy_key::of(&target.place()) {
+            Some(file) if self.server.identity.is_none() && self.options.key_pem.is_none() => {
+                target.showing_only(file)
+            }
+            _ => target,
+        };
+        self.go(&target).await
+    }
+
+    async fn go(&self, target: &Target) -> Result<Link, SessionError> {
         let asker = self.options.asker;
         let policy = asker.policy(self.options.accept_new_host_key);
-        let connecting = wharf_ssh::connect(&target, policy, asker.prompt(), Timeouts::default());
+        let connecting = wharf_ssh::connect(target, policy, asker.prompt(), Timeouts::default());
         connecting.await.map_err(|e| self.refused(&e))
     }
 

@@ -6,6 +6,7 @@
 
 mod begin;
 mod connect;
+pub mod deploy_key;
 mod error;
 mod link;
 pub mod program;

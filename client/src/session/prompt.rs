@@ -103,6 +103,20 @@ impl Asker {
         }
     }
 
+    /// A password that somebody else judges, typed without being shown; `None` where nobody can be asked, or nothing was
+    /// typed.
+    pub async fn password(self, question: String) -> Option<Secret> {
+        if self == Self::Nobody {
+            return None;
+        }
+        let ask = move || {
+            let _prompting = sys::Prompting::begin();
+            Password::with_theme(&SimpleTheme).with_prompt(question).allow_empty_password(true).interact()
+        };
+        let typed = tokio::task::spawn_blocking(ask).await.ok()?.ok()?;
+        (!typed.is_empty()).then(|| Secret::new(typed))
+    }
+
     /// What becomes of a server whose key is not known yet.
     pub(super) fn policy(self, accept_new_host_key: bool) -> HostKeyPolicy {
         match (accept_new_host_key, self) {
@@ -125,21 +139,15 @@ struct Terminal;
 #[async_trait]
 impl Prompt for Terminal {
     async fn confirm_host_key(&self, host: &str, key_type: &str, fingerprint: &str) -> bool {
-        let question = format!(
-            "{host} is not known yet. It shows this host key:\n  {key_type} {fingerprint}\n\
-            Compare it with the server's own, then: trust {host} from now on?"
-        );
+        // Not part of the question, which is written anew when it was answered.
+        eprintln!("{host} is not known yet. It shows this host key:\n  {key_type} {fingerprint}");
+        let question = format!("Compare it with the server's own, then: trust {host} from now on?");
         Asker::Person.confirm(question).await
     }
 
     async fn passphrase(&self, key: &Path) -> Option<Secret> {
         let question = format!("Passphrase of {} (empty to do without this key)", key.display());
-        let ask = move || {
-            let _prompting = sys::Prompting::begin();
-            Password::with_theme(&SimpleTheme).with_prompt(question).allow_empty_password(true).interact()
-        };
-        let answer = tokio::task::spawn_blocking(ask).await.ok()?.ok()?;
-        (!answer.is_empty()).then(|| Secret::new(answer))
+        Asker::Person.password(question).await
     }
 }
 

@@ -50,6 +50,8 @@ pub enum SshError {
     NoPublicKeys { place: String },
     #[error("{place} opens no more channels: {why}")]
     Channel { place: String, why: String },
+    #[error("{place} runs no command for this key")]
+    CommandRefused { place: String },
     #[error("{place} does not start `wharf`")]
     ExecRefused { place: String },
     #[error("`wharf` on {place} ended with {}", ending(*status, signal.as_deref()))]
@@ -120,6 +122,7 @@ impl SshError {
             Self::NotAuthenticated { place, tried, ended } => not_authenticated_hints(failure, place, tried, *ended),
             Self::NoPublicKeys { .. } => failure.hint("allow PubkeyAuthentication in the server's sshd_config, or use the agent's own port"),
             Self::Channel { .. } => failure.hint("close other conversations with this server, or wait a moment, and run it again"),
+            Self::CommandRefused { .. } => failure.hint("give a key with which `ssh` gets a shell there"),
             Self::ExecRefused { .. } => failure.hint("check that this is the port of the agent, or that the key's line in authorized_keys has command=\"wharfd connect\""),
             Self::Ended { status, stderr, .. } => ended_hints(failure, *status, stderr),
             Self::NotWharf { began, .. } => not_wharf_hints(failure, began),
@@ -152,6 +155,7 @@ impl SshError {
             | Self::Handshake { .. }
             | Self::Channel { .. }
             | Self::ExecRefused { .. }
+            | Self::CommandRefused { .. }
             | Self::Ended { .. }
             | Self::NotWharf { .. }
             | Self::Frame(_)

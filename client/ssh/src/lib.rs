@@ -15,9 +15,11 @@
 
 mod authenticate;
 mod client;
+mod command;
 mod config_file;
 mod connect;
 mod conversation;
+pub mod deploy_key;
 mod ending;
 mod error;
 mod expand;
@@ -35,6 +37,7 @@ mod showing;
 mod target;
 mod tried;
 
+pub use command::Output;
 pub use connect::{Timeouts, connect};
 pub use conversation::{Conversation, Receiver, Sender};
 pub use ending::End;

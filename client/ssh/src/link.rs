@@ -2,12 +2,14 @@
 
 use crate::{
     client::{Client, Lost},
+    command::{self, Output},
     conversation::{self, Conversation},
     error::SshError,
 };
 use russh::ChannelMsg;
 use russh::client::Handle;
 use std::time::Duration;
+use tokio::io::AsyncRead;
 use tokio::time::timeout;
 
 /// How long the goodbye may take.
@@ -61,6 +63,39 @@ impl Link {
                 seconds: self.open_within.as_secs(),
             }),
         }
+    }
+
+    /// Runs a command of the server's own, as `ssh host command` would, with `input` as its standard input.
+    ///
+    /// # Errors
+    /// The connection is gone, the server runs no commands for us, or it takes longer than `within`.
+    pub async fn run(
+        &self,
+        command: &str,
+        input: impl AsyncRead + Unpin,
+        within: Duration,
+    ) -> Result<Output, SshError> {
+        let opening = async {
+            let channel = self.handle.channel_open_session().await?;
+            channel.exec(true, command).await?;
+            Ok::<_, russh::Error>(channel)
+        };
+        let running = async {
+            match opening.await {
+                Ok(channel) => command::run(channel, input, &self.lost, &self.place).await,
+                Err(russh::Error::ChannelOpenFailure(why)) => {
+                    Err(SshError::Channel { place: self.place.clone(), why: format!("{why:?}") })
+                }
+                Err(_) => Err(SshError::Lost { place: self.place.clone(), why: self.lost.why() }),
+            }
+        };
+        timeout(within, running).await.unwrap_or_else(|_| {
+            Err(SshError::TimedOut {
+                address: self.place.clone(),
+                doing: "running a command",
+                seconds: within.as_secs(),
+            })
+        })
     }
 
     /// Starts one of the server's subsystems, `sftp` say, and returns its two directions as one stream.

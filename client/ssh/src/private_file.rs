@@ -4,13 +4,7 @@ use std::{fs, io, path::Path};
 
 /// Appends to a file that only its owner can read; makes it, and its folder, where they are missing.
 pub fn append(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
-    }
+    make_folder(path)?;
     let mut options = fs::OpenOptions::new();
     options.append(true).read(true).create(true);
     #[cfg(unix)]
@@ -20,6 +14,37 @@ pub fn append(path: &Path, text: &str) -> io::Result<()> {
     // One write, so that two clients that learn at once do not mix their lines.
     io::Write::write_all(&mut file, text.as_bytes())?;
     file.sync_all()
+}
+
+/// Makes a file that only its owner can read, whole or not at all, and its folder where that is missing.
+///
+/// # Errors
+/// There is a file of that name, or the disk fails.
+pub fn create(path: &Path, text: &str) -> io::Result<()> {
+    make_folder(path)?;
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{:08x}.new", rand::random::<u32>()));
+    let half = Path::new(&name);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(half)?;
+    let made = io::Write::write_all(&mut file, text.as_bytes())
+        .and_then(|()| file.sync_all())
+        // Unlike renaming, linking never takes the place of another file.
+        .and_then(|()| fs::hard_link(half, path));
+    let _ = fs::remove_file(half);
+    made
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 fn ends_in_the_middle_of_a_line(file: &mut fs::File) -> io::Result<bool> {

@@ -11,7 +11,8 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
-    pub(crate) fn expose(&self) -> &str {
+    /// The text itself, for where it must go.
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }

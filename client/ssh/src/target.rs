@@ -99,6 +99,17 @@ impl Target {
         Ok(Self { hops })
     }
 
+    /// Shows the server this key alone.
+    #[must_use]
+    pub fn showing_only(mut self, identity: PathBuf) -> Self {
+        if let Some(server) = self.hops.last_mut() {
+            server.identities = vec![identity];
+            server.identities_named = true;
+            server.identities_only = true;
+        }
+        self
+    }
+
     /// `user@host`, or `user@host:port` where the port is not SSH's own: for people.
     pub fn place(&self) -> String {
         self.hops.last().map(Hop::place).unwrap_or_default()

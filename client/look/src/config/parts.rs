@@ -25,10 +25,7 @@ pub fn server(findings: &Findings, answers: &Answers) -> String {
     let path = answers.path.clone().unwrap_or_else(|| default_path(host, app));
     let lines = [
         "[server]\n".to_owned(),
-        remarked(
-            &format!("host = {}", quoted(host)),
-            "as for ssh, with the agent's port; ~/.ssh/config applies",
-        ),
+        remarked(&format!("host = {}", quoted(host)), "as for ssh; ~/.ssh/config applies"),
         remarked(&format!("path = {}", quoted(&path)), "the app's folder there; its parent must exist"),
     ];
     match answers.server {
