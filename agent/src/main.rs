@@ -86,6 +86,9 @@ struct Recover {
     /// The backup, by its first digits; the newest without it
     #[arg(long, value_name = "ID")]
     backup: Option<String>,
+    /// Take a volume that exists already as this app's own; may be repeated
+    #[arg(long, value_name = "NAME")]
+    accept_volume: Vec<String>,
     /// Only list the backups that are there
     #[arg(long)]
     list: bool,
@@ -211,7 +214,7 @@ fn run_backup(backup: Backup) -> ExitCode {
 }
 
 fn run_recover(recover: Recover) -> ExitCode {
-    let Recover { from, key_file, app, backup, list, config, state, docker } = recover;
+    let Recover { from, key_file, app, backup, accept_volume, list, config, state, docker } = recover;
     let config = match Config::load(&config) {
         Ok(config) => config.overridden(state, None, None, docker),
         Err(error) => return complain(&error, 2),
@@ -221,7 +224,7 @@ fn run_recover(recover: Recover) -> ExitCode {
         Err(error) => return complain(&error, 1),
     };
     let backup = backup.map(wharf_proto::BackupId);
-    let wanted = wharfd::recovery::Wanted { from, key_file, app, backup, list };
+    let wanted = wharfd::recovery::Wanted { from, key_file, app, backup, accept_volume, list };
     let ended = runtime.block_on(wharfd::recovery::recover(config, wanted, |text| eprintln!("{text}")));
     runtime.shutdown_background();
     match ended {

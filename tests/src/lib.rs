@@ -9,6 +9,7 @@ pub mod docker;
 pub mod http;
 pub mod laptop;
 pub mod left;
+pub mod s3;
 pub mod server;
 pub mod sshd;
 pub mod terminal;
@@ -18,6 +19,7 @@ pub mod world;
 
 pub use disk::SmallDisk;
 pub use laptop::{Laptop, Ran};
+pub use s3::S3;
 pub use server::Server;
 pub use sshd::Sshd;
 pub use wait::await_that;
