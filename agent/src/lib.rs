@@ -27,3 +27,4 @@ pub mod receive;
 pub mod recovery;
 pub mod seats;
 mod secrets;
+pub mod volume;
