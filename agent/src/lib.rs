@@ -20,6 +20,7 @@ pub mod guard;
 pub mod jobs;
 pub mod layout;
 pub mod local;
+pub mod log;
 pub mod passwd;
 pub mod preamble;
 pub mod programs;

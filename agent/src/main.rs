@@ -175,7 +175,7 @@ fn main() -> ExitCode {
 }
 
 fn run_server(serve: Serve) -> ExitCode {
-    start_log();
+    wharfd::log::start();
     let config = match Config::load(&serve.config) {
         Ok(config) => config.overridden(serve.state, serve.listen, serve.authorized_keys, serve.docker),
         Err(error) => return complain(&error, 2),
@@ -297,7 +297,7 @@ fn run_guard(guard: Guard) -> ExitCode {
 }
 
 fn serve_guard(listen: &Path, upstream: &Path, policy: wharf_guard::Policy) -> ExitCode {
-    start_log();
+    wharfd::log::start();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, 1),
@@ -307,12 +307,6 @@ fn serve_guard(listen: &Path, upstream: &Path, policy: wharf_guard::Policy) -> E
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, 1),
     }
-}
-
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("WHARFD_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,russh=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
 async fn stop_signal() {

@@ -127,3 +127,21 @@ fn a_pack_is_a_zip_without_secrets() {
     assert!(!zip.windows(9).any(|name| name == b".env.prod"));
     assert!(err(&output).contains(".env.prod"), "{}", err(&output));
 }
+
+/// Every `wharf …` that the documentation of pipelines tells people to write is one that `wharf` understands.
+#[test]
+fn the_commands_for_pipelines_are_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = include_str!("../../docs/CI.md");
+    let in_workflow = text.lines().filter_map(|line| line.trim().strip_prefix("- run: "));
+    let in_shell = text.lines().filter(|line| line.starts_with("wharf "));
+    let commands: Vec<&str> = in_workflow.chain(in_shell).filter(|line| line.starts_with("wharf ")).collect();
+    assert!(commands.len() > 6, "{commands:?}");
+    for command in commands {
+        let args: Vec<&str> = command.split_whitespace().skip(1).chain(["--help"]).collect();
+        let output = wharf(folder.path(), &args);
+        assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""), "{command}");
+    }
+    let unknown = wharf(folder.path(), &["deploy", "--no-such-flag", "--help"]);
+    assert_eq!(unknown.status.code(), Some(2), "--help hides a wrong flag");
+}

@@ -9,6 +9,7 @@ pub mod dockerfile;
 pub mod dockerignore;
 pub mod env_file;
 pub mod facts;
+pub mod ground;
 pub mod inputs;
 pub mod keyed;
 pub mod model;

@@ -19,6 +19,7 @@ pub mod diagnose;
 pub mod disk;
 pub mod env_change;
 pub mod files;
+mod ground;
 pub mod hold;
 pub mod hooks;
 pub mod images;

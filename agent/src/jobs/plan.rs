@@ -2,6 +2,7 @@
 
 use super::backup::{self, Database};
 use super::decide::{Decided, ImageDecision, decide};
+use super::ground;
 use super::hooks;
 use super::queue::Seat;
 use super::survey::{self, Survey};
@@ -115,6 +116,7 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
         return Err(failure);
     }
 
+    warnings.extend(ground::warnings(agent, &survey).await);
     let found = find_volumes(agent, work, &survey).await?;
     let decided = decide(agent, work, beside, &survey).await?;
     let mut plan = assemble(work, &survey, &overlay, &decided, data.mounts, versions, warnings);

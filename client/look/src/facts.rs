@@ -6,7 +6,7 @@ use std::{
     io::Read as _,
     path::Path,
 };
-use wharf_pack::{FoundKind, LeftOut, PackError, PackRules};
+use wharf_pack::{FoundKind, LeftOut, PackError, PackRules, Walk};
 
 /// A longer text is generated, and decides nothing.
 const TEXT_BYTES: u64 = 512 * 1024;
@@ -34,7 +34,11 @@ impl Facts {
     /// # Errors
     /// A folder or rule file that cannot be read.
     pub fn gather(root: &Path) -> Result<Self, PackError> {
-        let walk = wharf_pack::walk(root, &PackRules::default())?;
+        Ok(Self::of(root, wharf_pack::walk(root, &PackRules::default())?))
+    }
+
+    /// The same of a walk that was made already.
+    pub fn of(root: &Path, walk: Walk) -> Self {
         let mut facts = Self { folder: folder_name(root), left_out: walk.left_out, ..Self::default() };
         let mut room = ALL_TEXT_BYTES;
         for found in walk.entries {
@@ -56,7 +60,7 @@ impl Facts {
                 facts.env_files.insert(path, text);
             }
         }
-        Ok(facts)
+        facts
     }
 
     /// The text of a file, where it is one that decides something.

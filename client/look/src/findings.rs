@@ -78,14 +78,27 @@ pub fn look(facts: &Facts) -> Result<Findings, LookError> {
     Ok(look_at(facts, compose::choose(facts).ok_or(LookError::NoComposeFile)?))
 }
 
+/// What a person should mend, or know, of the Compose files and profiles that a `wharf.toml` names. Pure.
+pub fn warnings(facts: &Facts, files: Vec<String>, profiles: &[String]) -> Vec<Warning> {
+    looked_at(facts, Choice { files, ..Choice::default() }, Some(profiles)).warnings
+}
+
 /// Looks at what a person chose already. Pure.
 pub fn look_at(facts: &Facts, choice: Choice) -> Findings {
+    looked_at(facts, choice, None)
+}
+
+/// `chosen`: the profiles that run, where that is known.
+fn looked_at(facts: &Facts, choice: Choice, chosen: Option<&[String]>) -> Findings {
     let Choice { files, why, others } = choice;
     let folder = files.first().map_or("", |file| path::folder(file)).to_owned();
     let production = files.iter().any(|file| path::name(file).to_ascii_lowercase().contains("prod"));
     let values = env_file::values(facts, &folder, production);
     let model = compose::load(facts, &files, &|name| values.get(name).cloned());
-    let (profiles, other_profiles) = profiles(&model);
+    let (profiles, other_profiles) = match chosen {
+        Some(chosen) => (chosen.to_vec(), Vec::new()),
+        None => profiles(&model),
+    };
     let env_file = env_file::choose(facts, &folder, &model, production);
     let databases = databases(facts, &model, &profiles);
     let mut findings = Findings {

@@ -5,7 +5,7 @@
 //! commented `wharf.toml`.
 //!
 //! **Invariants**
-//! - Only [`Facts::gather`] does I/O, and it is bounded: in depth, in files, in bytes.
+//! - Only [`Facts::gather`] and [`Facts::of`] do I/O, and it is bounded: in depth, in files, in bytes.
 //! - Compose files are read leniently: what is not understood is left out, never an error. Compose decides on the server.
 //! - No secret's value is part of a finding, a warning or an error.
 
@@ -15,6 +15,7 @@ mod checks;
 pub mod compose;
 
 pub mod config;
+mod copied;
 mod env_file;
 mod facts;
 mod findings;
@@ -24,7 +25,7 @@ mod warn;
 mod yaml;
 
 pub use facts::Facts;
-pub use findings::{Findings, LookError, look, look_at};
+pub use findings::{Findings, LookError, look, look_at, warnings};
 
 pub use baked::Baked;
 pub use bump::FrontEnd;

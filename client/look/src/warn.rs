@@ -3,6 +3,7 @@
 use crate::{
     Findings,
     compose::{Model, Problem, Source, path::Place},
+    copied::{self, NotCopied},
     facts::Facts,
     image,
 };
@@ -17,6 +18,7 @@ pub enum Rule {
     DatabaseWithoutVolume,
     AbsolutePath,
     UnsetBuildVariable,
+    DataNotCopied,
 }
 
 /// One thing to look at.
@@ -82,9 +84,19 @@ pub fn all(facts: &Facts, model: &Model, findings: &Findings) -> Vec<Warning> {
         remedy:
             "name it under `build: args:` in the Compose file, and as ARG and ENV in the Dockerfile".into(),
     }));
+    found.extend(copied::find(facts, model, &findings.profiles).into_iter().map(not_copied));
     found.sort();
     found.dedup();
     found
+}
+
+fn not_copied(missing: NotCopied) -> Warning {
+    let NotCopied { service, code, data, dockerfile } = missing;
+    Warning {
+        rule: Rule::DataNotCopied,
+        text: format!("{code} of {service} reads {data}, which its image does not get"),
+        remedy: format!("COPY it in {dockerfile}, and see that no .dockerignore leaves it out"),
+    }
 }
 
 fn unreadable(problem: &Problem) -> Warning {

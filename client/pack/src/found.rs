@@ -1,6 +1,7 @@
 //! What a walk found: what is shipped, what is not, and what may surprise.
 
 use crate::LeftOut;
+use std::collections::BTreeSet;
 use std::fmt;
 use wharf_proto::{RelPath, manifest::LinkTarget};
 
@@ -11,6 +12,8 @@ pub struct Walk {
     pub entries: Vec<Found>,
     /// Secrets that no ignore rule takes, which are not shipped all the same.
     pub left_out: Vec<LeftOut>,
+    /// Files that [`crate::PackRules::include`] names: a person knows what they hold.
+    pub named: BTreeSet<RelPath>,
     pub warnings: Vec<Warning>,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! **Invariant**: [`Hashed::read_chunk`] gives bytes of exactly the digest asked for, or an error.
 
+use crate::exposed::{self, Exposed};
 use crate::read::{self, Try, steady};
 use crate::{Found, FoundKind, PackError, Walk, parallel};
 use bytes::Bytes;
@@ -18,6 +19,7 @@ pub struct Hashed {
     manifest: Manifest,
     root: PathBuf,
     sources: HashMap<Digest, Source>,
+    exposed: Vec<Exposed>,
 }
 
 /// Where a chunk's content is: the first of the places, where there are several.
@@ -51,12 +53,19 @@ pub fn hash_with(walk: &Walk, root: &Path, on_bytes: &(dyn Fn(u64) + Sync)) -> R
         }
         _ => std::cmp::Reverse(0),
     });
-    let entries = parallel::try_map(&order, Vec::new, |buffer, found| entry(root, found, buffer, on_bytes))?;
-    Hashed::new(Manifest::new(entries)?, root.to_owned())
+    let work = |buffer: &mut Vec<u8>, found: &&Found| {
+        let entry = entry(root, found, buffer, on_bytes)?;
+        let exposed = if is_scanned(&entry, walk) { exposed::find(&entry.path, buffer) } else { Vec::new() };
+        Ok::<_, PackError>((entry, exposed))
+    };
+    let (entries, exposed): (Vec<_>, Vec<_>) = parallel::try_map(&order, Vec::new, work)?.into_iter().unzip();
+    let mut exposed: Vec<Exposed> = exposed.into_iter().flatten().collect();
+    exposed.sort();
+    Hashed::new(Manifest::new(entries)?, root.to_owned(), exposed)
 }
 
 impl Hashed {
-    fn new(manifest: Manifest, root: PathBuf) -> Result<Self, PackError> {
+    fn new(manifest: Manifest, root: PathBuf, exposed: Vec<Exposed>) -> Result<Self, PackError> {
         let mut sources = HashMap::new();
         for (at, entry) in manifest.entries().iter().enumerate() {
             let EntryKind::File { chunks, .. } = &entry.kind else { continue };
@@ -70,7 +79,12 @@ impl Hashed {
                 offset_bytes += u64::from(chunk.size_bytes);
             }
         }
-        Ok(Self { manifest, root, sources })
+        Ok(Self { manifest, root, sources, exposed })
+    }
+
+    /// Secrets in the text of files that would be shipped, but for those that [`crate::PackRules::include`] names.
+    pub fn exposed(&self) -> &[Exposed] {
+        &self.exposed
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -119,7 +133,13 @@ impl Hashed {
     }
 }
 
-/// The manifest's entry for one path; `buffer` is reused.
+/// Whether the buffer has the file's content, and it is to be looked through for secrets.
+fn is_scanned(entry: &Entry, walk: &Walk) -> bool {
+    matches!(entry.kind, EntryKind::File { size_bytes, .. } if size_bytes <= exposed::SCANNED_BYTES)
+        && !walk.named.contains(&entry.path)
+}
+
+/// The manifest's entry for one path; `buffer` is reused, and holds the content of a file that is one chunk afterwards.
 fn entry(
     root: &Path,
     found: &Found,

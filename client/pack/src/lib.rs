@@ -14,6 +14,7 @@ pub mod bump;
 mod error;
 #[cfg(test)]
 mod error_texts;
+mod exposed;
 mod found;
 mod fullest;
 mod hash;
@@ -29,6 +30,7 @@ mod walk;
 
 pub use archive::archive;
 pub use error::PackError;
+pub use exposed::Exposed;
 pub use found::{Found, FoundKind, Walk, Warning};
 pub use hash::{Hashed, hash, hash_with};
 pub use include::PackRules;

@@ -106,6 +106,9 @@ impl Walker {
         if !named && (folder.ignored || folder.rules.ignores(&path, false)) {
             return Ok(());
         }
+        if named {
+            self.found.named.insert(path.clone());
+        }
         if !named && let Some(reason) = self.secret_by_name(&path, &name, &meta)? {
             self.found.left_out.push(LeftOut { path, reason });
             return Ok(());

@@ -19,6 +19,7 @@ use crate::{
     session::{self, Offer, Session, SessionError, Shipped},
 };
 use std::time::Duration;
+use wharf_look::Rule;
 use wharf_pack::bump::Bump;
 use wharf_proto::{
     Failure, FailureKind, JobId, Outcome,
@@ -134,6 +135,7 @@ async fn ship(
     for remark in files.remarks() {
         context.console.warn(&remark);
     }
+    source.checks_skipped |= lint(args, context, config, &files).await.map_err(local)?;
     let front_ends = ask_front_ends(config, session).await?;
     let choices = versions::choose(config, files.manifest(), &front_ends, args.bump).map_err(local)?;
     let versions = versions::carried(&choices);
@@ -166,6 +168,25 @@ async fn check(
         }
     }
     Ok(false)
+}
+
+/// Looks for what would go wrong on the server, and for secrets; whether something that refuses was skipped.
+async fn lint(args: &Args, context: &mut Context, config: &Config, files: &Files) -> Result<bool, Failure> {
+    let refused = checks::exposed(files.exposed());
+    if args.force {
+        let places = files.exposed().iter().map(ToString::to_string);
+        places.for_each(|place| context.console.warn(&format!("{place}, and is shipped (--force)")));
+        return Ok(refused.is_err());
+    }
+    let compose = &config.spec.compose;
+    let named = compose.files.iter().map(ToString::to_string).collect();
+    for warning in wharf_look::warnings(&files.facts().await?, named, &compose.profiles) {
+        // What is not shipped is told already, and what no backup holds is the server's to judge.
+        if warning.rule != Rule::SecretInProject && warning.rule != Rule::DatabaseWithoutVolume {
+            context.console.warn(&warning.to_string());
+        }
+    }
+    refused.map(|()| false)
 }
 
 /// A connection that breaks during the upload is made again: no job exists yet.

@@ -33,6 +33,9 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
     for remark in files.remarks() {
         context.console.warn(&remark);
     }
+    for exposed in files.exposed() {
+        context.console.warn(&exposed.to_string());
+    }
     let output = context.folder.join(&args.output);
     let (hashed, target) = (files.hashed(), output.clone());
     let written = tokio::task::spawn_blocking(move || write(&hashed, &target)).await;

@@ -1,4 +1,4 @@
-//! The project's own checks before a ship: git's state where asked, then commands, on this laptop.
+//! Checks before a ship: git's state where asked, the project's own commands, secrets in what is shipped; on this laptop.
 //!
 //! **Invariant**: nothing was packed, raised or sent when one of them fails.
 
@@ -6,7 +6,11 @@ use crate::config::{Check, GitRules};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::process::Command;
+use wharf_pack::Exposed;
 use wharf_proto::{Failure, FailureKind, message::Source};
+
+/// Places that are listed at most.
+const EXPOSED_TOLD: usize = 10;
 
 /// Whether the source may be shipped by what git says.
 ///
@@ -58,6 +62,23 @@ pub async fn run(check: &Check) -> Result<(), Failure> {
         ))
         .hint("give it more time with timeout_seconds under [[check]]")),
     }
+}
+
+/// Whether what would be shipped holds secrets in its texts.
+///
+/// # Errors
+/// Refused: it does; each is named by file and line.
+pub fn exposed(found: &[Exposed]) -> Result<(), Failure> {
+    let Some(first) = found.first() else { return Ok(()) };
+    let message = match found.len() {
+        1 => format!("{first}, and would be shipped"),
+        count => format!("{count} places of what would be shipped hold secrets"),
+    };
+    let failure = found.iter().take(EXPOSED_TOLD).filter(|_| found.len() > 1);
+    let failure = failure.fold(refused(message), |failure, exposed| failure.cause(exposed.to_string()));
+    Err(failure
+        .hint("take it out and put it into the env file on the server: `wharf secrets set KEY`; it is no secret any more if git has it")
+        .hint("to ship the file as it is, name it under [pack] include in wharf.toml"))
 }
 
 fn ended(status: ExitStatus) -> String {

@@ -11,7 +11,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
-use wharf_pack::{Found, FoundKind, Hashed, PackError, PackRules, Walk};
+use wharf_pack::{Exposed, Found, FoundKind, Hashed, PackError, PackRules, Walk};
 use wharf_proto::{Digest, Entry, Failure, FailureKind, Manifest, RelPath};
 
 /// Packs that are made ahead of the one that is being sent.
@@ -57,6 +57,20 @@ impl Files {
     pub fn remarks(&self) -> Vec<String> {
         let left_out = self.walk.left_out.iter().map(|left| format!("not shipped: {left}"));
         self.walk.warnings.iter().map(ToString::to_string).chain(left_out).collect()
+    }
+
+    /// Secrets in the text of what would be shipped, by file and line.
+    pub fn exposed(&self) -> &[Exposed] {
+        self.hashed.exposed()
+    }
+
+    /// The project as `wharf init` looks at it, without another walk.
+    ///
+    /// # Errors
+    /// None but a task that was ended.
+    pub async fn facts(&self) -> Result<wharf_look::Facts, Failure> {
+        let (root, walk) = (self.root.clone(), self.walk.clone());
+        blocking(move || Ok(wharf_look::Facts::of(&root, walk))).await
     }
 
     pub fn hashed(&self) -> Arc<Hashed> {

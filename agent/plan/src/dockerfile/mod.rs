@@ -2,9 +2,11 @@
 //!
 //! **Invariant**: what cannot be told for certain is an error, never a guess: the caller then rebuilds.
 
+mod copied;
 mod lines;
 mod words;
 
+pub use copied::copied;
 use std::collections::{BTreeMap, BTreeSet};
 use words::expand;
 

@@ -136,6 +136,23 @@ pub fn secrets(findings: &Findings) -> String {
     text
 }
 
+/// Commands that a person may want to run before a ship; whether they pass here only that person knows.
+pub fn checks(findings: &Findings) -> String {
+    if findings.checks.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        "# Run on this machine before every ship, which a failure refuses. To use one, take the # away:\n"
+            .to_owned();
+    for check in &findings.checks {
+        text += &format!("# [[check]]\n# command = {}\n", list(&check.command));
+        if !check.folder.is_empty() {
+            text += &format!("# folder = {}\n", quoted(&check.folder));
+        }
+    }
+    text
+}
+
 /// What is told, and needs no key.
 pub fn remarks(findings: &Findings) -> String {
     let mut lines = Vec::new();

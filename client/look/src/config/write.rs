@@ -19,6 +19,7 @@ pub fn write(findings: &Findings, answers: &Answers) -> String {
     if !findings.required.is_empty() || !findings.plain.is_empty() {
         sections.push(parts::secrets(findings));
     }
+    sections.push(parts::checks(findings));
     sections.push(parts::remarks(findings));
     sections.retain(|section| !section.is_empty());
     sections.join("\n")
