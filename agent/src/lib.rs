@@ -30,3 +30,4 @@ pub mod receive;
 pub mod recovery;
 pub mod seats;
 mod secrets;
+pub mod volume;

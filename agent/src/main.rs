@@ -38,6 +38,9 @@ enum Command {
     /// Put a guard before Docker's socket: everything passes but what deletes volumes
     #[command(subcommand)]
     Guard(Guard),
+    /// Delete a volume: at a terminal, as root, after a proven backup of it
+    #[command(subcommand)]
+    Volume(Volume),
     /// What the agent starts for itself
     #[command(subcommand, hide = true)]
     Internal(Internal),
@@ -94,6 +97,9 @@ struct Recover {
     /// The backup, by its first digits; the newest without it
     #[arg(long, value_name = "ID")]
     backup: Option<String>,
+    /// Take a volume that exists already as this app's own; may be repeated
+    #[arg(long, value_name = "NAME")]
+    accept_volume: Vec<String>,
     /// Only list the backups that are there
     #[arg(long)]
     list: bool,
@@ -129,6 +135,12 @@ enum Guard {
 }
 
 #[derive(Subcommand)]
+enum Volume {
+    /// Delete a volume that nothing uses and that a backup holds, made and proven within the hour; its name is typed
+    Delete(wharfd::volume::Chosen),
+}
+
+#[derive(Subcommand)]
 enum Internal {
     /// Run a command that ends when the agent does
     Run {
@@ -159,6 +171,7 @@ fn main() -> ExitCode {
         Command::Connect { .. } => run_connect(),
         Command::Recover(recover) => run_recover(recover),
         Command::Guard(guard) => run_guard(guard),
+        Command::Volume(Volume::Delete(chosen)) => run_delete(chosen),
         Command::Internal(Internal::Run { command }) => wharf_engine::supervise::child_main(command),
         Command::Internal(Internal::Hook { sandbox, command }) => {
             wharf_engine::sandbox::hook_main(&sandbox, &command)
@@ -238,7 +251,7 @@ fn run_hello(config: &Path) -> ExitCode {
 }
 
 fn run_recover(recover: Recover) -> ExitCode {
-    let Recover { from, key_file, app, backup, list, config, state, docker } = recover;
+    let Recover { from, key_file, app, backup, accept_volume, list, config, state, docker } = recover;
     let config = match Config::load(&config) {
         Ok(config) => config.overridden(state, None, None, docker),
         Err(error) => return complain(&error, 2),
@@ -248,12 +261,35 @@ fn run_recover(recover: Recover) -> ExitCode {
         Err(error) => return complain(&error, 1),
     };
     let backup = backup.map(wharf_proto::BackupId);
-    let wanted = wharfd::recovery::Wanted { from, key_file, app, backup, list };
+    let wanted = wharfd::recovery::Wanted { from, key_file, app, backup, accept_volume, list };
     let ended = runtime.block_on(wharfd::recovery::recover(config, wanted, |text| eprintln!("{text}")));
     runtime.shutdown_background();
     match ended {
         Ok(lines) => {
             lines.iter().for_each(|line| println!("{line}"));
+            ExitCode::SUCCESS
+        }
+        Err(failure) => tell(&failure),
+    }
+}
+
+fn run_delete(chosen: wharfd::volume::Chosen) -> ExitCode {
+    let config = match Config::load(&chosen.config) {
+        Ok(config) => config.overridden(chosen.state, None, None, chosen.docker),
+        Err(error) => return complain(&error, 2),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error, 1),
+    };
+    let type_name = |question: &str| {
+        eprint!("{question}");
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line.trim_end_matches(['\r', '\n']).to_owned())
+    };
+    match runtime.block_on(wharfd::volume::delete(config, &chosen.name, type_name)) {
+        Ok(line) => {
+            println!("{line}");
             ExitCode::SUCCESS
         }
         Err(failure) => tell(&failure),

@@ -1,4 +1,4 @@
-//! A real OpenSSH server on loopback, whose keys lead to a test's agent.
+//! A real OpenSSH server on loopback, whose keys lead to a test's agent, or that serves SFTP.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -22,12 +22,7 @@ impl Sshd {
         // Its place for privilege separation; packages make it when their service starts.
         let _ = std::fs::create_dir_all("/run/sshd");
         let host_key = folder.join("host_key");
-        let made = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(&host_key)
-            .status()
-            .expect("ssh-keygen is installed");
-        assert!(made.success(), "ssh-keygen failed");
+        make_key(&host_key);
         let keys = folder.join("authorized_keys");
         std::fs::write(&keys, "").expect("a file of the test's");
         for _ in 0..5 {
@@ -54,6 +49,22 @@ impl Sshd {
         std::fs::write(self.folder.join("authorized_keys"), lines).expect("a file of the test's");
     }
 
+    /// Makes a key that is let in, and no other is; where it lies, and a list of known hosts with this one.
+    ///
+    /// # Panics
+    /// Where `ssh-keygen` is not installed.
+    pub fn let_in_a_new_key(&self) -> (PathBuf, PathBuf) {
+        let (key, known) = (self.folder.join("id"), self.folder.join("known_hosts"));
+        if !key.exists() {
+            make_key(&key);
+        }
+        let read = |path: PathBuf| std::fs::read_to_string(path).expect("ssh-keygen made it");
+        self.let_in(&read(key.with_extension("pub")));
+        let line = format!("[127.0.0.1]:{} {}", self.port, read(self.folder.join("host_key.pub")));
+        std::fs::write(&known, line).expect("a file of the test's");
+        (key, known)
+    }
+
     /// As `wharf.toml` names it. It lets in the user that runs the tests.
     pub fn host(&self) -> String {
         format!("{}@127.0.0.1:{}", user(), self.port)
@@ -65,6 +76,15 @@ impl Drop for Sshd {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn make_key(path: &Path) {
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(path)
+        .status()
+        .expect("ssh-keygen is installed");
+    assert!(made.success(), "ssh-keygen failed");
 }
 
 /// The process, once it listens.

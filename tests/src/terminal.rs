@@ -1,4 +1,4 @@
-//! `wharf` at a terminal: a pseudo-terminal whose other end is the test.
+//! `wharf` or `wharfd` at a terminal: a pseudo-terminal whose other end is the test.
 
 use crate::{Laptop, program};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// Nothing that is waited for here takes so long, unless it never comes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A `wharf` that runs at a terminal.
+/// A program that runs at a terminal.
 pub struct Terminal {
     master: Box<dyn MasterPty + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -17,16 +17,13 @@ pub struct Terminal {
     output: Receiver<Vec<u8>>,
     /// What was shown and not looked at yet.
     shown: String,
-    /// How the terminal was before `wharf` began.
+    /// How the terminal was before it began.
     was: String,
 }
 
 impl Terminal {
     /// Starts `wharf ARGUMENTS` at a terminal of this size.
     pub fn start(laptop: &Laptop, arguments: &[&str], columns: u16, rows: u16) -> Self {
-        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("the machine has pseudo-terminals");
-        let was = settings(&*pair.master);
         let mut command = CommandBuilder::new(program("WHARF_BIN", "wharf"));
         command.args(arguments);
         command.cwd(&laptop.project);
@@ -40,7 +37,21 @@ impl Terminal {
         if let Some(agent) = &laptop.agent {
             command.env("WHARFD_BIN", agent);
         }
-        let child = pair.slave.spawn_command(command).expect("wharf starts");
+        Self::run(command, columns, rows)
+    }
+
+    /// Starts `wharfd ARGUMENTS` at a terminal on the server.
+    pub fn on_the_server(arguments: &[String]) -> Self {
+        let mut command = CommandBuilder::new(program("WHARFD_BIN", "wharfd"));
+        command.args(arguments);
+        Self::run(command, 100, 30)
+    }
+
+    fn run(command: CommandBuilder, columns: u16, rows: u16) -> Self {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("the machine has pseudo-terminals");
+        let was = settings(&*pair.master);
+        let child = pair.slave.spawn_command(command).expect("the program starts");
         let keys = pair.master.take_writer().expect("it was not taken");
         let mut reader = pair.master.try_clone_reader().expect("a descriptor can be cloned");
         let (pieces, output) = channel();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use wharf_tests::terminal::Terminal;
 use wharf_tests::{World, docker};
 
 fn state(world: &World, service: &str) -> String {
@@ -41,8 +42,10 @@ fn data_that_the_project_names_is_backed_up_proven_and_comes_back() {
         let refused = world.deploy(&[]).exits(2);
         assert!(refused.stderr.contains(told), "{}", refused.stderr);
     }
+    let old_media = volume_of_an_earlier_release(&world);
     world.write_config(
-        "[[volume]]\npath = \"uploads\"\nmode = \"live\"\n[[volume]]\nname = \"pgdata\"\nmode = \"pause\"\n",
+        "[[volume]]\npath = \"uploads\"\nmode = \"live\"\n[[volume]]\nname = \"pgdata\"\nmode = \"pause\"\n\
+         [[volume]]\nname = \"media\"\nmode = \"live\"\n",
     );
     world.deploy(&[]).exits(0);
     assert!(!status().contains("no backup holds"), "{}", status());
@@ -75,7 +78,66 @@ fn data_that_the_project_names_is_backed_up_proven_and_comes_back() {
     assert_eq!(restore_as(), 2, "never over one that is there");
     docker::docker(&["volume", "rm", &new]);
     assert_eq!(restore(&world, id, "nothing", &world.server.folder.join("none")), 2);
+    a_volume_goes_only_after_a_proven_backup(&world, &old_media);
     assert_eq!(world.leftovers(), Vec::<PathBuf>::new());
+}
+
+/// A volume of the app's that no service mounts any more.
+fn volume_of_an_earlier_release(world: &World) -> String {
+    let name = format!("{}_media", world.project);
+    let project = format!("com.docker.compose.project={}", world.project);
+    let labels = ["--label", &project, "--label", "com.docker.compose.volume=media"];
+    docker::docker(&[&["volume", "create"], &labels[..], &[&name]].concat());
+    write_into(&name, "film");
+    name
+}
+
+fn write_into(volume: &str, file: &str) {
+    let (mounted, write) = (format!("{volume}:/data"), format!("echo {file} > /data/{file}"));
+    docker::docker(&["run", "--rm", "-v", &mounted, "wharf-base/busybox:1", "sh", "-c", &write]);
+}
+
+/// `wharfd volume delete`, on the server itself.
+fn a_volume_goes_only_after_a_proven_backup(world: &World, volume: &str) {
+    let (config, state) = (world.server.folder.join("wharfd.toml"), world.server.folder.join("state"));
+    let [config, state] = [config, state].map(|path| path.to_str().expect("UTF-8").to_owned());
+    let command = |volume: &str| {
+        ["volume", "delete", volume, "--config", &config, "--state", &state].map(str::to_owned)
+    };
+    let wharfd = || std::process::Command::new(wharf_tests::program("WHARFD_BIN", "wharfd"));
+    let piped = wharfd().args(command(volume)).output().expect("wharfd starts");
+    assert_eq!(piped.status.code(), Some(3), "{}", String::from_utf8_lossy(&piped.stderr));
+    assert!(String::from_utf8_lossy(&piped.stderr).contains("at a terminal"));
+    let refused = |volume: &str, code: u32, told: &str| {
+        let mut terminal = Terminal::on_the_server(&command(volume));
+        terminal.wait_for(told);
+        assert_eq!(terminal.finish(), code, "{told}");
+    };
+    refused(&format!("{}_pgdata", world.project), 3, "is in use");
+    refused(&format!("{}_none", world.project), 2, "there is no volume");
+    write_into(volume, "another");
+    refused(volume, 3, "something in it was changed");
+    let made = backup(world);
+    let id = made["id"].as_str().expect("an ID");
+    refused(volume, 3, "something in it was changed");
+    world.laptop.wharf(&["backup", "verify", id]).exits(0);
+
+    for (typed, code, told) in [(&volume[1..], 3, "nothing was deleted"), (volume, 0, "is deleted")] {
+        assert!(docker::volumes(&world.project).iter().any(|name| name == volume));
+        let mut terminal = Terminal::on_the_server(&command(volume));
+        terminal.wait_for("Type the volume's name");
+        terminal.type_in(&format!("{typed}\n"));
+        terminal.wait_for(told);
+        assert_eq!(terminal.finish(), code);
+    }
+    assert_eq!(docker::volumes(&world.project), [format!("{}_pgdata", world.project)]);
+    let all = world.laptop.wharf(&["backup", "list", "--json"]).exits(0).json();
+    assert!(all.iter().any(|backup| backup["id"] == id && backup["pinned"] == true), "{all:?}");
+    let audit = world.laptop.wharf(&["audit"]).exits(0).stdout;
+    assert!(audit.contains(&format!("volume delete {volume}")), "{audit}");
+    let to = world.server.folder.join("media");
+    assert_eq!(restore(world, id, "media", &to), 0);
+    assert_eq!(std::fs::read_to_string(to.join("another")).expect("what was written last"), "another\n");
 }
 
 #[test]

@@ -4,13 +4,13 @@
 mod elsewhere;
 mod scene;
 
-use elsewhere::{S3, Sshd};
 use scene::{Scene, ask};
 use std::path::Path;
 use wharf_backup::{
     AppsRequest, BackupError, CopyReport, CopyRequest, ListRequest, Location, LookRequest, Place, ReadBack,
     RestoreRequest, recovery_key_file,
 };
+use wharf_tests::{S3, Sshd};
 
 /// The scene's own repository.
 fn own(scene: &Scene) -> Location {
@@ -158,23 +158,23 @@ async fn another_disk() {
 #[tokio::test]
 async fn an_sftp_server() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(sshd) = Sshd::start(folder.path()) else { return };
+    let sshd = Sshd::start(&folder.path().join("sshd"));
     let there = folder.path().join("there/app");
-    let scene = goes_there_and_comes_back(sshd.place(&there)).await;
+    let scene = goes_there_and_comes_back(elsewhere::sftp(&sshd, &there)).await;
     restic(&there, &scene);
-    is_found(&scene, sshd.place(&folder.path().join("there"))).await;
+    is_found(&scene, elsewhere::sftp(&sshd, &folder.path().join("there"))).await;
 }
 
 #[tokio::test]
 async fn an_s3_server() {
     let folder = tempfile::tempdir().unwrap();
     let Some(s3) = S3::start(folder.path()) else { return };
-    let scene = goes_there_and_comes_back(s3.place("wharf/app")).await;
+    let scene = goes_there_and_comes_back(elsewhere::s3(&s3, "wharf/app")).await;
     restic(&s3.folder().join("wharf/app"), &scene);
-    is_found(&scene, s3.place("wharf")).await;
+    is_found(&scene, elsewhere::s3(&s3, "wharf")).await;
     // Wrong credentials are told, without a word of them.
     std::fs::write(folder.path().join("secret"), "wrong-secret").unwrap();
-    let refused = copy(&scene, &s3.place("wharf/app")).await.unwrap_err();
+    let refused = copy(&scene, &elsewhere::s3(&s3, "wharf/app")).await.unwrap_err();
     let told = format!("{refused:?} {:?}", refused.failure());
     assert!(!told.contains("wrong-secret") && !told.contains("X-Amz-Signature"), "{told}");
 }

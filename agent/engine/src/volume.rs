@@ -2,7 +2,7 @@
 
 use crate::{Engine, EngineError};
 use bollard::models::VolumeCreateRequest;
-use bollard::query_parameters::ListVolumesOptions;
+use bollard::query_parameters::{ListContainersOptions, ListVolumesOptions};
 use std::collections::HashMap;
 use wharf_plan::facts::VolumeFacts;
 
@@ -42,6 +42,36 @@ impl Engine {
         // The engine answers with the one that is there, where there is one.
         let is_ours = made.labels.get(label.0).is_some_and(|value| value == label.1);
         Ok(is_ours.then(|| made.mountpoint.into()))
+    }
+
+    /// The names of the containers, running or not, that mount a volume, or a folder at or in `place`, where its files lie.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn volume_users(
+        &self,
+        name: &str,
+        place: Option<&std::path::Path>,
+    ) -> Result<Vec<String>, EngineError> {
+        let options = ListContainersOptions { all: true, ..Default::default() };
+        let listed = self.call("list containers", self.docker.list_containers(Some(options))).await?;
+        let has = |mount: &bollard::models::MountPoint| {
+            mount.name.as_deref() == Some(name)
+                || mount.source.as_deref().is_some_and(|source| {
+                    place.is_some_and(|place| std::path::Path::new(source).starts_with(place))
+                })
+        };
+        let mut users: Vec<String> = listed
+            .into_iter()
+            .filter(|container| container.mounts.iter().flatten().any(has))
+            .map(|container| {
+                let name = container.names.into_iter().flatten().next();
+                let name = name.map(|name| name.trim_start_matches('/').to_owned());
+                name.or(container.id).unwrap_or_default()
+            })
+            .collect();
+        users.sort();
+        Ok(users)
     }
 
     /// Where a volume's files lie on the server, where its driver keeps them in a folder; `None` when there is no such

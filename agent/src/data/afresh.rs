@@ -81,6 +81,7 @@ async fn restore_one(
     }
     let into = LoadTarget { container: at.container.clone(), user: at.user.clone(), database: None };
     let report = load(job, backup, &dump.label, into).await.map_err(|e| e.failure())?;
+    crate::crash::point("restore.inside");
     let differences = differences(&dump.tables, &report.tables);
     if !differences.is_empty() {
         let text = format!("what came back of {} is not what was dumped", dump.database);

@@ -6,7 +6,8 @@ use crate::jobs::backup::child;
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use wharf_backup::{
-    AppsRequest, BackupInfo, BackupReport, CopyRequest, ListRequest, Location, LookRequest, Place, ReadBack,
+    AppsRequest, BackupError, BackupInfo, BackupReport, CopyRequest, ListRequest, Location, LookRequest,
+    Place, ReadBack,
 };
 use wharf_proto::backup::Proof;
 use wharf_proto::{AppName, BackupId, Failure, FailureKind, ReleaseId};
@@ -80,8 +81,8 @@ impl Copy {
     /// A wrong key; a place that does not answer.
     pub async fn backups(&self, agent: &Agent) -> Result<Vec<BackupInfo>, Failure> {
         let look = LookRequest { from: self.location(agent) };
-        let mut found =
-            wharf_backup::run(&child(agent), look, |_| ()).await.map_err(|e| e.failure())?.backups;
+        let found = wharf_backup::run(&child(agent), look, |_| ()).await;
+        let mut found = found.map_err(|e| self.cannot_look(&e))?.backups;
         found.reverse();
         Ok(found)
     }
@@ -105,6 +106,18 @@ impl Copy {
         };
         let copied = wharf_backup::run(&child(agent), request, |_| ()).await.map_err(|e| e.failure())?;
         Ok(copied.copied.into_iter().chain(copied.present).map(|backup| backup.copy).next())
+    }
+
+    fn cannot_look(&self, error: &BackupError) -> Failure {
+        let BackupError::ElsewhereForeign { place } = error else { return error.failure() };
+        let file = self.key_file.display();
+        let text = format!("the key in {file} does not open the backups of {} at {place}", self.app);
+        Failure::new(FailureKind::Backup, text)
+            .hint(format!(
+                "put the recovery key of {} there, which `wharf backup key` showed: it alone, on one line",
+                self.app
+            ))
+            .hint("each app has its own: see that the key and --app go together")
     }
 
     fn location(&self, agent: &Agent) -> Location {

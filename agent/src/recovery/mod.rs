@@ -36,6 +36,8 @@ pub struct Wanted {
     pub app: Option<AppName>,
     /// `None`: the newest.
     pub backup: Option<BackupId>,
+    /// Volumes that exist already and are to be the app's.
+    pub accept_volume: Vec<String>,
     /// Only say what is there.
     pub list: bool,
 }
@@ -65,7 +67,12 @@ pub async fn recover(config: Config, wanted: Wanted, say: impl Fn(&str)) -> Resu
         Failure::new(FailureKind::NotFound, format!("backup {} is no longer there", chosen.id.short()))
     })?;
     let record = read_record(&agent, copy.app(), &local).await?;
-    restore(&agent, &record, chosen, &local, &say).await?;
+    let options = JobOptions {
+        accept_volume: wanted.accept_volume,
+        message: record.message.clone(),
+        ..JobOptions::default()
+    };
+    restore(&agent, &record, chosen, &local, options, &say).await?;
     let rest = copy.bring(&agent, None).await;
     if let Err(failure) = &rest {
         say(&format!("warning: older backups were not fetched: {failure}; the copy still has them"));
@@ -84,6 +91,7 @@ async fn restore(
     record: &RecoveryRecord,
     chosen: &BackupInfo,
     local: &BackupId,
+    options: JobOptions,
     say: &impl Fn(&str),
 ) -> Result<(), Failure> {
     let of_state = |e: wharf_state::StateError| failures::of_state(&e);
@@ -109,20 +117,26 @@ async fn restore(
     copy::record(agent, app, local, record.release).await?;
     let lease = agent.blobs.lease(manifest.chunks().map(|chunk| chunk.digest));
     let who = Arc::new(Who { by: "wharfd recover".to_owned(), from: "this server".to_owned() });
-    let work = work(record, manifest, local, &who);
+    let work = work(record, manifest, local, options, &who);
     let job = jobs::start(agent, work, seat, who, Some(lease)).await?;
     follow(agent, job, say).await?;
     let note = agent.layout.recovering(app);
     std::fs::remove_file(&note).map_err(|e| Failure::from_error(FailureKind::Environment, &e))
 }
 
-fn work(record: &RecoveryRecord, manifest: Manifest, backup: &BackupId, who: &Who) -> Work {
+fn work(
+    record: &RecoveryRecord,
+    manifest: Manifest,
+    backup: &BackupId,
+    options: JobOptions,
+    who: &Who,
+) -> Work {
     Work {
         release: record.release,
         source: Source::Recovered { backup: backup.clone(), adopted: record.adopted },
         spec: record.spec.clone(),
         manifest,
-        options: JobOptions { message: record.message.clone(), ..JobOptions::default() },
+        options,
         versions: record.versions.clone(),
         git_commit: record.git_commit.clone(),
         by: who.by.clone(),

@@ -100,6 +100,7 @@ pub async fn fill(
 ) -> Result<(), Failure> {
     let app_dir = Path::new(&record.spec.path);
     restore(agent, record, backup, "/project".to_owned(), app_dir).await?;
+    crate::crash::point("recover.files");
     for volume in volumes {
         let place = match &volume.volume {
             Some(name) => volume_place(agent, &record.project, name).await?,

@@ -26,6 +26,11 @@ pub enum StateError {
         path.display()
     )]
     Newer { path: PathBuf, found: u32, known: u32, written_by: String },
+    #[error(
+        "the state in {} is of an older schema ({found}); start wharfd once, which brings it to this one's",
+        path.display()
+    )]
+    Older { path: PathBuf, found: u32 },
     #[error("what the agent's state holds as {what} cannot be read; restore the state from its last copy")]
     Corrupt {
         what: &'static str,

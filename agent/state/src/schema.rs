@@ -4,7 +4,7 @@
 //! migrated it is copied aside. A newer state is left untouched.
 
 use crate::StateError;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::fs::File;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -41,6 +41,26 @@ pub(crate) fn open(path: &Path, migrations: &[&str]) -> Result<Connection, State
         "INSERT INTO meta (key, value) VALUES ('written_by', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1",
         params![SOFTWARE.as_bytes()],
     )?;
+    Ok(db)
+}
+
+/// Opens a database that is there and of schema `known`. Of the agent that may have it open, nothing is changed.
+pub(crate) fn open_beside(path: &Path, known: usize) -> Result<Connection, StateError> {
+    std::fs::metadata(path).map_err(|source| StateError::Io {
+        act: "open",
+        path: path.to_owned(),
+        source,
+    })?;
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    refuse_newer(&db, path, known)?;
+    let found = version(&db)?;
+    if (found as usize) < known {
+        return Err(StateError::Older { path: path.to_owned(), found });
+    }
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.pragma_update(None, "recursive_triggers", true)?;
     Ok(db)
 }
 
@@ -177,6 +197,21 @@ mod tests {
         let copy = copy_path(&path, MIGRATIONS.len() as u32);
         std::fs::write(copy.with_extension("tmp"), b"half").unwrap();
         open(&path, &[MIGRATIONS, &[SECOND]].concat()).unwrap();
+    }
+
+    #[test]
+    fn beside_an_agent_only_its_own_schema_is_opened_and_nothing_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.sqlite");
+        assert!(matches!(open_beside(&path, MIGRATIONS.len()), Err(StateError::Io { .. })));
+        assert!(!path.exists());
+        let agents = open(&path, MIGRATIONS).unwrap();
+        let beside = open_beside(&path, MIGRATIONS.len()).unwrap();
+        assert_eq!(secret_key(&beside).unwrap(), secret_key(&agents).unwrap());
+        let newer = open_beside(&path, MIGRATIONS.len() - 1);
+        assert!(matches!(newer, Err(StateError::Newer { .. })));
+        let older = open_beside(&path, MIGRATIONS.len() + 1);
+        assert!(matches!(older, Err(StateError::Older { .. })));
     }
 
     #[test]

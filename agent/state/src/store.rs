@@ -36,13 +36,28 @@ impl State {
         std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(io("protect"))?;
         let db = schema::open(&dir.join("state.sqlite"), schema::MIGRATIONS)
             .map_err(|e| e.during("open the database"))?;
+        Self::with(db, dir)
+    }
+
+    fn with(db: Connection, dir: &Path) -> Result<Self, StateError> {
         let secret_key = schema::secret_key(&db)?;
         let (calls, queue) = mpsc::channel(QUEUE_CALLS);
         std::thread::Builder::new()
             .name("state".into())
             .spawn(move || serve(db, queue))
-            .map_err(io("start a thread for"))?;
+            .map_err(|source| StateError::Io { act: "start a thread for", path: dir.to_owned(), source })?;
         Ok(Self { calls, secret_key })
+    }
+
+    /// Opens the state beside an agent that may run: one that is there, and of this program's own schema. Nothing is made and
+    /// nothing migrated.
+    ///
+    /// # Errors
+    /// There is none, or another wharfd wrote it.
+    pub fn open_beside(dir: &Path) -> Result<Self, StateError> {
+        let db = schema::open_beside(&dir.join("state.sqlite"), schema::MIGRATIONS.len())
+            .map_err(|e| e.during("open the database"))?;
+        Self::with(db, dir)
     }
 
     /// The key of this server's keyed digests: random, made once, never leaves the server.
