@@ -59,8 +59,8 @@ pub struct GuardForPeople {
 /// Where `wharfd guard install` looks for a guard unless it is told.
 pub const GUARD_SOCKET: &str = "/run/wharf/docker.sock";
 
-/// The floor of retention: a ship can only lengthen it.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+/// Which backups stay by the server's own word: its floor, which a ship can only lengthen, or what a place elsewhere keeps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
     pub last: u32,
@@ -74,6 +74,11 @@ pub struct Retention {
 }
 
 impl Retention {
+    /// Whether nothing stays by it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     pub fn floor(&self) -> Floor {
         let Self { last, hourly, daily, weekly, monthly, yearly, days } = *self;
         Floor { keep: KeepSpec { last, hourly, daily, weekly, monthly, yearly }, days }

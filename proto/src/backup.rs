@@ -26,6 +26,9 @@ pub struct BackupInfo {
     /// Whether it was read back and compared when it was made. `false`: the agent's state does not know it.
     pub checked: bool,
     pub proof: Proof,
+    /// The places elsewhere that have a copy, by the names that the server's configuration gives them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<String>,
 }
 
 /// One database in a backup.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use wharf_tests::World;
+use wharf_tests::{World, await_that};
 
 /// The snapshots that stock restic finds there.
 fn snapshots(repository: &Path, key: &Path) -> usize {
@@ -34,7 +34,12 @@ fn each_backup_is_copied_and_a_place_that_fails_is_told_of() {
     let mut world = World::fitnessapp();
     let disk = world.server.folder.join("disk");
     std::fs::create_dir(&disk).unwrap();
-    let config = format!("[[offsite]]\nname = \"disk\"\npath = \"{}\"\n", disk.display());
+    let small = world.server.folder.join("small");
+    std::fs::create_dir(&small).unwrap();
+    let place = |name: &str, path: &Path, more: &str| {
+        format!("[[offsite]]\nname = \"{name}\"\npath = \"{}\"\n{more}\n", path.display())
+    };
+    let config = place("disk", &disk, "") + &place("small", &small, "keep = { last = 1 }");
     std::fs::write(world.server.folder.join("wharfd.toml"), config).unwrap();
     world.server.restart(&[]);
     world.deploy(&[]).exits(0);
@@ -60,5 +65,19 @@ fn each_backup_is_copied_and_a_place_that_fails_is_told_of() {
     // The next one follows by itself, while the app goes on.
     world.laptop.wharf(&["backup", "create"]).exits(0);
     wait_for(count + 1, &there, &key);
+    // The other place keeps the newest and the releases' restore points alone.
+    let releases = world.laptop.wharf(&["releases", "--json"]).exits(0).json();
+    let points = releases.iter().filter(|release| release["backup"].is_string()).count();
+    wait_for(points + 1, &small.join(&world.app), &key);
+    await_that("each backup says where it is", || {
+        let listed = world.laptop.wharf(&["backup", "list", "--json"]).exits(0).json();
+        let places = |name: &str| {
+            let has = |backup: &&serde_json::Value| {
+                backup["copies"].as_array().is_some_and(|places| places.iter().any(|place| place == name))
+            };
+            listed.iter().filter(has).count()
+        };
+        places("disk") == count + 1 && places("small") == points + 1
+    });
     assert_eq!(world.workouts(), ["squats"]);
 }

@@ -84,6 +84,7 @@ async fn answer(
         AnyRequest::DumpOut(request) => json(blocking(move || restore::dump_out(&request)).await?),
         AnyRequest::Load(request) => json(load::load(request, outbox).await?),
         AnyRequest::Copy(request) => json(blocking(move || copy::copy(&request, &outbox)).await?),
+        AnyRequest::Thin(request) => json(blocking(move || forget::thin(&request, &outbox)).await?),
         AnyRequest::Forget(request) => json(blocking(move || forget::forget(&request, &outbox)).await?),
     }
 }

@@ -3,8 +3,9 @@
 use crate::line::Outbox;
 use crate::lock::ReadingLock;
 use crate::repository::{Store, snapshot};
-use crate::{BackupError, ForgetReport, ForgetRequest, Phase, Progress};
+use crate::{BackupError, ForgetReport, ForgetRequest, Phase, Progress, ThinRequest};
 use rustic_core::{FileType, PruneOptions, ReadBackend};
+use wharf_proto::BackupId;
 
 /// All of the snapshots go, or, where one is not there, none.
 pub(crate) fn forget(request: &ForgetRequest, outbox: &Outbox) -> Result<ForgetReport, BackupError> {
@@ -13,27 +14,44 @@ pub(crate) fn forget(request: &ForgetRequest, outbox: &Outbox) -> Result<ForgetR
     // Nor is anything dropped under the hands of a copy.
     let _reading = ReadingLock::alone(&request.repo)?;
     refuse_beside_restic(&store)?;
-    let before = packs_bytes(&store)?;
+    // Nobody else writes, so that nothing needs a day of grace.
+    let options = request.prune.then(|| PruneOptions::default().instant_delete(true));
+    drop_snapshots(&store, &request.ids, options.as_ref(), outbox)
+}
+
+/// As [`forget`], of copies that lie elsewhere: somebody on another machine may be reading them.
+pub(crate) fn thin(request: &ThinRequest, outbox: &Outbox) -> Result<ForgetReport, BackupError> {
+    let store = request.at.thinned()?;
+    let grace = i64::from(request.grace_hours);
+    let options =
+        PruneOptions::default().keep_delete(jiff::Span::new().hours(grace)).instant_delete(grace == 0);
+    drop_snapshots(&store, &request.ids, Some(&options), outbox)
+}
+
+fn drop_snapshots(
+    store: &Store,
+    ids: &[BackupId],
+    prune: Option<&PruneOptions>,
+    outbox: &Outbox,
+) -> Result<ForgetReport, BackupError> {
+    let before = packs_bytes(store)?;
     let repository = store.open()?;
-    let ids = request
-        .ids
+    let ids = ids
         .iter()
         .map(|id| snapshot(&repository, id).map(|found| found.id))
         .collect::<Result<Vec<_>, _>>()?;
     repository.delete_snapshots(&ids).map_err(BackupError::rustic("drop snapshots"))?;
-    if request.prune {
+    if let Some(options) = prune {
         outbox.progress(Progress { phase: Phase::Prune, files: 0, bytes: 0 });
-        // Nobody else writes, so that nothing needs a day of grace.
-        let options = PruneOptions::default().instant_delete(true);
         let repository = store.open()?;
-        let plan = repository.prune_plan(&options).map_err(BackupError::rustic("plan a prune"))?;
-        let pruned = repository.prune(&options, plan);
+        let plan = repository.prune_plan(options).map_err(BackupError::rustic("plan a prune"))?;
+        let pruned = repository.prune(options, plan);
         if let Some(fault) = store.gate.fault() {
             return Err(fault);
         }
         pruned.map_err(BackupError::rustic("prune"))?;
     }
-    let freed_bytes = before.saturating_sub(packs_bytes(&store)?);
+    let freed_bytes = before.saturating_sub(packs_bytes(store)?);
     Ok(ForgetReport { removed: ids.len() as u64, freed_bytes })
 }
 

@@ -59,5 +59,5 @@ pub use report::{
 pub use request::{
     AppsRequest, BackupRequest, CheckRequest, ColdRequest, CopyRequest, DumpOutRequest, DumpRequest,
     ForgetRequest, Hold, HoldRequest, InitRequest, ListRequest, LoadRequest, LoadTarget, LookRequest,
-    ProjectTree, ReadBack, Request, RestoreRequest, SqliteRequest, VolumeRequest,
+    ProjectTree, ReadBack, Request, RestoreRequest, SqliteRequest, ThinRequest, VolumeRequest,
 };

@@ -1,4 +1,4 @@
-//! A repository wherever it lies, with its keys: opened for a copy.
+//! A repository wherever it lies, with its keys: opened for a copy, or to drop copies.
 //!
 //! **Invariants**
 //! - The master key of a repository that is made elsewhere is on this disk before anything is written there, and bears
@@ -68,9 +68,20 @@ impl Location {
             init_repo(path, &self.key_file)?;
             return Store::lock(path, &self.key_file);
         }
+        let (gate, credentials, lock) = self.elsewhere()?;
+        Ok(Store::new(PathBuf::from(self.place.to_string()), gate.keeping_all(), credentials, lock))
+    }
+
+    /// Opens one that lies elsewhere to drop what is not wanted there any more.
+    pub(crate) fn thinned(&self) -> Result<Store, BackupError> {
+        let (gate, credentials, lock) = self.elsewhere()?;
+        Ok(Store::new(PathBuf::from(self.place.to_string()), gate, credentials, lock))
+    }
+
+    fn elsewhere(&self) -> Result<(Gate, Credentials, RepositoryLock), BackupError> {
         self.place.ready()?;
         make_parent(&self.key_file)?;
-        // No two of our processes copy to one place at a time.
+        // No two of our processes work on one place at a time.
         let lock = RepositoryLock::take(&self.key_file)?;
         let gate = self.place.gate()?;
         let key = match (self.key_file.exists(), exists(&gate)?) {
@@ -83,7 +94,7 @@ impl Location {
         }
         let credentials = Credentials::Masterkey(key);
         self.check(&gate, &credentials)?;
-        Ok(Store::new(PathBuf::from(self.place.to_string()), gate.keeping_all(), credentials, lock))
+        Ok((gate, credentials, lock))
     }
 
     /// Makes the repository, or goes on where making it was cut short, or opens what is there by its password.

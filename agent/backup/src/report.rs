@@ -129,6 +129,9 @@ pub struct ListReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupInfo {
     pub id: BackupId,
+    /// In a copy: the id that it has in the repository that it was made in.
+    #[serde(default)]
+    pub original: Option<BackupId>,
     pub time: Timestamp,
     pub host: String,
     pub tags: Vec<String>,

@@ -203,6 +203,16 @@ pub struct ForgetRequest {
     pub prune: bool,
 }
 
+/// Drop copies of backups from a place that lies elsewhere, and then what only they needed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ThinRequest {
+    pub at: Location,
+    /// By the ids that the copies have there.
+    pub ids: Vec<BackupId>,
+    /// For how long what nothing needs any more stays there: whoever is reading it just now, on another machine, goes on.
+    pub grace_hours: u32,
+}
+
 /// Copy backups that another repository lacks to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CopyRequest {
@@ -240,6 +250,7 @@ pub enum AnyRequest {
     Sqlite(SqliteRequest),
     Forget(ForgetRequest),
     Copy(CopyRequest),
+    Thin(ThinRequest),
     Look(LookRequest),
     Apps(AppsRequest),
 }
@@ -268,6 +279,7 @@ requests! {
     Sqlite(SqliteRequest) -> SqliteReport,
     Forget(ForgetRequest) -> ForgetReport,
     Copy(CopyRequest) -> CopyReport,
+    Thin(ThinRequest) -> ForgetReport,
     Look(LookRequest) -> ListReport,
     Apps(AppsRequest) -> AppsReport,
 }

@@ -8,7 +8,7 @@ use scene::{Scene, ask};
 use std::path::Path;
 use wharf_backup::{
     AppsRequest, BackupError, CopyReport, CopyRequest, ListRequest, Location, LookRequest, Place, ReadBack,
-    RestoreRequest, recovery_key_file,
+    RestoreRequest, ThinRequest, recovery_key_file,
 };
 use wharf_tests::{S3, Sshd};
 
@@ -81,8 +81,42 @@ async fn is_found(scene: &Scene, above: Place) {
     assert!(matches!(foreign, Err(BackupError::ElsewhereForeign { .. })), "{foreign:?}");
 }
 
+/// What the place is not to have is dropped there, and what nothing else there needs goes; the other backup comes back.
+async fn is_thinned(scene: &Scene, place: Place) {
+    let from = Location { key_file: scene.folder.path().join("no.key"), ..copy_at(scene, place.clone()) };
+    let mut listed = ask(LookRequest { from: from.clone() }).await.unwrap().backups;
+    // Both are of the same moment, by the scene's clock.
+    listed.sort_by_key(|backup| backup.files);
+    let [old, new] = &listed[..] else { panic!("{listed:?}") };
+    let thin = |ids: Vec<wharf_proto::BackupId>, grace_hours| ThinRequest {
+        at: copy_at(scene, place.clone()),
+        ids,
+        grace_hours,
+    };
+    let unknown = ask(thin(vec![old.id.clone(), wharf_proto::BackupId("00112233".into())], 0)).await;
+    assert!(matches!(unknown, Err(BackupError::NotFound { .. })), "{unknown:?}");
+    assert_eq!(ask(LookRequest { from: from.clone() }).await.unwrap().backups.len(), 2, "all or none");
+
+    // With a grace nothing is removed yet that somebody may be reading.
+    let report = ask(thin(vec![old.id.clone()], 23)).await.unwrap();
+    assert_eq!(report.removed, 1);
+    assert_eq!(ask(LookRequest { from }).await.unwrap().backups, std::slice::from_ref(new));
+    comes_back_alone(scene, place.clone(), new.original.as_ref().unwrap()).await;
+    // Copied again, it is whole once more.
+    assert_eq!(copy(scene, &place).await.unwrap().copied.len(), 1);
+    comes_back(scene, place, new.original.as_ref().unwrap()).await;
+}
+
 /// On a server that has nothing but the recovery key.
 async fn comes_back(scene: &Scene, place: Place, newest: &wharf_proto::BackupId) {
+    comes_back_of(2, scene, place, newest).await;
+}
+
+async fn comes_back_alone(scene: &Scene, place: Place, newest: &wharf_proto::BackupId) {
+    comes_back_of(1, scene, place, newest).await;
+}
+
+async fn comes_back_of(count: usize, scene: &Scene, place: Place, newest: &wharf_proto::BackupId) {
     let empty = tempfile::tempdir().unwrap();
     let password_file = empty.path().join("recovery");
     std::fs::copy(recovery_key_file(&scene.key_file), &password_file).unwrap();
@@ -98,12 +132,12 @@ async fn comes_back(scene: &Scene, place: Place, newest: &wharf_proto::BackupId)
         Location { place: Place::Folder(repo.clone()), key_file: key_file.clone(), password_file, own: true };
     let back = CopyRequest { from, to, only: vec![], newest: None, read_back: ReadBack::Sample };
     let report = ask(back).await.unwrap();
-    assert_eq!(report.copied.len(), 2);
+    assert_eq!(report.copied.len(), count);
     // It is asked for by the name that it was known by.
     let found = report.copied.iter().find(|copied| copied.id == *newest).unwrap();
     let listed =
         ask(ListRequest { repo: repo.clone(), key_file: key_file.clone(), patient: true }).await.unwrap();
-    assert_eq!(listed.backups.len(), 2);
+    assert_eq!(listed.backups.len(), count);
     let to = empty.path().join("files");
     let snapshot = found.copy.clone();
     let restore = RestoreRequest {
@@ -133,6 +167,8 @@ async fn another_disk() {
     let scene = goes_there_and_comes_back(place.clone()).await;
     restic(&at, &scene);
     is_found(&scene, Place::Folder(disk.path().to_owned())).await;
+    is_thinned(&scene, place.clone()).await;
+    restic(&at, &scene);
 
     // A disk that is not mounted: nothing is made in its place.
     let away = disk.path().join("away");
@@ -163,6 +199,8 @@ async fn an_sftp_server() {
     let scene = goes_there_and_comes_back(elsewhere::sftp(&sshd, &there)).await;
     restic(&there, &scene);
     is_found(&scene, elsewhere::sftp(&sshd, &folder.path().join("there"))).await;
+    is_thinned(&scene, elsewhere::sftp(&sshd, &there)).await;
+    restic(&there, &scene);
 }
 
 #[tokio::test]
@@ -172,6 +210,8 @@ async fn an_s3_server() {
     let scene = goes_there_and_comes_back(elsewhere::s3(&s3, "wharf/app")).await;
     restic(&s3.folder().join("wharf/app"), &scene);
     is_found(&scene, elsewhere::s3(&s3, "wharf")).await;
+    is_thinned(&scene, elsewhere::s3(&s3, "wharf/app")).await;
+    restic(&s3.folder().join("wharf/app"), &scene);
     // Wrong credentials are told, without a word of them.
     std::fs::write(folder.path().join("secret"), "wrong-secret").unwrap();
     let refused = copy(&scene, &elsewhere::s3(&s3, "wharf/app")).await.unwrap_err();
@@ -199,6 +239,33 @@ async fn one_damaged_backup_does_not_keep_the_others() {
     let error = copy(&scene, &place).await.unwrap_err();
     let BackupError::CopyIncomplete { wanted: 3, missing: 1, .. } = &error else { panic!("{error:?}") };
     restic(&disk.path().join("app"), &scene);
+}
+
+#[tokio::test]
+async fn what_only_dropped_copies_needed_is_freed() {
+    let scene = Scene::new();
+    scene.random_file("only-here", 4_000_000, 1);
+    let old = scene.make_backup(vec![]).await.unwrap();
+    std::fs::remove_file(scene.project.join("only-here")).unwrap();
+    let new = scene.make_backup(vec![]).await.unwrap();
+    let disk = tempfile::tempdir().unwrap();
+    let place = Place::Folder(disk.path().join("app"));
+    let copied = copy(&scene, &place).await.unwrap().copied;
+    let copy_of = |id| copied.iter().find(|copied| copied.id == id).map(|copied| copied.copy.clone()).unwrap();
+    let thin = ThinRequest { at: copy_at(&scene, place.clone()), ids: vec![copy_of(old.id)], grace_hours: 0 };
+    let report = ask(thin).await.unwrap();
+    assert!(report.freed_bytes > 4_000_000, "{report:?}");
+    restic(&disk.path().join("app"), &scene);
+    // The ones on the server are as they were, and what is wanted there is there.
+    let again = CopyRequest {
+        from: own(&scene),
+        to: copy_at(&scene, place),
+        only: vec![new.id.clone()],
+        newest: None,
+        read_back: ReadBack::All,
+    };
+    let again = ask(again).await.unwrap();
+    assert_eq!((again.copied.len(), again.present.len()), (0, 1));
 }
 
 /// What is in a folder is a whole repository, by the recovery key.

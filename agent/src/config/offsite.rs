@@ -1,5 +1,6 @@
 //! `[[offsite]]`: other places that backups are copied to.
 
+use super::Retention;
 use serde::Deserialize;
 use std::path::{Component, PathBuf};
 use wharf_backup::{Place, ReadBack, S3Place, SftpPlace};
@@ -17,6 +18,8 @@ pub struct Offsite {
     apps: Vec<AppName>,
     place: Place,
     pub read_back: ReadBack,
+    /// Which backups are to be there; `None`: all, and none is ever dropped.
+    pub keep: Option<Retention>,
 }
 
 /// As it stands in the file.
@@ -33,6 +36,7 @@ struct Written {
     s3: Option<S3Place>,
     #[serde(default)]
     read_back: ReadBack,
+    keep: Option<Retention>,
 }
 
 impl Offsite {
@@ -51,7 +55,7 @@ impl TryFrom<Written> for Offsite {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let Written { name, apps, path, sftp, identity, known_hosts, s3, read_back } = written;
+        let Written { name, apps, path, sftp, identity, known_hosts, s3, read_back, keep } = written;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > NAME_BYTES || !name.chars().all(plain) {
             return Err(format!(
@@ -75,7 +79,10 @@ impl TryFrom<Written> for Offsite {
             (None, None, Some(s3)) => Place::S3(s3),
             _ => return Err(format!("offsite {name}: give one of `path`, `sftp` and `s3`")),
         };
-        Ok(Self { name, apps, place, read_back })
+        if keep.is_some_and(|keep| keep.is_empty()) {
+            return Err(format!("offsite {name}: `keep` would keep nothing: give it a number above 0, or leave it out"));
+        }
+        Ok(Self { name, apps, place, read_back, keep })
     }
 }
 
@@ -120,6 +127,8 @@ mod tests {
             ("name = 'd'\npath = 'x'", "absolute"),
             ("name = 'd'\npath = '/x'\nidentity = '/k'", "go with `sftp`"),
             ("name = 'd'\npath = '/x'\nkeeep = 1", "keeep"),
+            ("name = 'd'\npath = '/x'\nkeep = {}", "nothing"),
+            ("name = 'd'\npath = '/x'\nkeep = { dayly = 7 }", "dayly"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(named), "{text}: {error}");

@@ -111,7 +111,12 @@ pub async fn all(agent: &Agent, app: &AppRecord) -> Result<Vec<Known>, Failure> 
 pub async fn infos(agent: &Agent, app: &AppRecord) -> Result<Vec<BackupInfo>, Failure> {
     let known = all(agent, app).await?;
     let before = releases_made(agent, &app.app).await?;
-    Ok(known.into_iter().map(|backup| info(backup, &before)).collect())
+    let mut copies = super::offsite::copies(agent, &app.app);
+    let info = |backup: Known| {
+        let copies = copies.remove(&backup.id).unwrap_or_default();
+        BackupInfo { copies, ..info(backup, &before) }
+    };
+    Ok(known.into_iter().map(info).collect())
 }
 
 /// The backup whose identity begins so.
@@ -198,6 +203,7 @@ fn info(backup: Known, before: &BTreeMap<JobId, ReleaseId>) -> BackupInfo {
         time: backup.time,
         files: backup.files,
         size_bytes: backup.size_bytes,
+        copies: Vec::new(),
     }
 }
 

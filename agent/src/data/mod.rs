@@ -22,6 +22,7 @@ mod request;
 pub mod schema;
 mod swap;
 mod task;
+mod thin;
 mod throwaway;
 mod undo;
 

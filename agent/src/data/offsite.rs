@@ -3,17 +3,22 @@
 //! **Invariants**
 //! - One copy runs at a time, and what it found is written down before anybody is told.
 //! - A place that does not answer harms nothing here: it is warned about, and tried again.
+//! - Nothing is dropped there unless its owner said what is to stay, and all that is to be there is.
 
+use super::thin;
 use crate::agent::Agent;
 use crate::config::Offsite;
 use crate::jobs::backup::child;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
-use wharf_backup::{BackupError, CopyReport, CopyRequest, Location, Place, Update, recovery_key_file};
-use wharf_proto::{AppName, BackupId};
+use wharf_backup::{
+    BackupError, CopyReport, CopyRequest, Location, Place, ThinRequest, Update, recovery_key_file,
+};
+use wharf_proto::{AppName, BackupId, Failure};
+use wharf_state::AppRecord;
 
 /// How often places are looked at when no backup was made.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
@@ -38,7 +43,7 @@ pub async fn keep_up(agent: Agent) {
             Ok(apps) => {
                 for record in apps {
                     for offsite in &agent.config.offsite {
-                        bring(&agent, &record.app, offsite).await;
+                        bring(&agent, &record, offsite).await;
                     }
                 }
             }
@@ -69,31 +74,83 @@ fn warning(name: &str, known: &Known, now: Timestamp) -> Option<String> {
     Some(format!("backups are not copied to {name} since {since}, {complete}: {why}"))
 }
 
-async fn bring(agent: &Agent, app: &AppName, offsite: &Offsite) {
+/// Which places have a copy of each backup, by their names.
+pub fn copies(agent: &Agent, app: &AppName) -> BTreeMap<BackupId, Vec<String>> {
+    let mut copies: BTreeMap<BackupId, Vec<String>> = BTreeMap::new();
+    for offsite in agent.config.offsite.iter().filter(|offsite| offsite.place_of(app).is_some()) {
+        for id in read(&file(agent, app, &offsite.name)).there {
+            copies.entry(id).or_default().push(offsite.name.clone());
+        }
+    }
+    copies
+}
+
+async fn bring(agent: &Agent, record: &AppRecord, offsite: &Offsite) {
+    let app = &record.app;
     let Some(place) = offsite.place_of(app) else { return };
     if !agent.layout.repository(app).is_dir() {
         return;
     }
-    let request = request(agent, app, offsite, place);
-    let result = wharf_backup::run(&child(agent), request, |update| {
-        if let Update::Note { text } = update {
-            tracing::info!(%app, offsite = offsite.name, "{text}");
+    let result = match brought(agent, record, offsite, place).await {
+        Ok(report) => Ok(report),
+        // Something else works on it just now; the next look finds it free.
+        Err(Trouble::Busy) => return,
+        Err(Trouble::Failed(failure)) => {
+            let causes = failure.causes.join("; ");
+            tracing::warn!(%app, offsite = offsite.name, %failure, causes, "backups were not copied");
+            Err(failure)
         }
-    })
-    .await;
-    // Something else works on it just now; the next look finds it free.
-    if matches!(result, Err(BackupError::RepositoryLocked { .. })) {
-        return;
-    }
-    if let Err(error) = &result {
-        let causes = error.failure().causes.join("; ");
-        tracing::warn!(%app, offsite = offsite.name, %error, causes, "backups were not copied");
-    }
+    };
     let file = file(agent, app, &offsite.name);
     let known = learned(read(&file), result, Timestamp::now());
     if let Err(error) = write(&file, &known) {
         tracing::warn!(%app, offsite = offsite.name, %error, "cannot write down what was copied");
     }
+}
+
+/// Why a place is not as it should be.
+enum Trouble {
+    Busy,
+    Failed(Failure),
+}
+
+impl From<BackupError> for Trouble {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::RepositoryLocked { .. } => Self::Busy,
+            error => Self::Failed(error.failure()),
+        }
+    }
+}
+
+/// Copies what the place lacks and is to have; then, and only if all of that is there, drops what it is not to have.
+async fn brought(
+    agent: &Agent,
+    record: &AppRecord,
+    offsite: &Offsite,
+    place: Place,
+) -> Result<CopyReport, Trouble> {
+    let (app, child) = (&record.app, child(agent));
+    let mut request = request(agent, app, offsite, place);
+    let mut dropped = Vec::new();
+    if let Some(keep) = offsite.keep {
+        let wanted = thin::wanted(agent, record, &request.to, keep).await.map_err(Trouble::Failed)?;
+        request.only = wanted.copied;
+        dropped = wanted.dropped;
+    }
+    let at = request.to.clone();
+    let tell = |update| {
+        if let Update::Note { text } = update {
+            tracing::info!(%app, offsite = offsite.name, "{text}");
+        }
+    };
+    let report = wharf_backup::run(&child, request, tell).await?;
+    if !dropped.is_empty() {
+        let request = ThinRequest { at, ids: dropped, grace_hours: thin::GRACE_HOURS };
+        let gone = wharf_backup::run(&child, request, tell).await?;
+        tracing::info!(%app, offsite = offsite.name, backups = gone.removed, "dropped there by its retention");
+    }
+    Ok(report)
 }
 
 fn request(agent: &Agent, app: &AppName, offsite: &Offsite, place: Place) -> CopyRequest {
@@ -118,7 +175,7 @@ fn request(agent: &Agent, app: &AppName, offsite: &Offsite, place: Place) -> Cop
     }
 }
 
-fn learned(mut known: Known, result: Result<CopyReport, BackupError>, now: Timestamp) -> Known {
+fn learned(mut known: Known, result: Result<CopyReport, Failure>, now: Timestamp) -> Known {
     match result {
         Ok(report) => {
             known.there = report.copied.into_iter().chain(report.present).map(|copy| copy.id).collect();
@@ -127,7 +184,7 @@ fn learned(mut known: Known, result: Result<CopyReport, BackupError>, now: Times
         }
         Err(error) => {
             let since = known.failing.map_or(now, |(since, _)| since);
-            known.failing = Some((since, error.to_string()));
+            known.failing = Some((since, error.message));
         }
     }
     known
@@ -159,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_place_that_fails_is_warned_about_once_it_is_no_hiccup() {
-        let failed = || Err(BackupError::ElsewhereGone { place: "/mnt/d/shop".into() });
+        let failed = || Err(BackupError::ElsewhereGone { place: "/mnt/d/shop".into() }.failure());
         let report = CopyReport { copied: vec![], present: vec![], added_bytes: 0, duration_ms: 1 };
         let never = learned(Known::default(), failed(), at(10));
         assert!(warning("disk", &never, at(11)).unwrap().contains("none was ever complete"));

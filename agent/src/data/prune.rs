@@ -40,18 +40,27 @@ pub async fn planned(agent: &Agent, app: &AppRecord) -> Result<PrunePlan, Failur
 }
 
 async fn plan(agent: &Agent, app: &AppName, spec: &AppSpec, known: &[Known]) -> Result<Plan, Failure> {
-    let releases = agent.state.release_infos(app).await.map_err(|e| failures::of_state(&e))?;
     let candidates: Vec<Candidate> = known.iter().map(candidate).collect();
-    let kept = Kept {
-        releases: releases.into_iter().filter_map(|release| release.backup).collect(),
-        pinned: known.iter().filter(|backup| backup.is_pinned()).map(|backup| backup.id.clone()).collect(),
-    };
+    let kept = kept(agent, app, known).await?;
     let zone = crate::chores::zone(spec)?;
     let (floor, now) = (agent.config.retention.floor(), agent.clock.now());
     Ok(wharf_schedule::plan(&candidates, spec.backup.keep.as_ref(), &floor, &kept, zone, now))
 }
 
-fn candidate(backup: &Known) -> Candidate {
+/// What stays for a reason of its own.
+///
+/// # Errors
+/// The state does not answer.
+pub async fn kept(agent: &Agent, app: &AppName, known: &[Known]) -> Result<Kept, Failure> {
+    let releases = agent.state.release_infos(app).await.map_err(|e| failures::of_state(&e))?;
+    Ok(Kept {
+        releases: releases.into_iter().filter_map(|release| release.backup).collect(),
+        pinned: known.iter().filter(|backup| backup.is_pinned()).map(|backup| backup.id.clone()).collect(),
+    })
+}
+
+/// As retention looks at it.
+pub fn candidate(backup: &Known) -> Candidate {
     Candidate {
         id: backup.id.clone(),
         time: backup.time,

@@ -40,6 +40,9 @@ pub fn contents(backups: &[BackupInfo]) -> String {
             let size = bytes(*size_bytes);
             text += &format!("{id}  database {service}/{database}: {size}, {rows} rows in {tables} tables\n");
         }
+        if !backup.copies.is_empty() {
+            text += &format!("{id}  copied to {}\n", backup.copies.join(", "));
+        }
         for volume in &backup.volumes {
             let kind = if volume.volume.is_some() { "volume" } else { "folder" };
             let how = match volume.mode {
@@ -136,6 +139,7 @@ mod tests {
             pinned: !checked,
             checked,
             proof,
+            copies: if checked { vec!["nas".into(), "bucket".into()] } else { vec![] },
         };
         let all = [
             backup(Proof::Proven { at }, true),

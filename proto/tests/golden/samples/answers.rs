@@ -186,6 +186,7 @@ fn backups() -> Vec<BackupInfo> {
         pinned: true,
         checked: true,
         proof: Proof::Proven { at: text("2026-01-03T04:00:00Z") },
+        copies: vec!["nas".into(), "bucket".into()],
     };
     let failed = BackupInfo {
         proof: Proof::Failed {
@@ -207,6 +208,7 @@ fn backups() -> Vec<BackupInfo> {
         pinned: false,
         checked: false,
         proof: Proof::Unproven,
+        copies: vec![],
     };
     vec![full, failed, minimal]
 }
