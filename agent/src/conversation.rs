@@ -1,6 +1,8 @@
 //! One conversation with one client: hello, request, answer.
 
-use crate::{agent::Agent, answers, data, failures, jobs, keys, operate, programs, receive, secrets};
+use crate::{
+    agent::Agent, answers, data, failures, jobs, keys, migrations, operate, programs, receive, secrets,
+};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -221,7 +223,9 @@ async fn dispatch(
         | Request::BackupRestore { .. }
         | Request::BackupPrune { .. }
         | Request::BackupPin { .. }
-        | Request::BackupKey { .. }) => return data::requested(agent, talk, permit, about_backups).await,
+        | Request::BackupKey { .. }
+        | Request::MigrateUp { .. }
+        | Request::MigrateDown(_)) => return data::requested(agent, talk, permit, about_backups).await,
         Request::SecretList { app } => secrets::list(agent, permit, &app).await,
         Request::SecretChange(change) => return secrets::change(agent, talk, permit, *change).await,
         Request::DatabasePassword(change) => return secrets::password(agent, talk, permit, *change).await,
@@ -231,6 +235,7 @@ async fn dispatch(
         Request::DbStatus { app, slow_seconds } => {
             answers::databases::status(agent, permit, &app, slow_seconds).await
         }
+        Request::Migrations { app } => migrations::status(agent, permit, &app).await,
         operates @ (Request::Restart { .. } | Request::Scales { .. } | Request::Scale { .. }) => {
             return operate::requested(agent, talk, permit, operates).await;
         }

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod layout;
 pub mod local;
 pub mod log;
+pub mod migrations;
 pub mod operate;
 pub mod passwd;
 pub mod preamble;

@@ -162,6 +162,12 @@ pub enum JobKind {
     Scale {
         services: Vec<String>,
     },
+    /// Pending migrations of the live release are applied.
+    MigrateUp,
+    /// Migrations go back.
+    MigrateDown {
+        names: Vec<String>,
+    },
     /// One that a newer agent tells of and this build does not know.
     #[serde(other)]
     Unknown,

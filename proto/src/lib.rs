@@ -16,6 +16,7 @@ pub mod key;
 pub mod limits;
 pub mod manifest;
 pub mod message;
+pub mod migration;
 pub mod operate;
 pub mod path;
 pub mod plan;

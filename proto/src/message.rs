@@ -18,6 +18,7 @@ use crate::{
     backup::{BackupInfo, PrunePlan, RecoveryKey, RestoreWhat},
     database::DatabaseStatus,
     key::{KeyInfo, NewKey},
+    migration::MigrationFolder,
     operate::{ScaleChange, ServiceScale},
     plan::DeployPlan,
     release::{AppStatus, AuditEntry, FrontEnd, JobInfo, ReleaseInfo},
@@ -233,6 +234,18 @@ pub enum Request {
         #[serde(default)]
         lock_wait_seconds: u32,
     },
+    /// How the folders of migrations stand.
+    Migrations {
+        app: AppName,
+    },
+    /// Applies the pending migrations of the live release. A job.
+    MigrateUp {
+        app: AppName,
+        #[serde(default)]
+        lock_wait_seconds: u32,
+    },
+    /// Takes back migrations by the ways back that the live release has. A job.
+    MigrateDown(MigrateDown),
     /// The keys that may connect to the agent's own SSH server.
     Keys,
     KeyAdd {
@@ -269,6 +282,20 @@ pub struct RollbackRequest {
     /// `None`: the release that was live before this one.
     pub to: Option<ReleaseId>,
     pub options: JobOptions,
+}
+
+/// Which migrations go back: those that whoever confirmed it has seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MigrateDown {
+    pub app: AppName,
+    pub service: String,
+    /// The database's name.
+    pub database: String,
+    pub folder: RelPath,
+    /// The last ones that are applied, the last one first.
+    pub names: Vec<String>,
+    #[serde(default)]
+    pub lock_wait_seconds: u32,
 }
 
 /// What jobs that change an app have in common.
@@ -373,6 +400,9 @@ pub enum Reply {
     },
     Scales {
         scales: Vec<ServiceScale>,
+    },
+    Migrations {
+        folders: Vec<MigrationFolder>,
     },
     Keys {
         /// The file on the server.

@@ -111,11 +111,23 @@ pub enum VolumeMode {
     Stop,
 }
 
-/// A command that brings the database's schema to the new release's.
+/// What brings the database's schema to the new release's: a command, or a folder of SQL files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MigrateSpec {
+    /// Whose image runs the command; for a folder, the database's.
     pub service: String,
+    /// Either this or `folder`. Left out where it is empty: an agent that knows no folders then says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// Its files named `*.sql` are applied once each, in the order of their names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<RelPath>,
+    /// Which of the service's databases the folder is for, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// The table that says what is applied; `None`: `schema_migrations`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
     #[serde(default = "default_migrate_timeout_seconds")]
     pub timeout_seconds: u32,
 }

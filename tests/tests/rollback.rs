@@ -129,4 +129,64 @@ fn a_rollback_across_a_migration_asks_first() {
     // Forward again: that release has lived with the schema that there is.
     world.laptop.wharf(&["rollback", "v2"]).exits(0);
     assert_eq!(world.workouts(), ["squats"]);
+    a_folder_is_applied_file_by_file(&world);
+    and_taken_back_and_applied_again(&world);
+}
+
+/// Name and state of every migration.
+fn migrations(world: &World) -> Vec<(String, String)> {
+    let told = world.laptop.wharf(&["migrate", "status", "--json"]).exits(0).json();
+    let all = told[0]["migrations"].as_array().expect("a list").clone();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    all.iter().map(|one| (text(&one["name"]), text(&one["state"]))).collect()
+}
+
+fn states(states: &[(&str, &str)]) -> Vec<(String, String)> {
+    states.iter().map(|(name, state)| ((*name).to_owned(), (*state).to_owned())).collect()
+}
+
+/// R28: in order, each once; an edited one is refused; one that fails leaves the old release and the schema.
+fn a_folder_is_applied_file_by_file(world: &World) {
+    let first = "CREATE TABLE notes (body text NOT NULL);\nINSERT INTO notes VALUES ('first; COMMIT;');\n";
+    world.laptop.write("backend/sql/0001_notes.sql", first);
+    world
+        .laptop
+        .write("backend/sql/0002_length.sql", "ALTER TABLE notes ADD COLUMN length int -- no semicolon");
+    world.laptop.write("backend/sql/0002_length.down.sql", "ALTER TABLE notes DROP COLUMN length;\n");
+    world.write_config("[[migrate]]\nservice = \"db\"\nfolder = \"backend/sql\"\n");
+    let plan = world.deploy(&["--dry-run"]).exits(0).stdout;
+    assert!(plan.contains("db: 0001_notes.sql") && plan.contains("db: 0002_length.sql"), "{plan}");
+    world.deploy(&[]).exits(0);
+    let both = states(&[("0001_notes.sql", "applied"), ("0002_length.sql", "applied")]);
+    assert_eq!(migrations(world), both);
+
+    let before = world.fingerprint();
+    world.laptop.write("backend/sql/0001_notes.sql", first.replace("first", "1st"));
+    let refused = world.deploy(&[]).exits(3);
+    assert!(refused.stderr.contains("applied migrations were edited: 0001_notes.sql"), "{}", refused.stderr);
+    assert_eq!(world.fingerprint(), before, "something was touched");
+    world.laptop.write("backend/sql/0001_notes.sql", first);
+
+    let version = world.backend_version();
+    world.laptop.write("backend/version.py", "VERSION = \"9.0.0\"\n");
+    world.laptop.write("backend/sql/0003_bad.sql", "ALTER TABLE notes ADD COLUMN bad int;\nSELECT nope;\n");
+    let failed = world.deploy(&[]).exits(1).stderr;
+    for says in ["0003_bad.sql:2: ERROR", "it was rolled back", "the schema is as it was before"] {
+        assert!(failed.contains(says), "no {says:?} in:\n{failed}");
+    }
+    assert_eq!(world.backend_version(), version);
+    assert_eq!(world.workouts(), ["squats"]);
+    assert_eq!(migrations(world), both);
+}
+
+fn and_taken_back_and_applied_again(world: &World) {
+    let unconfirmed = world.laptop.wharf(&["migrate", "down"]).exits(2);
+    assert!(unconfirmed.stderr.contains("--yes"), "{}", unconfirmed.stderr);
+    let no_way_back = world.laptop.wharf(&["migrate", "down", "--steps", "2", "--yes"]).exits(3);
+    assert!(no_way_back.stderr.contains("0001_notes.sql has no way back"), "{}", no_way_back.stderr);
+    world.laptop.wharf(&["migrate", "down", "--to", "0001_notes.sql", "--yes"]).exits(0);
+    assert_eq!(migrations(world), states(&[("0001_notes.sql", "applied"), ("0002_length.sql", "pending")]));
+    world.laptop.wharf(&["migrate", "up"]).exits(0);
+    assert_eq!(migrations(world), states(&[("0001_notes.sql", "applied"), ("0002_length.sql", "applied")]));
+    assert_eq!(world.workouts(), ["squats"]);
 }

@@ -111,6 +111,10 @@ fn needed(request: &Request) -> (Role, About<'_>) {
 
         Request::Deploy(deploy) => (Role::Deploy, About::App(&deploy.spec.app)),
         Request::Rollback(rollback) => (Role::Deploy, About::App(&rollback.app)),
+        Request::Migrations { app } => (Role::Read, About::App(app)),
+        Request::MigrateUp { app, .. } => (Role::Deploy, About::App(app)),
+        // What a migration added goes, with the data in it.
+        Request::MigrateDown(down) => (Role::Operate, About::App(&down.app)),
 
         // It names persons and where they came from.
         Request::Audit { app, .. } => (Role::Operate, About::app_or_all(app.as_ref())),

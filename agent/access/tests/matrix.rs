@@ -3,7 +3,9 @@
 use wharf_access::{Denied, Grant, authorise};
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::key::NewKey;
-use wharf_proto::message::{DeployRequest, JobOptions, LogsRequest, Request, RollbackRequest, Source};
+use wharf_proto::message::{
+    DeployRequest, JobOptions, LogsRequest, MigrateDown, Request, RollbackRequest, Source,
+};
 use wharf_proto::secret::{DatabasePassword, SecretChange};
 use wharf_proto::terminal::{ConsoleRequest, ExecRequest};
 use wharf_proto::{AppName, Apps, BackupId, JobId, Role};
@@ -72,6 +74,14 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
     let pin = |pinned| Request::BackupPin { app: a(), backup: BackupId("00ff".into()), pinned };
     let create = Request::BackupCreate { app: a(), message: None, lock_wait_seconds: 0 };
     let restart = Request::Restart { app: a(), services: vec![], lock_wait_seconds: 0 };
+    let down = MigrateDown {
+        app: a(),
+        service: "db".into(),
+        database: "app".into(),
+        folder: "migrations".parse().expect("a path"),
+        names: vec![],
+        lock_wait_seconds: 0,
+    };
     let key = NewKey {
         public_key: String::new(),
         role: Role::Read,
@@ -131,6 +141,9 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("restart", restart, "operate admin", OneApp),
         ("scales", Request::Scales { app: a() }, "read backup deploy operate admin", OneApp),
         ("scale", scale, "operate admin", OneApp),
+        ("migrations", Request::Migrations { app: a() }, "read backup deploy operate admin", OneApp),
+        ("migrate_up", Request::MigrateUp { app: a(), lock_wait_seconds: 0 }, "deploy operate admin", OneApp),
+        ("migrate_down", Request::MigrateDown(down), "operate admin", OneApp),
         ("keys", Request::Keys, "admin", Server),
         ("key_add", key_add, "admin", Server),
         ("key_remove", Request::KeyRemove { key: "x".into() }, "admin", Server),
@@ -167,6 +180,9 @@ fn title(request: &Request) -> &'static str {
         Request::Restart { .. } => "restart",
         Request::Scales { .. } => "scales",
         Request::Scale { .. } => "scale",
+        Request::Migrations { .. } => "migrations",
+        Request::MigrateUp { .. } => "migrate_up",
+        Request::MigrateDown(_) => "migrate_down",
         Request::Keys => "keys",
         Request::KeyAdd { .. } => "key_add",
         Request::KeyRemove { .. } => "key_remove",

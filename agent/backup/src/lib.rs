@@ -50,7 +50,7 @@ pub use key::{Initialized, RecoveryKey, init_repo, recovery_key, recovery_key_fi
 pub use location::Location;
 pub use parent::{Child, run};
 pub use place::{Place, S3Place, SftpPlace};
-pub use postgres::sql;
+pub use postgres::{script, sql};
 pub use report::{
     AppsReport, BackupInfo, BackupReport, CheckReport, CopiedBackup, CopyReport, DumpOutReport, DumpReport,
     ForgetReport, InitReport, ListReport, LoadReport, Phase, Progress, RestoreReport, SqliteReport,

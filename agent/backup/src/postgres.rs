@@ -15,6 +15,6 @@ mod session;
 pub(crate) use connection::{Database, connect};
 pub(crate) use dump::{DumpResult, Dumped, Piece, check_dump, dump_globals, start_dump};
 pub(crate) use exec::said;
-pub use restore::sql;
 pub(crate) use restore::{restore_dump, run_globals};
+pub use restore::{script, sql};
 pub(crate) use session::Session;

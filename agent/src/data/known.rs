@@ -183,6 +183,8 @@ async fn releases_made(agent: &Agent, app: &AppName) -> Result<BTreeMap<JobId, R
         | JobKind::Prune
         | JobKind::Restart { .. }
         | JobKind::Scale { .. }
+        | JobKind::MigrateUp
+        | JobKind::MigrateDown { .. }
         | JobKind::Unknown => None,
     });
     Ok(made.collect())

@@ -9,7 +9,9 @@ use crate::failures;
 use crate::jobs::compose::JOB_LABEL;
 use crate::jobs::hold;
 use crate::jobs::run::{self, Job};
+use crate::migrations;
 use std::path::Path;
+use wharf_proto::event::JobKind;
 use wharf_proto::{BackupId, Failure, FailureKind, Outcome};
 use wharf_state::{JobRecord, Phase};
 
@@ -30,25 +32,31 @@ pub async fn finish(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
 pub async fn after_failure(job: &Job, failure: Failure) -> Outcome {
     let record = job.agent.state.job(job.id).await.ok().flatten();
     let phase = record.as_ref().map_or(Phase::Changing, |record| record.phase);
+    let is_migration = matches!(job.kind, JobKind::MigrateUp | JobKind::MigrateDown { .. });
     let backup = record.and_then(|record| match serde_json::from_value(record.request) {
         Ok(Task::Restore { backup, .. } | Task::Drill { backup }) => Some(backup),
         Ok(Task::Backup { .. } | Task::Scheduled | Task::Prune) | Err(_) => None,
+        Ok(Task::MigrateUp | Task::MigrateDown(_)) => None,
     });
     let backup = backup.unwrap_or(BackupId(String::new()));
     let outcome = match phase {
         Phase::Preparing => Outcome::Failed { failure },
+        Phase::Committed | Phase::Done if is_migration => {
+            Outcome::Done { summary: "the migrations were done".to_owned() }
+        }
         Phase::Committed | Phase::Done => {
             Outcome::Done { summary: format!("restored from backup {}", backup.short()) }
         }
         Phase::Changing | Phase::PuttingBack => match entries(job).await {
             Ok(entries) => {
-                let swaps = entries.iter().find_map(|entry| match entry {
-                    Undo::Swap(swaps) => Some(swaps.clone()),
-                    Undo::Folder { .. } | Undo::Database { .. } | Undo::Held { .. } => None,
-                });
-                match swaps {
-                    Some(swaps) => over::settle(job, &backup, &swaps, failure).await,
-                    None => Outcome::Failed { failure },
+                let settles =
+                    entries.iter().find(|entry| matches!(entry, Undo::Swap(_) | Undo::Migrations { .. }));
+                match settles {
+                    Some(Undo::Swap(swaps)) => over::settle(job, &backup, swaps, failure).await,
+                    Some(Undo::Migrations { before }) => migrations::settle(job, before, failure).await,
+                    Some(Undo::Folder { .. } | Undo::Database { .. } | Undo::Held { .. }) | None => {
+                        Outcome::Failed { failure }
+                    }
                 }
             }
             Err(problem) => Outcome::NotPutBack { failure, put_back: problem },
@@ -96,13 +104,13 @@ pub async fn clear(job: &Job) {
                 Ok(()) => at.drop_own(&job.agent, job.app(), name).await,
                 Err(failure) => Err(failure),
             },
-            Undo::Swap(_) | Undo::Held { .. } => Ok(()),
+            Undo::Swap(_) | Undo::Migrations { .. } | Undo::Held { .. } => Ok(()),
         };
         if let Err(failure) = cleared {
             let what = match &entry {
                 Undo::Folder { path } => format!("the folder {}", path.display()),
                 Undo::Database { at, name } => format!("the database {name} in {}", at.service),
-                Undo::Swap(_) | Undo::Held { .. } => String::new(),
+                Undo::Swap(_) | Undo::Migrations { .. } | Undo::Held { .. } => String::new(),
             };
             job.record.warn(format!("{what} of this job is left; remove it by hand: {failure}")).await;
         }

@@ -10,7 +10,7 @@ use crate::conversation::{Stop, Talk, watch};
 use crate::jobs::queue::{self, Rank};
 use wharf_access::Permit;
 use wharf_proto::backup::RestoreWhat;
-use wharf_proto::message::{Reply, Request, ServerMessage};
+use wharf_proto::message::{MigrateDown, Reply, Request, ServerMessage};
 use wharf_proto::{AppName, BackupId, Failure, FailureKind};
 use wharf_state::AppRecord;
 
@@ -56,6 +56,13 @@ pub async fn requested(
         Request::BackupRestore { app, backup, what, lock_wait_seconds } => {
             begin(agent, talk, permit, &app, lock_wait_seconds, Asked::Restore(backup, what)).await
         }
+        Request::MigrateUp { app, lock_wait_seconds } => {
+            begin(agent, talk, permit, &app, lock_wait_seconds, Asked::MigrateUp).await
+        }
+        Request::MigrateDown(down) => {
+            let (app, wait) = (down.app.clone(), down.lock_wait_seconds);
+            begin(agent, talk, permit, &app, wait, Asked::MigrateDown(down)).await
+        }
         _ => Err(unsupported().into()),
     }
 }
@@ -66,6 +73,8 @@ enum Asked {
     Verify(Option<BackupId>),
     Restore(BackupId, RestoreWhat),
     Prune,
+    MigrateUp,
+    MigrateDown(MigrateDown),
 }
 
 async fn begin(
@@ -91,6 +100,8 @@ async fn resolve(agent: &Agent, record: &AppRecord, asked: Asked) -> Result<Task
     Ok(match asked {
         Asked::Create(message) => Task::Backup { message },
         Asked::Prune => Task::Prune,
+        Asked::MigrateUp => Task::MigrateUp,
+        Asked::MigrateDown(down) => Task::MigrateDown(down),
         Asked::Verify(None) => Task::Drill { backup: newest(&record.app, known().await?)? },
         Asked::Verify(Some(wanted)) => {
             Task::Drill { backup: known::find(&known().await?, &wanted)?.id.clone() }

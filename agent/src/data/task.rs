@@ -11,6 +11,7 @@ use crate::jobs::database::{Database, databases_of};
 use crate::jobs::queue::Seat;
 use crate::jobs::run::{self, Job};
 use crate::jobs::volumes::{self, Volume};
+use crate::migrations;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,6 +20,7 @@ use tokio::task::JoinHandle;
 use wharf_plan::facts::ContainerFacts;
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::event::JobKind;
+use wharf_proto::message::MigrateDown;
 use wharf_proto::{BackupId, Failure, FailureKind, JobId, Outcome, ReleaseId, Step};
 use wharf_state::AppRecord;
 
@@ -39,6 +41,9 @@ pub enum Task {
         backup: BackupId,
         what: RestoreWhat,
     },
+    /// Pending migrations of the live release are applied.
+    MigrateUp,
+    MigrateDown(MigrateDown),
 }
 
 impl Task {
@@ -48,6 +53,8 @@ impl Task {
             Self::Prune => JobKind::Prune,
             Self::Drill { backup } => JobKind::Drill { backup: backup.clone() },
             Self::Restore { backup, .. } => JobKind::Restore { backup: backup.clone() },
+            Self::MigrateUp => JobKind::MigrateUp,
+            Self::MigrateDown(down) => JobKind::MigrateDown { names: down.names.clone() },
         }
     }
 
@@ -62,6 +69,7 @@ impl Task {
                 vec![Step::Backup, Step::Restore, Step::Check, Step::Swap]
             }
             Self::Restore { .. } => vec![Step::Restore],
+            Self::MigrateUp | Self::MigrateDown(_) => vec![Step::Backup, Step::Migrate],
         }
     }
 }
@@ -103,6 +111,8 @@ async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
             beside::restore(job, app, backup, database, as_name).await
         }
         Task::Restore { backup, what: RestoreWhat::Over { .. } } => over::restore(job, app, backup).await,
+        Task::MigrateUp => migrations::up(job, app).await,
+        Task::MigrateDown(down) => migrations::down(job, app, down).await,
         Task::Restore { what: RestoreWhat::Unknown, .. } => {
             Err(Failure::new(FailureKind::Unsupported, "this agent does not know that restore"))
         }

@@ -14,6 +14,8 @@ pub enum Undo {
     Database { at: Address, name: String },
     /// A container that runs is frozen or stopped while data that it writes is copied ([`crate::jobs::hold`]).
     Held { container: String, how: wharf_backup::Hold },
+    /// Migrations are about to be applied or taken back.
+    Migrations { before: Vec<crate::migrations::Before> },
     /// What is live is about to be swapped.
     Swap(Swaps),
 }

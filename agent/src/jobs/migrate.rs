@@ -1,8 +1,10 @@
-//! Migrations: commands in the new image, after the backup and before the release serves.
+//! Migrations, after the backup and before the release serves: commands in the new image, and folders of SQL files.
 
 use super::Work;
 use super::compose::{self, JOB_LABEL};
 use super::run::{Job, Ready};
+use crate::data::schema;
+use crate::migrations;
 use std::time::Duration;
 use wharf_engine::OneOff;
 use wharf_proto::spec::MigrateSpec;
@@ -16,10 +18,29 @@ const LAST_LINES: usize = 10;
 /// # Errors
 /// [`FailureKind::Migration`] with its last lines; what it did to the data stays, which the text says.
 pub async fn migrate(job: &Job, work: &Work, ready: &Ready) -> Result<(), Failure> {
+    let project = &ready.planned.project;
+    let before = schema::shape(&job.agent, job.app(), &job.spec, project).await;
     for (number, migration) in work.spec.migrate.iter().enumerate() {
-        run(job, ready, number, migration).await?;
+        let ran = match &migration.folder {
+            Some(folder) => migrations::run(job, work, &ready.planned, migration, folder).await,
+            None => run(job, ready, number, migration).await,
+        };
+        if let Err(failure) = ran {
+            let Some(before) = before else { return Err(failure) };
+            let after = schema::shape(&job.agent, job.app(), &job.spec, project).await;
+            return Err(failure.cause(compared(&before, after.as_deref())));
+        }
     }
     Ok(())
+}
+
+/// Whether the schema is as it was.
+fn compared(before: &str, after: Option<&str>) -> &'static str {
+    match after {
+        Some(after) if after == before => "the schema is as it was before: the same tables and columns",
+        Some(_) => "the schema is not as it was before: it has other tables or columns",
+        None => "whether the schema is as it was before cannot be told: a database does not answer",
+    }
 }
 
 async fn run(job: &Job, ready: &Ready, number: usize, migration: &MigrateSpec) -> Result<(), Failure> {

@@ -171,6 +171,8 @@ fn action(kind: &JobKind) -> String {
         JobKind::Prune => "backup prune".to_owned(),
         JobKind::Restart { services } => format!("restart {}", services.join(" ")).trim_end().to_owned(),
         JobKind::Scale { services } => format!("scale {}", services.join(" ")),
+        JobKind::MigrateUp => "migrate up".to_owned(),
+        JobKind::MigrateDown { names } => format!("migrate down {}", names.join(" ")),
         JobKind::Unknown => "something newer".to_owned(),
     }
 }

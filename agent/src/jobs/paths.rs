@@ -49,6 +49,7 @@ pub fn check_spec(spec: &AppSpec, agent: &Agent) -> Result<(), Failure> {
             .hint("set files under [compose] in wharf.toml"));
     }
     crate::chores::schedule(spec)?;
+    crate::migrations::check_spec(spec)?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use super::{Source, Work};
 use crate::agent::Agent;
 use crate::failures;
 use crate::layout::Beside;
+use crate::migrations;
 use std::collections::{BTreeMap, BTreeSet};
 use wharf_plan::bump::{self, BumpFacts};
 use wharf_plan::data::{DataFacts, DataPlan, data_plan};
@@ -119,10 +120,16 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
         return Err(failure);
     }
 
+    let migrations = match work.source {
+        Source::Shipped { .. } => migrations::planned(agent, work, &survey.stack.containers).await?,
+        Source::Earlier { .. } | Source::Again | Source::Recovered { .. } => migrations::Planned::default(),
+    };
+    warnings.extend(migrations.warnings);
     warnings.extend(ground::warnings(agent, &survey).await);
     let found = find_volumes(agent, work, &survey).await?;
     let decided = decide(agent, work, beside, &survey).await?;
     let mut plan = assemble(work, &survey, &overlay, &decided, data.mounts, versions, warnings);
+    plan.migrations = migrations.lines;
     plan.dumps.extend(found.iter().map(Volume::describe));
     let forced = plan_services(&survey, &overlay, &BTreeMap::new(), &decided.inputs)
         .into_iter()
@@ -326,12 +333,6 @@ fn assemble(
     versions: Vec<VersionChange>,
     warnings: Vec<String>,
 ) -> DeployPlan {
-    let migrations = match work.source {
-        Source::Shipped { .. } => {
-            work.spec.migrate.iter().map(|m| format!("{}: {}", m.service, m.command.join(" "))).collect()
-        }
-        Source::Earlier { .. } | Source::Again | Source::Recovered { .. } => Vec::new(),
-    };
     DeployPlan {
         release: work.release,
         live: survey.live.as_ref().map(|live| live.release),
@@ -342,7 +343,7 @@ fn assemble(
         services: plan_services(survey, overlay, &decided.why, &decided.inputs),
         data,
         dumps: database::databases(work, survey).iter().map(ToString::to_string).collect(),
-        migrations,
+        migrations: Vec::new(),
         warnings,
     }
 }

@@ -78,6 +78,7 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
         return Ok(None);
     };
     remove_one_offs(job).await?;
+    crate::migrations::end_leftovers(job, &project).await;
     if containers.is_empty() {
         // Nothing ran: what the job started goes, by the files that it wrote, before those go too.
         take_down(&compose::in_place(job, &project), &job.record).await;

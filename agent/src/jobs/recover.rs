@@ -38,7 +38,12 @@ pub async fn finish_all(agent: &Agent) {
 async fn finish_one(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
     if matches!(
         record.kind,
-        JobKind::Backup | JobKind::Restore { .. } | JobKind::Drill { .. } | JobKind::Prune
+        JobKind::Backup
+            | JobKind::Restore { .. }
+            | JobKind::Drill { .. }
+            | JobKind::Prune
+            | JobKind::MigrateUp
+            | JobKind::MigrateDown { .. }
     ) {
         return crate::data::recover::finish(agent, record).await;
     }

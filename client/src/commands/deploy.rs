@@ -135,6 +135,7 @@ async fn ship(
     for remark in files.remarks() {
         context.console.warn(&remark);
     }
+    project::migrations::check(config, &files).map_err(local)?;
     source.checks_skipped |= lint(args, context, config, &files).await.map_err(local)?;
     let front_ends = ask_front_ends(config, session).await?;
     let choices = versions::choose(config, files.manifest(), &front_ends, args.bump).map_err(local)?;

@@ -11,6 +11,7 @@ mod init;
 mod jobs;
 mod keys;
 mod logs;
+mod migrate;
 mod pack;
 mod program;
 mod releases;
@@ -51,6 +52,7 @@ pub enum Command {
     Restart(restart::Args),
     Scale(scale::Args),
     Keys(keys::Args),
+    Migrate(migrate::Args),
     #[command(hide = true)]
     Down(down::Args),
 }
@@ -75,6 +77,7 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Secrets(args) => secrets::run(args, context).await,
         Command::Restart(args) => restart::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
+        Command::Migrate(args) => migrate::run(args, context).await,
         Command::Scale(args) => scale::run(args, context).await,
         Command::Down(args) => down::run(&args, context.common.verbose),
     };

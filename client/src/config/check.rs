@@ -43,6 +43,7 @@ impl Checker<'_> {
         })?;
         let (server, path) = self.server(raw.server)?;
         let compose = self.required(raw.compose, "compose.files", None)?;
+        let migrations: Vec<Range<usize>> = raw.migrate.iter().map(Spanned::span).collect();
         let spec = AppSpec {
             app: name,
             path,
@@ -61,6 +62,10 @@ impl Checker<'_> {
                 Some(count) => self.within(count.span(), "keep_releases", *count.get_ref(), KEEP_RELEASES)?,
             },
         };
+        for (number, span) in migrations.into_iter().enumerate() {
+            wharf_migrations::check(&spec, number)
+                .map_err(|error| self.value(span, "migrate", error.to_string(), error.hint()))?;
+        }
         for path in &raw.pack.include {
             self.relative(path, "pack.include")?;
         }
@@ -192,9 +197,12 @@ impl Checker<'_> {
 
     fn migrate(&self, spec: Spanned<MigrateSpec>) -> Checked<MigrateSpec> {
         let (span, spec) = (spec.span(), spec.into_inner());
-        if spec.command.first().is_none_or(String::is_empty) {
-            let instead = "write for example: command = [\"alembic\", \"upgrade\", \"head\"]";
-            return Err(self.value(span, "migrate.command", "the command is empty".into(), instead));
+        if let Some(folder) = &spec.folder
+            && !folder.below(&self.root).is_dir()
+        {
+            let message = format!("there is no folder {folder} in the project");
+            let instead = "write the path of the folder of *.sql files, from the folder of wharf.toml";
+            return Err(self.value(span, "migrate.folder", message, instead));
         }
         self.within(span, "migrate.timeout_seconds", spec.timeout_seconds, TIMEOUT_SECONDS)?;
         Ok(spec)

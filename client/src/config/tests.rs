@@ -267,3 +267,28 @@ fn data_that_is_named_wrongly_is_told_so() {
     }
     insta::assert_snapshot!(told);
 }
+
+#[test]
+fn a_folder_of_migrations_is_for_a_database_that_is_named() {
+    let project = project();
+    fs::create_dir(project.path().join("sql")).unwrap();
+    let with = |migrate: &str| parse(project.path(), &format!("{GOOD}\n[[migrate]]\n{migrate}\n"), None);
+    let spec = with("service = \"db\"\nfolder = \"sql\"").unwrap().spec;
+    assert_eq!(spec.migrate[1].folder.as_ref().map(ToString::to_string).as_deref(), Some("sql"));
+    let mut told = String::new();
+    for wrong in [
+        "service = \"db\"",
+        "service = \"db\"\nfolder = \"nowhere\"",
+        "service = \"db\"\nfolder = \"../sql\"",
+        "service = \"db\"\nfolder = \"sql\"\ncommand = [\"up\"]",
+        "service = \"web\"\nfolder = \"sql\"",
+        "service = \"db\"\nfolder = \"sql\"\ndatabase = \"other\"",
+        "service = \"db\"\nfolder = \"sql\"\ntable = \"public.m\"",
+        "service = \"web\"\ncommand = [\"up\"]\ntable = \"m\"",
+        "service = \"db\"\nfolder = \"sql\"\n[[migrate]]\nservice = \"db\"\nfolder = \"sql\"",
+    ] {
+        let error = with(wrong).expect_err(wrong);
+        writeln!(told, "{wrong}\n{}", failure(&Failure::from(error), &Style::plain())).unwrap();
+    }
+    insta::assert_snapshot!(told);
+}

@@ -5,6 +5,7 @@
 pub mod checks;
 mod files;
 mod git;
+pub mod migrations;
 pub mod versions;
 
 pub use files::{Files, pack_failure, read};

@@ -65,6 +65,8 @@ impl Story {
                     JobKind::Restart { services } if services.is_empty() => format!("Restart of {app}"),
                     JobKind::Restart { services } => format!("Restart of {} of {app}", services.join(", ")),
                     JobKind::Scale { services } => format!("Scaling of {} of {app}", services.join(", ")),
+                    JobKind::MigrateUp => format!("Pending migrations of {app}"),
+                    JobKind::MigrateDown { names } => format!("{app}: back before {}", names.join(", ")),
                     JobKind::Unknown => format!("A job of {app} that this wharf is too old to know"),
                 };
                 format!("{} (job {})\n", self.style.bold(&what), event.job)

@@ -107,9 +107,14 @@ impl Program<'_> {
 impl Running {
     /// The next piece of standard output; `None` when the program is done writing.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, String> {
-        timeout(SILENCE, self.next_whenever())
+        self.next_within(SILENCE).await
+    }
+
+    /// As [`Running::next`], of a program that may say nothing for so long.
+    pub(crate) async fn next_within(&mut self, patience: Duration) -> Result<Option<Bytes>, String> {
+        timeout(patience, self.next_whenever())
             .await
-            .unwrap_or_else(|_| Err(format!("the program said nothing for {} seconds", SILENCE.as_secs())))
+            .unwrap_or_else(|_| Err(format!("the program said nothing for {} seconds", patience.as_secs())))
     }
 
     /// Waits until the program is done writing, however long that takes.

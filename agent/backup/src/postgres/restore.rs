@@ -7,6 +7,7 @@ use crate::{BackupError, DumpRequest};
 use bollard::Docker;
 use bytes::Bytes;
 use std::path::Path;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
@@ -38,7 +39,7 @@ pub(crate) async fn restore_dump(
 /// Makes the roles of the dump's server. What is there already, the user itself, is no failure.
 pub(crate) async fn run_globals(docker: &Docker, at: &Database, globals: Vec<u8>) -> Result<(), BackupError> {
     let tolerant = ["psql", "-X", "-w", "-q", "-A", "-t"];
-    psql(docker, at, &tolerant, &globals).await.map(drop)
+    psql(docker, at, &tolerant, &globals, SILENCE).await.map(drop)
 }
 
 /// Runs statements in a database of a container, as its own user, and returns the lines that they print. The first error
@@ -54,8 +55,34 @@ pub async fn sql(
 ) -> Result<Vec<String>, BackupError> {
     let docker = connect(docker_socket).await?;
     let database = Database::find(&docker, at, repo).await?;
-    let stdout = psql(&docker, &database, &PSQL, statements.as_bytes()).await?;
+    let stdout = psql(&docker, &database, &PSQL, statements.as_bytes(), SILENCE).await?;
     Ok(String::from_utf8_lossy(&stdout).lines().map(str::to_owned).collect())
+}
+
+/// Runs a whole script in a database of a container, as its own user, for at most so long. What it selects is thrown away;
+/// errors name lines of the script. A script that is not sent to its end is as one whose connection broke there.
+///
+/// # Errors
+/// As [`sql`], and that it took too long: it may still run then.
+pub async fn script(
+    docker_socket: &Path,
+    repo: &Path,
+    at: &DumpRequest,
+    script: &str,
+    limit: Duration,
+) -> Result<(), BackupError> {
+    let docker = connect(docker_socket).await?;
+    let database = Database::find(&docker, at, repo).await?;
+    let arguments = [PSQL.as_slice(), &["-o", "/dev/null", "-f", "-"]].concat();
+    match timeout(limit, psql(&docker, &database, &arguments, script.as_bytes(), limit)).await {
+        Ok(ended) => ended.map(drop),
+        Err(_) => Err(BackupError::SqlFailed {
+            label: at.label.clone(),
+            database: database.database,
+            exit: None,
+            stderr: format!("it did not end within {} seconds", limit.as_secs()),
+        }),
+    }
 }
 
 async fn psql(
@@ -63,6 +90,7 @@ async fn psql(
     at: &Database,
     arguments: &[&str],
     statements: &[u8],
+    patience: Duration,
 ) -> Result<Vec<u8>, BackupError> {
     let failed = |exit, text: &str| BackupError::SqlFailed {
         label: at.label.clone(),
@@ -76,14 +104,14 @@ async fn psql(
     let mut input = std::mem::replace(&mut running.input, Box::pin(tokio::io::sink()));
     let write = async {
         // A psql that is gone says why below.
-        let _ = timeout(SILENCE, input.write_all(statements)).await;
-        let _ = timeout(SILENCE, input.shutdown()).await;
+        let _ = timeout(patience, input.write_all(statements)).await;
+        let _ = timeout(patience, input.shutdown()).await;
         // Kept until the output has ended: closing it now would end the program early.
         std::future::pending::<()>().await;
     };
     let mut stdout = Vec::new();
     let read = async {
-        while let Some(piece) = running.next().await? {
+        while let Some(piece) = running.next_within(patience).await? {
             if stdout.len() + piece.len() > ANSWER_BYTES {
                 return Err(format!("it answered more than {ANSWER_BYTES} bytes"));
             }

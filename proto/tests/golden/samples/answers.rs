@@ -47,6 +47,7 @@ variants!(REPLIES, reply_variant, Reply,
     Reply::SecretsChanged { .. } => "secrets_changed",
     Reply::DbStatus { .. } => "db_status",
     Reply::Scales { .. } => "scales",
+    Reply::Migrations { .. } => "migrations",
     Reply::Keys { .. } => "keys",
     Reply::KeyChanged { .. } => "key_changed",
 );
@@ -129,6 +130,7 @@ fn replies() -> Vec<[Reply; 2]> {
         }),
         terminal::reply(),
         operate::scales(),
+        operate::migrations(),
         operate::keys(),
         operate::key_changed(),
     ]

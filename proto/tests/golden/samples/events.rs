@@ -42,6 +42,8 @@ variants!(JOB_KINDS, job_kind_variant, JobKind,
     JobKind::Prune => "prune",
     JobKind::Restart { .. } => "restart",
     JobKind::Scale { .. } => "scale",
+    JobKind::MigrateUp => "migrate_up",
+    JobKind::MigrateDown { .. } => "migrate_down",
     JobKind::Unknown => "unknown",
 );
 family!(
@@ -58,6 +60,8 @@ family!(
         only(JobKind::Prune),
         only(JobKind::Restart { services: vec!["web".into()] }),
         only(JobKind::Scale { services: vec!["web".into()] }),
+        only(JobKind::MigrateUp),
+        only(JobKind::MigrateDown { names: vec!["0002_notes.sql".into()] }),
         only(JobKind::Unknown),
     ]
 );

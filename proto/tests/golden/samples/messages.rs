@@ -52,6 +52,9 @@ variants!(REQUESTS, request_variant, Request,
     Request::Restart { .. } => "restart",
     Request::Scales { .. } => "scales",
     Request::Scale { .. } => "scale",
+    Request::Migrations { .. } => "migrations",
+    Request::MigrateUp { .. } => "migrate_up",
+    Request::MigrateDown(_) => "migrate_down",
     Request::Keys => "keys",
     Request::KeyAdd { .. } => "key_add",
     Request::KeyRemove { .. } => "key_remove",
@@ -238,8 +241,7 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
         "source": {},
     });
     let mut spec = minimal_spec();
-    spec.migrate =
-        vec![MigrateSpec { service: "api".into(), command: vec!["up".into()], timeout_seconds: 600 }];
+    spec.migrate = vec![MigrateSpec { command: vec!["up".into()], ..migrate("api") }];
     spec.hook =
         vec![HookSpec { when: HookWhen::BeforeDeploy, command: vec!["up".into()], timeout_seconds: 600 }];
     spec.postgres = vec![PostgresSpec { service: "db".into(), user: None, database: None, check_sql: None }];
@@ -313,11 +315,19 @@ fn full_spec() -> AppSpec {
             VolumeSpec { name: Some("uploads".into()), path: None, mode: VolumeMode::Live },
             VolumeSpec { name: None, path: Some("media".into()), mode: VolumeMode::Stop },
         ],
-        migrate: vec![MigrateSpec {
-            service: "api".into(),
-            command: vec!["alembic".into(), "upgrade".into(), "head".into()],
-            timeout_seconds: 900,
-        }],
+        migrate: vec![
+            MigrateSpec {
+                command: vec!["alembic".into(), "upgrade".into(), "head".into()],
+                timeout_seconds: 900,
+                ..migrate("api")
+            },
+            MigrateSpec {
+                folder: Some("migrations".parse().expect("a path")),
+                database: Some("app".into()),
+                table: Some("wharf_migrations".into()),
+                ..migrate("db")
+            },
+        ],
         hook: vec![HookSpec {
             when: HookWhen::AfterDeploy,
             command: vec!["./scripts/announce".into()],
@@ -377,4 +387,15 @@ fn full_logs() -> LogsRequest {
 
 fn minimal_logs() -> LogsRequest {
     LogsRequest { app: app(), services: vec![], follow: false, lines: None, since: None, until: None }
+}
+
+fn migrate(service: &str) -> MigrateSpec {
+    MigrateSpec {
+        service: service.into(),
+        command: vec![],
+        folder: None,
+        database: None,
+        table: None,
+        timeout_seconds: 600,
+    }
 }

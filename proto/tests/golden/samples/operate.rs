@@ -3,13 +3,24 @@
 use super::messages::app;
 use super::{only, text};
 use wharf_proto::key::{KeyInfo, NewKey};
-use wharf_proto::message::{Reply, Request};
+use wharf_proto::message::{MigrateDown, Reply, Request};
+use wharf_proto::migration::{MigrationFolder, MigrationInfo, MigrationState};
 use wharf_proto::operate::{ScaleChange, ServiceScale};
 use wharf_proto::{Apps, Role};
 
 pub fn requests() -> Vec<[Request; 2]> {
     let restart = |services, lock_wait_seconds| Request::Restart { app: app(), services, lock_wait_seconds };
     let scale = |changes, lock_wait_seconds| Request::Scale { app: app(), changes, lock_wait_seconds };
+    let down = |names, lock_wait_seconds| {
+        Request::MigrateDown(MigrateDown {
+            app: app(),
+            service: "db".into(),
+            database: "app".into(),
+            folder: text("migrations"),
+            names,
+            lock_wait_seconds,
+        })
+    };
     let change = ScaleChange {
         service: "web".into(),
         reset: true,
@@ -21,6 +32,12 @@ pub fn requests() -> Vec<[Request; 2]> {
         [restart(vec!["web".into()], 30), restart(vec![], 0)],
         only(Request::Scales { app: app() }),
         [scale(vec![change], 30), scale(vec![none], 0)],
+        only(Request::Migrations { app: app() }),
+        [
+            Request::MigrateUp { app: app(), lock_wait_seconds: 30 },
+            Request::MigrateUp { app: app(), lock_wait_seconds: 0 },
+        ],
+        [down(vec!["0002_notes.sql".into(), "0001_users.sql".into()], 30), down(vec![], 0)],
         only(Request::Keys),
         [
             Request::KeyAdd {
@@ -50,6 +67,36 @@ pub fn scales() -> [Reply; 2] {
     let full = ServiceScale { service: "web".into(), replicas: Some(3), memory_bytes: Some(536_870_912) };
     let none = ServiceScale { service: "worker".into(), ..ServiceScale::default() };
     [Reply::Scales { scales: vec![full] }, Reply::Scales { scales: vec![none] }]
+}
+
+pub fn migrations() -> [Reply; 2] {
+    let folder = |database, migrations, problem| MigrationFolder {
+        service: "db".into(),
+        database,
+        folder: text("migrations"),
+        table: "schema_migrations".into(),
+        migrations,
+        problem,
+    };
+    let applied = MigrationInfo {
+        name: "0001_users.sql".into(),
+        state: MigrationState::Applied,
+        applied: Some(text("2026-01-02T03:04:05Z")),
+        release: Some("v7".into()),
+        has_way_back: true,
+    };
+    let pending = MigrationInfo {
+        name: "0002_notes.sql".into(),
+        state: MigrationState::Pending,
+        applied: None,
+        release: None,
+        has_way_back: false,
+    };
+    let full = folder(Some("app".into()), vec![applied, pending], Some("db does not run".into()));
+    [
+        Reply::Migrations { folders: vec![full] },
+        Reply::Migrations { folders: vec![folder(None, vec![], None)] },
+    ]
 }
 
 fn full_key() -> KeyInfo {

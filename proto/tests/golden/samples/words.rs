@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use wharf_proto::event::Level;
 use wharf_proto::message::PackEncoding;
+use wharf_proto::migration::MigrationState;
 use wharf_proto::plan::{ContainerAction, ImageAction};
 use wharf_proto::spec::VolumeMode;
 use wharf_proto::{FailureKind, Step};
@@ -30,6 +31,7 @@ values!(encodings, PackEncoding: Zip, Unknown);
 values!(images, ImageAction: Build, Reuse, Pull, Keep, Unknown);
 values!(containers, ContainerAction: Create, Recreate, Keep, Remove, Unknown);
 values!(volume_modes, VolumeMode: Live, Pause, Stop);
+values!(migrations, MigrationState: Applied, Pending, Edited, Unfinished, Missing, Unknown);
 values!(failures, FailureKind:
     Config, Refused, Consent, Unreachable, Unauthorized, Unsupported, Busy, NotFound, Backup, Build, Migration, Hook, Start, Verify,
     Environment, Internal, Unknown,
@@ -42,6 +44,7 @@ pub fn all() -> BTreeMap<&'static str, Vec<Value>> {
         ("failure_kind", words(failures())),
         ("image_action", words(images())),
         ("level", words(levels())),
+        ("migration_state", words(migrations())),
         ("pack_encoding", words(encodings())),
         ("step", words(steps())),
         ("volume_mode", words(volume_modes())),
