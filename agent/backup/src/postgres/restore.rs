@@ -74,7 +74,9 @@ pub async fn script(
     let docker = connect(docker_socket).await?;
     let database = Database::find(&docker, at, repo).await?;
     let arguments = [PSQL.as_slice(), &["-o", "/dev/null", "-f", "-"]].concat();
-    match timeout(limit, psql(&docker, &database, &arguments, script.as_bytes(), limit)).await {
+    // Whoever may work for so long may say nothing for so long, and must be the first to hear that the time is over.
+    let patience = limit.saturating_add(SILENCE);
+    match timeout(limit, psql(&docker, &database, &arguments, script.as_bytes(), patience)).await {
         Ok(ended) => ended.map(drop),
         Err(_) => Err(BackupError::SqlFailed {
             label: at.label.clone(),
