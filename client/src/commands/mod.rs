@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod db;
 mod deploy;
+mod doctor;
 mod down;
 mod exec;
 mod follow;
@@ -13,6 +14,7 @@ mod keys;
 mod logs;
 mod pack;
 mod program;
+mod prune;
 mod releases;
 mod restart;
 mod rollback;
@@ -39,6 +41,7 @@ pub enum Command {
     Jobs(jobs::Args),
     Status(status::Args),
     Logs(logs::Args),
+    Doctor(doctor::Args),
     Pack(pack::Args),
     Audit(audit::Args),
     Backup(backup::Args),
@@ -50,6 +53,7 @@ pub enum Command {
     Db(db::Args),
     Restart(restart::Args),
     Scale(scale::Args),
+    Prune(prune::Args),
     Keys(keys::Args),
     #[command(hide = true)]
     Down(down::Args),
@@ -66,6 +70,7 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Jobs(args) => interruptible(context, jobs::run, args).await,
         Command::Status(args) => interruptible(context, status::run, args).await,
         Command::Logs(args) => interruptible(context, logs::run, args).await,
+        Command::Doctor(args) => interruptible(context, doctor::run, args).await,
         Command::Pack(args) => interruptible(context, pack::run, args).await,
         Command::Audit(args) => interruptible(context, audit::run, args).await,
         Command::Backup(args) => backup::run(args, context).await,
@@ -75,6 +80,7 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Secrets(args) => secrets::run(args, context).await,
         Command::Restart(args) => restart::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
+        Command::Prune(args) => prune::run(args, context).await,
         Command::Scale(args) => scale::run(args, context).await,
         Command::Down(args) => down::run(&args, context.common.verbose),
     };

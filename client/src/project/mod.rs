@@ -8,4 +8,4 @@ mod git;
 pub mod versions;
 
 pub use files::{Files, pack_failure, read};
-pub use git::source;
+pub use git::{source, version as git_version};
