@@ -1,6 +1,6 @@
 //! One app: its containers, its backups, its certificates.
 
-use super::{Finding, Level};
+use super::Finding;
 use crate::render::duration;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -47,8 +47,11 @@ fn containers(app: &AppFacts) -> Finding {
         return Finding::failed(CHECK, text, "bring it back: wharf rollback, or wharf deploy");
     }
     if names.is_empty() {
-        let count = status.containers.len();
-        return Finding::ok(CHECK, format!("{} is live, and of {count} none is unwell", live.release));
+        let containers = match status.containers.len() {
+            1 => "its container is well".to_owned(),
+            count => format!("its {count} containers are well"),
+        };
+        return Finding::ok(CHECK, format!("{} is live, and {containers}", live.release));
     }
     Finding::failed(CHECK, names.join(", "), "look at what it wrote: wharf logs; or go back: wharf rollback")
 }
@@ -160,13 +163,12 @@ fn certificate(certificate: &CertificateFacts, now: Timestamp) -> Finding {
         );
     };
     let remedy = "renew it, and see why it was not renewed by itself";
-    let days = expires.duration_since(now).as_hours().div_euclid(24);
-    let (level, text) = match days {
-        ..0 => (Level::Failed, format!("that of {host} expired at {expires}")),
-        0..CERTIFICATE_WARNS_WITHIN_DAYS => {
-            (Level::Warning, format!("that of {host} expires in {days} days, at {expires}"))
-        }
-        _ => return Finding::ok(CHECK, format!("that of {host} is valid for {days} more days")),
-    };
-    Finding { check: CHECK, level, text, remedy: vec![remedy.to_owned()] }
+    let days = expires.duration_since(now).as_hours() / 24;
+    if expires < now {
+        Finding::failed(CHECK, format!("that of {host} expired at {expires}"), remedy)
+    } else if days < CERTIFICATE_WARNS_WITHIN_DAYS {
+        Finding::warning(CHECK, format!("that of {host} expires in {days} days, at {expires}"), remedy)
+    } else {
+        Finding::ok(CHECK, format!("that of {host} is valid for {days} more days"))
+    }
 }
