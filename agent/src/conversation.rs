@@ -236,12 +236,16 @@ async fn dispatch(
             answers::databases::status(agent, permit, &app, slow_seconds).await
         }
         Request::Migrations { app } => migrations::status(agent, permit, &app).await,
-        operates @ (Request::Restart { .. } | Request::Scales { .. } | Request::Scale { .. }) => {
+        operates @ (Request::Restart { .. }
+        | Request::Scales { .. }
+        | Request::Scale { .. }
+        | Request::Prune { .. }) => {
             return operate::requested(agent, talk, permit, operates).await;
         }
         about_keys @ (Request::Keys | Request::KeyAdd { .. } | Request::KeyRemove { .. }) => {
             keys::requested(agent, &talk.who, about_keys).await
         }
+        Request::Doctor { app } => answers::doctor::look(agent, permit, app.as_ref()).await,
         Request::Unknown => {
             return Err(Failure::new(FailureKind::Unsupported, "this agent does not know that request")
                 .hint("upgrade wharfd on the server")

@@ -154,6 +154,8 @@ pub enum JobKind {
     },
     /// Backups that retention lets go are forgotten.
     Prune,
+    /// Images that nothing needs and build cache are removed.
+    PruneDocker,
     /// Containers are stopped and started again.
     Restart {
         services: Vec<String>,

@@ -8,6 +8,7 @@
 pub mod access;
 pub mod backup;
 pub mod database;
+pub mod doctor;
 pub mod event;
 pub mod failure;
 pub mod frame;

@@ -17,9 +17,10 @@ use crate::{
     AppName, AppSpec, BackupId, Digest, Entry, Event, Failure, JobId, RelPath, ReleaseId,
     backup::{BackupInfo, PrunePlan, RecoveryKey, RestoreWhat},
     database::DatabaseStatus,
+    doctor::ServerFacts,
     key::{KeyInfo, NewKey},
     migration::MigrationFolder,
-    operate::{ScaleChange, ServiceScale},
+    operate::{DockerPrunePlan, ScaleChange, ServiceScale},
     plan::DeployPlan,
     release::{AppStatus, AuditEntry, FrontEnd, JobInfo, ReleaseInfo},
     secret::{DatabasePassword, SecretChange, SecretList, SecretsChanged},
@@ -255,6 +256,19 @@ pub enum Request {
         /// Its fingerprint or its comment.
         key: String,
     },
+    /// Remove what nobody needs of the app's images, and build cache beyond a bound. A job; with `dry_run` a question.
+    Prune {
+        app: AppName,
+        keep_cache_bytes: u64,
+        #[serde(default)]
+        dry_run: bool,
+        #[serde(default)]
+        lock_wait_seconds: u32,
+    },
+    /// How the server is, and this app on it, which need not have been deployed yet.
+    Doctor {
+        app: Option<AppName>,
+    },
     /// A request of a newer client.
     #[serde(other)]
     Unknown,
@@ -412,6 +426,13 @@ pub enum Reply {
     /// The key that was added or removed.
     KeyChanged {
         key: KeyInfo,
+    },
+    /// The answer to a prune of what Docker holds, with `dry_run`.
+    DockerPrunePlan {
+        plan: DockerPrunePlan,
+    },
+    Doctor {
+        facts: Box<ServerFacts>,
     },
 }
 

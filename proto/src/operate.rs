@@ -29,6 +29,36 @@ pub struct ScaleChange {
     pub memory_bytes: Option<u64>,
 }
 
+/// What nobody needs of what Docker holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockerPrunePlan {
+    pub images: Vec<UnneededImage>,
+    /// Build cache that is in no use now, of every app.
+    pub cache_bytes: u64,
+    /// How much of it stays.
+    pub keep_cache_bytes: u64,
+}
+
+/// An image that goes, or one of its names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnneededImage {
+    pub id: String,
+    /// The name that goes, and the image with its last one; `None`: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The room that this frees, at least.
+    pub size_bytes: u64,
+    pub why: String,
+}
+
+impl DockerPrunePlan {
+    /// The room that it frees, about.
+    pub fn frees_bytes(&self) -> u64 {
+        let images = self.images.iter().map(|image| image.size_bytes);
+        images.fold(self.cache_bytes.saturating_sub(self.keep_cache_bytes), u64::saturating_add)
+    }
+}
+
 impl ServiceScale {
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {

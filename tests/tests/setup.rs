@@ -95,6 +95,8 @@ const MASKS: &[(&str, &str)] = &[
     (r"(Docker|Compose) [0-9][0-9a-z.+~-]*", "$1 …"),
     (r"wharfd [0-9]+\.[0-9]+\.[0-9]+", "wharfd …"),
     (r"backup [0-9a-f]{8}", "backup …"),
+    // What the machine that runs the test is short of.
+    (r"warning: (disk|memory): [^\n]*\n", ""),
     // The agent under test is not the one that people install.
     (r"warning: \S+ is not static: [^\n]*\n", ""),
     // Docker's own words, whose order is left to it.

@@ -102,6 +102,7 @@ fn needed(request: &Request) -> (Role, About<'_>) {
         Request::FrontEnds { app, .. } => (Role::Read, About::App(app)),
         Request::Logs(logs) => (Role::Read, About::App(&logs.app)),
         Request::Status { app } | Request::Jobs { app, .. } => (Role::Read, About::app_or_all(app.as_ref())),
+        Request::Doctor { app } => (Role::Read, About::app_or_all(app.as_ref())),
         // Whose job it is is looked up; the permit must cover that app.
         Request::Attach { .. } => (Role::Read, About::Apps),
 
@@ -133,6 +134,8 @@ fn needed(request: &Request) -> (Role, About<'_>) {
         Request::DbConsole(console) => (Role::Operate, About::App(&console.app)),
 
         Request::Scales { app } => (Role::Read, About::App(app)),
+        Request::Prune { app, dry_run: true, .. } => (Role::Read, About::App(app)),
+        Request::Prune { app, .. } => (Role::Operate, About::App(app)),
         Request::Restart { app, .. } | Request::Scale { app, .. } => (Role::Operate, About::App(app)),
 
         // Who may connect decides who may do anything.

@@ -91,6 +91,7 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
     };
     let key_add = Request::KeyAdd { key };
     let scale = Request::Scale { app: a(), changes: vec![], lock_wait_seconds: 0 };
+    let clean = |dry_run| Request::Prune { app: a(), keep_cache_bytes: 9, dry_run, lock_wait_seconds: 0 };
     vec![
         ("releases", Request::Releases { app: a() }, "read backup deploy operate admin", OneApp),
         (
@@ -147,6 +148,10 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("keys", Request::Keys, "admin", Server),
         ("key_add", key_add, "admin", Server),
         ("key_remove", Request::KeyRemove { key: "x".into() }, "admin", Server),
+        ("prune", clean(true), "read backup deploy operate admin", OneApp),
+        ("prune", clean(false), "operate admin", OneApp),
+        ("doctor", Request::Doctor { app: Some(a()) }, "read backup deploy operate admin", OneApp),
+        ("doctor", Request::Doctor { app: None }, "read backup deploy operate admin", AllApps),
         ("unknown", Request::Unknown, "read backup deploy operate admin", AllApps),
     ]
 }
@@ -186,6 +191,8 @@ fn title(request: &Request) -> &'static str {
         Request::Keys => "keys",
         Request::KeyAdd { .. } => "key_add",
         Request::KeyRemove { .. } => "key_remove",
+        Request::Prune { .. } => "prune",
+        Request::Doctor { .. } => "doctor",
         Request::Unknown => "unknown",
     }
 }

@@ -14,6 +14,7 @@ pub mod container;
 pub mod content;
 pub mod error;
 pub mod exec;
+pub mod house;
 pub mod image;
 pub mod interactive;
 pub mod line;

@@ -10,6 +10,7 @@ pub mod dockerignore;
 pub mod env_file;
 pub mod facts;
 pub mod ground;
+pub mod house;
 pub mod inputs;
 pub mod keyed;
 pub mod model;

@@ -1,6 +1,8 @@
 //! Questions that change nothing.
 
+mod certificate;
 pub mod databases;
+pub mod doctor;
 pub mod logs;
 pub mod status;
 

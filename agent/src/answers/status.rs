@@ -6,9 +6,10 @@ use crate::chores;
 use crate::failures;
 use crate::jobs::database::databases_of;
 use crate::jobs::{coverage, volumes};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wharf_access::Permit;
 use wharf_plan::facts::{ContainerFacts, ContainerState};
+use wharf_proto::doctor::AppFacts;
 use wharf_proto::message::Reply;
 use wharf_proto::release::{AppStatus, ContainerStatus};
 use wharf_proto::{AppName, Failure};
@@ -32,38 +33,81 @@ pub async fn status(agent: &Agent, permit: &Permit, app: Option<&AppName>) -> Re
 }
 
 async fn of_app(agent: &Agent, record: AppRecord) -> Result<AppStatus, Failure> {
+    let facts = look(agent, &record).await?;
+    let mut warnings: Vec<String> = facts
+        .oom_killed
+        .iter()
+        .map(|service| format!("{service} ran out of memory and was killed"))
+        .collect();
+    warnings.extend(facts.no_restart_policy.iter().map(|service| {
+        format!("{service} has no restart policy: it stays down after a reboot; set restart: unless-stopped")
+    }));
+    warnings.extend(crate::data::key_warning(agent, &record.app).await?);
+    warnings.extend(facts.problems);
+    if !facts.uncovered.is_empty() {
+        let uncovered = facts.uncovered.join(", ");
+        warnings.push(format!("no backup holds {uncovered}; take it in with [[volume]] in wharf.toml"));
+    }
+    warnings.extend(chores::warnings(agent, &record).await?);
+    warnings.extend(facts.copies);
+    Ok(AppStatus { warnings, ..facts.status })
+}
+
+/// Looks at the app, but for what other servers show.
+///
+/// # Errors
+/// The engine or the state does not answer.
+pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, Failure> {
+    let app = &record.app;
     let containers =
         agent.engine.project_containers(&record.project).await.map_err(|e| failures::of_engine(&e))?;
-    let releases = agent.state.release_infos(&record.app).await.map_err(|e| failures::of_state(&e))?;
-    let backups = agent.state.backups(&record.app).await.map_err(|e| failures::of_state(&e))?;
+    let releases = agent.state.release_infos(app).await.map_err(|e| failures::of_state(&e))?;
+    let backups = agent.state.backups(app).await.map_err(|e| failures::of_state(&e))?;
     let serving: Vec<_> = containers.into_iter().filter(|c| !c.one_off).collect();
-    let mut warnings: Vec<String> = serving.iter().filter_map(warning).collect();
-    warnings.extend(crate::data::key_warning(agent, &record.app).await?);
-    warnings.extend(not_backed_up(agent, &record, &serving).await?);
-    warnings.extend(chores::warnings(agent, &record).await?);
-    warnings.extend(crate::data::copy_warnings(agent, &record.app));
-    let schedule = chores::status(agent, &record).await?;
-    Ok(AppStatus {
-        live: releases.into_iter().find(|release| release.live),
-        warnings,
-        containers: serving.into_iter().map(of_container).collect(),
-        last_backup: backups.first().map(|backup| backup.at),
-        last_backup_proof: backups.first().map(|backup| backup.proof.clone()),
-        last_drill: chores::last_drill(&backups),
-        schedule,
-        job: agent.queue.running(&record.app),
-        app: record.app,
-        path: record.path,
-        project: record.project,
+    let (uncovered, problems) = not_backed_up(agent, record, &serving).await?;
+    Ok(AppFacts {
+        no_restart_policy: services(&serving, |container| {
+            let policy = container.restart_policy.as_str();
+            container.state == ContainerState::Running && !container.oom_killed && matches!(policy, "" | "no")
+        }),
+        oom_killed: services(&serving, |container| container.oom_killed),
+        backups: agent.layout.repository(app).is_dir(),
+        key_saved: crate::data::key_is_saved(agent, app).await?,
+        backup_every_seconds: chores::backup_every_seconds(agent, record),
+        uncovered,
+        chores: chores::failing(agent, record).await?,
+        copies: crate::data::copy_warnings(agent, app),
+        problems,
+        certificates: Vec::new(),
+        status: AppStatus {
+            live: releases.into_iter().find(|release| release.live),
+            warnings: Vec::new(),
+            containers: serving.into_iter().map(of_container).collect(),
+            last_backup: backups.first().map(|backup| backup.at),
+            last_backup_proof: backups.first().map(|backup| backup.proof.clone()),
+            last_drill: chores::last_drill(&backups),
+            schedule: chores::status(agent, record).await?,
+            job: agent.queue.running(app),
+            app: app.clone(),
+            path: record.path.clone(),
+            project: record.project.clone(),
+        },
     })
 }
 
-/// Data that no backup of the app holds.
+/// The services of which one container is so, each once.
+fn services(containers: &[ContainerFacts], so: impl Fn(&ContainerFacts) -> bool) -> Vec<String> {
+    let found: BTreeSet<&str> =
+        containers.iter().filter(|container| so(container)).map(|c| c.service.as_str()).collect();
+    found.into_iter().map(str::to_owned).collect()
+}
+
+/// Data that no backup of the app holds, and why that cannot be told where it cannot.
 async fn not_backed_up(
     agent: &Agent,
     record: &AppRecord,
     containers: &[ContainerFacts],
-) -> Result<Option<String>, Failure> {
+) -> Result<(Vec<String>, Vec<String>), Failure> {
     let mut images = BTreeMap::new();
     for container in containers {
         let image = agent.engine.image(&container.image_id).await.map_err(|e| failures::of_engine(&e))?;
@@ -72,28 +116,14 @@ async fn not_backed_up(
     let databases = databases_of(&record.spec, containers, &images);
     let stack =
         volumes::Stack { spec: &record.spec, project: &record.project, containers, models: Vec::new() };
-    let volumes = match volumes::find(agent, &stack).await {
-        Ok(volumes) => volumes,
+    match volumes::find(agent, &stack).await {
+        Ok(volumes) => Ok((coverage::uncovered(containers, &databases, &volumes), Vec::new())),
         // Without Compose's model, what is not made yet is not known either; a backup tells of it.
-        Err(failure) if failure.kind == wharf_proto::FailureKind::Config => return Ok(Some(failure.message)),
-        Err(failure) => return Err(failure),
-    };
-    let left_out = coverage::uncovered(containers, &databases, &volumes);
-    Ok((!left_out.is_empty()).then(|| {
-        format!("no backup holds {}; take it in with [[volume]] in wharf.toml", left_out.join(", "))
-    }))
-}
-
-fn warning(container: &ContainerFacts) -> Option<String> {
-    let service = &container.service;
-    if container.oom_killed {
-        return Some(format!("{service} ran out of memory and was killed"));
+        Err(failure) if failure.kind == wharf_proto::FailureKind::Config => {
+            Ok((Vec::new(), vec![failure.message]))
+        }
+        Err(failure) => Err(failure),
     }
-    let lasts =
-        container.state == ContainerState::Running && matches!(container.restart_policy.as_str(), "" | "no");
-    lasts.then(|| {
-        format!("{service} has no restart policy: it stays down after a reboot; set restart: unless-stopped")
-    })
 }
 
 fn of_container(container: ContainerFacts) -> ContainerStatus {

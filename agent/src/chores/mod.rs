@@ -11,7 +11,7 @@ mod chore;
 mod status;
 
 pub use chore::{Chore, schedule, zone};
-pub use status::{last_drill, status, warnings};
+pub use status::{backup_every_seconds, failing, last_drill, status, warnings};
 
 use crate::agent::Agent;
 use crate::conversation::Who;

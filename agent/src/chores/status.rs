@@ -9,6 +9,9 @@ use wharf_proto::release::{LastDrill, ScheduleStatus};
 use wharf_proto::{Failure, JobId, Outcome};
 use wharf_state::{AppRecord, BackupRecord, ChoreRecord};
 
+/// How many times of a schedule are looked at: a week of hourly backups shows its nights.
+const LOOKED_AHEAD: usize = 200;
+
 /// The schedule, and whether it is on; `None` where the project has none.
 ///
 /// # Errors
@@ -37,6 +40,23 @@ pub async fn warnings(agent: &Agent, app: &AppRecord) -> Result<Vec<String>, Fai
         ),
         Ok(_) => {}
     }
+    warnings.extend(failing(agent, app).await?);
+    let backups = agent.state.backups(&app.app).await.map_err(|e| failures::of_state(&e))?;
+    if let Some(BackupRecord { id, proof: Proof::Failed { why, .. }, .. }) = backups.first() {
+        warnings.push(format!(
+            "the newest backup, {}, FAILED its drill: {why}; make another and verify it: wharf backup create",
+            id.short()
+        ));
+    }
+    Ok(warnings)
+}
+
+/// Chores that fail now, in words.
+///
+/// # Errors
+/// The state does not answer.
+pub async fn failing(agent: &Agent, app: &AppRecord) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
     for chore in Chore::ALL {
         let Some(memory) = memory(agent, app, chore).await?.filter(|memory| memory.failures > 0) else {
             continue;
@@ -53,16 +73,25 @@ pub async fn warnings(agent: &Agent, app: &AppRecord) -> Result<Vec<String>, Fai
         };
         let why = memory.why.unwrap_or_default();
         let job = memory.job.map_or_else(String::new, |job| format!(" (job {job})"));
-        warnings.push(format!("{} {times}: {why}{job}; it is tried again", chore.title()));
+        found.push(format!("{} {times}: {why}{job}; it is tried again", chore.title()));
     }
-    let backups = agent.state.backups(&app.app).await.map_err(|e| failures::of_state(&e))?;
-    if let Some(BackupRecord { id, proof: Proof::Failed { why, .. }, .. }) = backups.first() {
-        warnings.push(format!(
-            "the newest backup, {}, FAILED its drill: {why}; make another and verify it: wharf backup create",
-            id.short()
-        ));
+    Ok(found)
+}
+
+/// The longest time between two backups of the app's schedule, as far as it can be seen; `None` without one.
+pub fn backup_every_seconds(agent: &Agent, app: &AppRecord) -> Option<u64> {
+    let schedule = chore::schedule(&app.spec).ok()??;
+    let mut at = agent.clock.now();
+    let mut longest = 0;
+    for round in 0..LOOKED_AHEAD {
+        let Some(next) = schedule.next_after(at) else { break };
+        // The first is how long from now, which is no whole time between two.
+        if round > 0 {
+            longest = longest.max(next.duration_since(at).as_secs().unsigned_abs());
+        }
+        at = next;
     }
-    Ok(warnings)
+    (longest > 0).then_some(longest)
 }
 
 async fn ended_well(agent: &Agent, job: Option<JobId>) -> bool {

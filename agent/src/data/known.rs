@@ -181,6 +181,7 @@ async fn releases_made(agent: &Agent, app: &AppName) -> Result<BTreeMap<JobId, R
         | JobKind::Restore { .. }
         | JobKind::Drill { .. }
         | JobKind::Prune
+        | JobKind::PruneDocker
         | JobKind::Restart { .. }
         | JobKind::Scale { .. }
         | JobKind::MigrateUp

@@ -169,6 +169,7 @@ fn action(kind: &JobKind) -> String {
         JobKind::Restore { backup } => format!("backup restore {}", backup.short()),
         JobKind::Drill { backup } => format!("backup verify {}", backup.short()),
         JobKind::Prune => "backup prune".to_owned(),
+        JobKind::PruneDocker => "prune".to_owned(),
         JobKind::Restart { services } => format!("restart {}", services.join(" ")).trim_end().to_owned(),
         JobKind::Scale { services } => format!("scale {}", services.join(" ")),
         JobKind::MigrateUp => "migrate up".to_owned(),

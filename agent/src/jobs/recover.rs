@@ -47,7 +47,7 @@ async fn finish_one(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
     ) {
         return crate::data::recover::finish(agent, record).await;
     }
-    if matches!(record.kind, JobKind::Restart { .. } | JobKind::Scale { .. }) {
+    if matches!(record.kind, JobKind::Restart { .. } | JobKind::Scale { .. } | JobKind::PruneDocker) {
         return crate::operate::finish(agent, record).await;
     }
     if record.kind == JobKind::Unknown {

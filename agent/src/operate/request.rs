@@ -1,7 +1,7 @@
 //! Requests to operate: checked here, then a job.
 
-use super::scale;
 use super::task::{self, Task};
+use super::{house, scale};
 use crate::agent::Agent;
 use crate::answers::{known_app, logs::no_such_service};
 use crate::conversation::{Stop, Talk, watch};
@@ -34,6 +34,14 @@ pub async fn requested(
         Request::Scale { app, changes, lock_wait_seconds } => {
             (app, Task::Scale { changes }, lock_wait_seconds)
         }
+        Request::Prune { app, keep_cache_bytes, dry_run: true, .. } => {
+            let record = known_app(agent, permit, &app).await?;
+            let plan = house::planned(agent, &record, keep_cache_bytes).await?;
+            return Ok(Some(Reply::DockerPrunePlan { plan }));
+        }
+        Request::Prune { app, keep_cache_bytes, lock_wait_seconds, .. } => {
+            (app, Task::Prune { keep_cache_bytes }, lock_wait_seconds)
+        }
         _ => {
             return Err(Failure::new(FailureKind::Unsupported, "this agent does not know that request")
                 .hint("upgrade wharfd on the server")
@@ -45,6 +53,7 @@ pub async fn requested(
     match &task {
         Task::Restart { services } => check_services(agent, &record, services).await?,
         Task::Scale { changes } => scale::check(agent, &record, &seat, changes).await?,
+        Task::Prune { .. } => {}
     }
     let job = task::start(agent, record, task, seat, talk.who.clone()).await?;
     talk.say(&ServerMessage::Accepted { job }).await?;

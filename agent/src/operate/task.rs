@@ -1,6 +1,6 @@
 //! A job that operates, from its beginning to its one last event.
 
-use super::{restart, scale};
+use super::{house, restart, scale};
 use crate::agent::Agent;
 use crate::conversation::Who;
 use crate::jobs::queue::Seat;
@@ -23,6 +23,10 @@ pub enum Task {
     Scale {
         changes: Vec<ScaleChange>,
     },
+    /// What nothing needs of what Docker holds.
+    Prune {
+        keep_cache_bytes: u64,
+    },
 }
 
 /// What a job changes, written down before it does.
@@ -36,6 +40,7 @@ pub enum Undo {
 impl Task {
     fn kind(&self) -> JobKind {
         match self {
+            Self::Prune { .. } => JobKind::PruneDocker,
             Self::Restart { services } => JobKind::Restart { services: services.clone() },
             Self::Scale { changes } => {
                 JobKind::Scale { services: changes.iter().map(|change| change.service.clone()).collect() }
@@ -45,6 +50,7 @@ impl Task {
 
     fn steps(&self) -> Vec<Step> {
         match self {
+            Self::Prune { .. } => vec![Step::Prune],
             Self::Restart { .. } => vec![Step::Restart, Step::Verify],
             Self::Scale { .. } => vec![Step::Scale, Step::Verify],
         }
@@ -70,6 +76,9 @@ pub async fn start(
         let ended = match &task {
             Task::Restart { services } => restart::restart(&job, &app.project, services).await,
             Task::Scale { changes } => scale::scale(&job, &app.project, changes).await,
+            Task::Prune { keep_cache_bytes } => {
+                job.record.step(Step::Prune, house::prune(&job, &app.project, *keep_cache_bytes)).await
+            }
         };
         match ended {
             Ok(summary) => Outcome::Done { summary },

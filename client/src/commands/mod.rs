@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 mod db;
 mod deploy;
+mod doctor;
 mod down;
 mod exec;
 mod follow;
@@ -14,6 +15,7 @@ mod logs;
 mod migrate;
 mod pack;
 mod program;
+mod prune;
 mod releases;
 mod restart;
 mod rollback;
@@ -40,6 +42,7 @@ pub enum Command {
     Jobs(jobs::Args),
     Status(status::Args),
     Logs(logs::Args),
+    Doctor(doctor::Args),
     Pack(pack::Args),
     Audit(audit::Args),
     Backup(backup::Args),
@@ -51,6 +54,7 @@ pub enum Command {
     Db(db::Args),
     Restart(restart::Args),
     Scale(scale::Args),
+    Prune(prune::Args),
     Keys(keys::Args),
     Migrate(migrate::Args),
     #[command(hide = true)]
@@ -68,6 +72,7 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Jobs(args) => interruptible(context, jobs::run, args).await,
         Command::Status(args) => interruptible(context, status::run, args).await,
         Command::Logs(args) => interruptible(context, logs::run, args).await,
+        Command::Doctor(args) => interruptible(context, doctor::run, args).await,
         Command::Pack(args) => interruptible(context, pack::run, args).await,
         Command::Audit(args) => interruptible(context, audit::run, args).await,
         Command::Backup(args) => backup::run(args, context).await,
@@ -78,6 +83,7 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Restart(args) => restart::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
         Command::Migrate(args) => migrate::run(args, context).await,
+        Command::Prune(args) => prune::run(args, context).await,
         Command::Scale(args) => scale::run(args, context).await,
         Command::Down(args) => down::run(&args, context.common.verbose),
     };

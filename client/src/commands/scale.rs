@@ -49,7 +49,7 @@ fn target(text: &str) -> Result<Target, String> {
 }
 
 /// A size as Docker takes it: a number with b, k, m or g, by powers of 1,024.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     let wrong = || "a number with k, m or g: 512m, 2g".to_owned();
     let lower = text.to_ascii_lowercase();
     let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());

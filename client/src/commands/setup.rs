@@ -3,7 +3,9 @@
 use crate::{
     config::{self, ServerAddress},
     context::{Context, Exit},
-    session::{Asker, Session, Ssh, SshOptions, deploy_key},
+    doctor::{Finding, Level},
+    render,
+    session::{Asker, Session, SessionError, Ssh, SshOptions, deploy_key},
     setup::{
         self, AgentFile, Facts, Laptop, Login, Plan, Remote, Removal, SetupError, Upgrade,
         config_file::ConfigFile, facts::Sudo, key_line,
@@ -11,10 +13,7 @@ use crate::{
     sys,
 };
 use std::{path::PathBuf, sync::Arc};
-use wharf_proto::{
-    Failure, FailureKind, Role,
-    message::{Reply, Request},
-};
+use wharf_proto::{Failure, FailureKind, Role};
 
 /// Put the agent on a server, over the OpenSSH that is there
 #[derive(Debug, clap::Args)]
@@ -252,28 +251,35 @@ impl Visit {
         }
     }
 
-    /// Whether the way that was made works, with the key that was made. A fuller examination belongs here.
+    /// Whether the way that was made works, with the key that was made, and whether the server has what deploys need.
     async fn examine(&self, laptop: &Laptop, plan: &Plan, context: &mut Context) -> Result<(), Failure> {
         let server = ServerAddress { identity: Some(laptop.key_file.clone()), ..self.server.clone() };
         let options = SshOptions { key_pem: None, ..self.options.clone() };
         let dial = Arc::new(Ssh::new(server, options));
         context.taken.push(dial.clone());
-        let answer = Session::new(dial, sys::person()).ask(Request::Status { app: None }).await;
-        match answer {
-            Ok(Reply::Status { apps }) => {
-                let apps = match apps.len() {
+        let answers = "the agent answers through sshd with the new key";
+        match super::doctor::examine(&Session::new(dial, sys::person()), None).await {
+            Ok(examined) => {
+                let apps = match examined.apps {
                     0 => "no app yet".to_owned(),
                     1 => "one app".to_owned(),
                     count => format!("{count} apps"),
                 };
-                tell(context, &format!("the agent answers through sshd with the new key; it has {apps}"));
-                Ok(())
+                tell(context, &format!("{answers}; it has {apps}"));
+                warn(&examined.findings, context);
             }
-            Ok(_) => Err(super::wrong_reply("the status")),
-            Err(error) => Err(Failure::from(error)
-                .cause(format!("the agent runs, and listens at {}", plan.socket))
-                .hint("see that sshd on the server reads ~/.ssh/authorized_keys of this user, then run this again")),
+            // One that was there before may be older; deploys go through it all the same.
+            Err(SessionError::Agent(failure)) if failure.kind == FailureKind::Unsupported => {
+                tell(context, answers);
+                context.console.warn("it is too old to be examined: wharf setup --upgrade");
+            }
+            Err(error) => {
+                return Err(Failure::from(error)
+                    .cause(format!("the agent runs, and listens at {}", plan.socket))
+                    .hint("see that sshd on the server reads ~/.ssh/authorized_keys of this user, then run this again"));
+            }
         }
+        Ok(())
     }
 
     fn ended(&self, changed: bool, kept: &[String], context: &mut Context) {
@@ -291,6 +297,14 @@ impl Visit {
             _ => format!("Next, in the project's folder: `wharf init --server {}`", self.server),
         };
         context.console.note(&next);
+    }
+}
+
+/// What is not as it should be there.
+fn warn(findings: &[Finding], context: &mut Context) {
+    for finding in findings.iter().filter(|finding| finding.level > Level::Ok) {
+        let Finding { check, text, remedy, .. } = finding;
+        context.console.warn(&render::clean(&format!("{check}: {text}; {}", remedy.join("; "))));
     }
 }
 

@@ -25,6 +25,11 @@ pub async fn source(root: &Path) -> Source {
     }
 }
 
+/// What git calls itself; `None`: it does not run.
+pub async fn version(root: &Path) -> Option<String> {
+    git(root, &["--version"]).await.filter(|text| text.len() <= NAME_BYTES)
+}
+
 async fn git(root: &Path, args: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
     command.arg("-C").arg(root).args(args).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);

@@ -9,4 +9,4 @@ pub mod migrations;
 pub mod versions;
 
 pub use files::{Files, pack_failure, read};
-pub use git::source;
+pub use git::{source, version as git_version};

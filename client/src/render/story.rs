@@ -62,6 +62,7 @@ impl Story {
                     JobKind::Restore { backup } => format!("Restore of {app} from backup {}", backup.short()),
                     JobKind::Drill { backup } => format!("Drill of {app}'s backup {}", backup.short()),
                     JobKind::Prune => format!("Pruning of {app}'s backups"),
+                    JobKind::PruneDocker => format!("Pruning of what Docker holds of {app}"),
                     JobKind::Restart { services } if services.is_empty() => format!("Restart of {app}"),
                     JobKind::Restart { services } => format!("Restart of {} of {app}", services.join(", ")),
                     JobKind::Scale { services } => format!("Scaling of {} of {app}", services.join(", ")),

@@ -75,6 +75,7 @@ pub(super) fn job_kind(kind: &JobKind) -> String {
         JobKind::Restore { backup } => format!("restore {}", backup.short()),
         JobKind::Drill { backup } => format!("verify {}", backup.short()),
         JobKind::Prune => "prune backups".to_owned(),
+        JobKind::PruneDocker => "prune".to_owned(),
         JobKind::Restart { services } => format!("restart {}", services.join(" ")).trim_end().to_owned(),
         JobKind::Scale { services } => format!("scale {}", services.join(" ")),
         JobKind::MigrateUp => "migrate up".to_owned(),

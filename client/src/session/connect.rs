@@ -102,12 +102,13 @@ impl Ssh {
     fn refused(&self, error: &SshError) -> SessionError {
         let failure = error.failure();
         let asked_nobody = self.options.asker == Asker::Nobody && self.options.key_pem.is_none();
-        SessionError::Connect(match error {
+        let failure = match error {
             SshError::NotAuthenticated { .. } if asked_nobody => failure.hint(
                 "where nobody can be asked: load the key with `ssh-add`, or give its text in WHARF_SSH_KEY",
             ),
             _ => failure,
-        })
+        };
+        SessionError::Connect { stage: error.stage(), failure }
     }
 }
 
@@ -165,7 +166,7 @@ fn broken(error: SshError) -> SessionError {
         SshError::Lost { .. } | SshError::CutShort { .. } | SshError::TimedOut { .. } => {
             SessionError::Broken { source: Some(Box::new(error)) }
         }
-        other => SessionError::Connect(other.failure()),
+        other => SessionError::Connect { stage: other.stage(), failure: other.failure() },
     }
 }
 

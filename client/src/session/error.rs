@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 use wharf_proto::{Failure, FailureKind, JobId, frame::FrameError, version::Mismatch};
+use wharf_ssh::Stage;
 
 /// Why a conversation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The connection could not be made; the text and its remedy are the SSH client's.
-    #[error(transparent)]
-    Connect(Failure),
+    #[error("{failure}")]
+    Connect { stage: Stage, failure: Failure },
     /// The connection broke.
     #[error("the connection to the server broke")]
     Broken {
@@ -47,14 +48,22 @@ impl SessionError {
     pub fn is_connection(&self) -> bool {
         match self {
             Self::Broken { .. } | Self::Silent { .. } => true,
-            Self::Connect(failure) => failure.kind == FailureKind::Unreachable,
+            Self::Connect { failure, .. } => failure.kind == FailureKind::Unreachable,
             _ => false,
+        }
+    }
+
+    /// How far the way to the agent was gone.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Connect { stage, .. } => *stage,
+            _ => Stage::Agent,
         }
     }
 
     fn kind(&self) -> FailureKind {
         match self {
-            Self::Connect(failure) | Self::Agent(failure) | Self::Local(failure) => failure.kind,
+            Self::Connect { failure, .. } | Self::Agent(failure) | Self::Local(failure) => failure.kind,
             Self::Broken { .. } | Self::Silent { .. } | Self::Lost { .. } | Self::Unknown { .. } => {
                 FailureKind::Unreachable
             }
@@ -84,7 +93,7 @@ impl SessionError {
                 "see whether it started with `wharf jobs`; if it did, watch it with `wharf deploy --attach`"
                     .into()
             }
-            Self::Connect(_) | Self::Agent(_) | Self::Local(_) => return None,
+            Self::Connect { .. } | Self::Agent(_) | Self::Local(_) => return None,
         })
     }
 }
@@ -92,9 +101,9 @@ impl SessionError {
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
         match error {
-            SessionError::Connect(failure) | SessionError::Agent(failure) | SessionError::Local(failure) => {
-                failure
-            }
+            SessionError::Connect { failure, .. }
+            | SessionError::Agent(failure)
+            | SessionError::Local(failure) => failure,
             other => {
                 let failure = Failure::from_error(other.kind(), &other);
                 match other.hint() {

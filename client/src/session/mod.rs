@@ -29,6 +29,6 @@ pub use link::{Dial, Receive, Send};
 pub use prompt::Asker;
 pub use ship::{Offer, Shipped, ship};
 pub use start::{Started, start};
-pub use talk::{Session, Talk};
+pub use talk::{Session, Talk, Timed};
 pub use upload::{Pack, Packs, Progress, Sent};
 pub use watch::{Backoff, Watched, watch};

@@ -1,6 +1,7 @@
 //! One conversation: hello and request out, hello in, then messages.
 
 use super::{Dial, Receive, Send, SessionError};
+use jiff::Timestamp;
 use std::{sync::Arc, time::Duration};
 use wharf_proto::{
     frame::Frame,
@@ -34,7 +35,13 @@ impl Session {
     /// # Errors
     /// No connection, no shared version, or the agent's refusal.
     pub async fn open(&self, request: Request) -> Result<Talk, SessionError> {
+        self.begin(request).await.map(|(talk, _)| talk)
+    }
+
+    /// A conversation, and when its request was sent, which is after the connection was made.
+    async fn begin(&self, request: Request) -> Result<(Talk, Timestamp), SessionError> {
         let (tx, rx) = self.dial.dial().await?;
+        let sent = Timestamp::now();
         let mut talk = Talk { tx, rx, unread: None, longer: Duration::ZERO };
         let hello = Hello::ours(software());
         let opening = ClientMessage::Open { hello: hello.clone(), person: self.person.clone(), request };
@@ -43,7 +50,7 @@ impl Session {
             ServerMessage::Hello { hello: theirs } => {
                 version::negotiate(&hello, &theirs)
                     .map_err(|error| SessionError::Version(Box::new(error)))?;
-                Ok(talk)
+                Ok((talk, sent))
             }
             other => Err(unexpected("its greeting", &other)),
         }
@@ -54,12 +61,28 @@ impl Session {
     /// # Errors
     /// As [`Session::open`], or no answer in time.
     pub async fn ask(&self, request: Request) -> Result<Reply, SessionError> {
-        let mut talk = self.open(request).await?;
+        self.ask_timed(request).await.map(|timed| timed.reply)
+    }
+
+    /// Asks one question, and looks at the clock meanwhile.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub async fn ask_timed(&self, request: Request) -> Result<Timed, SessionError> {
+        let (mut talk, sent) = self.begin(request).await?;
         match talk.next("the answer", Some(ANSWER_WITHIN)).await? {
-            ServerMessage::Reply { reply } => Ok(reply),
+            ServerMessage::Reply { reply } => Ok(Timed { reply, sent, received: Timestamp::now() }),
             other => Err(unexpected("an answer", &other)),
         }
     }
+}
+
+/// An answer, and when it was asked for and came, by this computer's clock.
+#[derive(Debug, Clone)]
+pub struct Timed {
+    pub reply: Reply,
+    pub sent: Timestamp,
+    pub received: Timestamp,
 }
 
 /// What this program calls itself: `wharf 0.1.0 (linux x86_64)`.

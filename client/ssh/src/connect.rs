@@ -3,7 +3,7 @@
 use crate::{
     authenticate::{Keyring, Outcome, authenticate},
     client::{self, Client, ClientError, Lost},
-    error::{ChangedHostKey, SshError},
+    error::{ChangedHostKey, SshError, Stage},
     host_key::{HostKeyPolicy, Prompt},
     known_hosts::{self, KnownHost, Verdict},
     link::Link,
@@ -125,11 +125,12 @@ impl Journey {
         let unreachable = |source| SshError::Unreachable { address: hop.address(), source };
         let timed_out = |doing| self.timed_out(hop, doing, self.timeouts.connect);
         let looking = lookup_host((hop.hostname.as_str(), hop.port));
+        let no_address = |source| SshError::NoAddress { host: hop.hostname.clone(), source };
         let addresses = match timeout(self.timeouts.connect, looking).await {
-            Ok(found) => found.map_err(unreachable)?,
-            Err(_) => return Err(timed_out("its address was looked up")),
+            Ok(found) => found.map_err(no_address)?,
+            Err(_) => return Err(no_address(io::ErrorKind::TimedOut.into())),
         };
-        let mut failed = unreachable(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+        let mut failed = no_address(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
         for address in addresses {
             match timeout(self.timeouts.connect, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
@@ -239,7 +240,12 @@ impl Journey {
     }
 
     fn timed_out(&self, hop: &Hop, doing: &'static str, after: Duration) -> SshError {
-        SshError::TimedOut { address: hop.address(), doing, seconds: after.as_secs() }
+        SshError::TimedOut {
+            address: hop.address(),
+            during: Stage::Connection,
+            doing,
+            seconds: after.as_secs(),
+        }
     }
 }
 

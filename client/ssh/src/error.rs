@@ -5,6 +5,21 @@ use std::{io, path::PathBuf};
 use wharf_proto::frame::FrameError;
 use wharf_proto::{Failure, FailureKind};
 
+/// The stages of the way to an agent, in their order. Whoever failed at one has the ones before behind him.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// What the SSH configuration says of the host.
+    Settings,
+    /// The host's name is looked up.
+    Address,
+    Connection,
+    HostKey,
+    /// A key of ours is accepted.
+    Login,
+    /// An agent answers.
+    Agent,
+}
+
 /// Why there is no conversation, or no more of it.
 #[derive(Debug, thiserror::Error)]
 pub enum SshError {
@@ -30,12 +45,14 @@ pub enum SshError {
     KeyText { why: String },
     #[error("cannot use the list of known hosts {}", file.display())]
     KnownHosts { file: PathBuf, source: io::Error },
+    #[error("the address of {host} cannot be found")]
+    NoAddress { host: String, source: io::Error },
     #[error("cannot reach {address}")]
     Unreachable { address: String, source: io::Error },
     #[error("{address} cannot be reached from the jump host {via}: {why}")]
     Jump { address: String, via: String, why: String },
     #[error("{address} did not answer within {seconds} s while {doing}")]
-    TimedOut { address: String, doing: &'static str, seconds: u64 },
+    TimedOut { address: String, during: Stage, doing: &'static str, seconds: u64 },
     #[error("no SSH connection with {address} came about")]
     Handshake { address: String, source: russh::Error },
     #[error("the host key of {address} is not known: {key_type} {fingerprint}")]
@@ -111,6 +128,9 @@ impl SshError {
                 failure.hint("set it to the whole text of an unencrypted private key, line breaks included")
             }
             Self::KnownHosts { file, .. } => failure.hint(format!("see to it that you may read and write {}", file.display())),
+            Self::NoAddress { .. } => {
+                failure.hint("check how the host is written, and that this computer is online and its DNS answers")
+            }
             Self::Unreachable { .. } | Self::TimedOut { .. } => failure
                 .hint("check the host and port, that the server is up, and that no firewall is in between")
                 .hint("`wharfd serve` listens on a port of its own: give it as host:port"),
@@ -128,6 +148,39 @@ impl SshError {
             Self::NotWharf { began, .. } => not_wharf_hints(failure, began),
             Self::Frame(_) | Self::CutShort { .. } => failure.hint("see that wharf and wharfd are of the same version, then run it again"),
             Self::Lost { .. } => failure.hint("run it again: an upload goes on where it was, and a job that had begun goes on without you"),
+        }
+    }
+
+    /// How far it came.
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::HostText { .. }
+            | Self::RunSsh { .. }
+            | Self::SshConfig { .. }
+            | Self::ConfigFile { .. }
+            | Self::ProxyCommand { .. }
+            | Self::TooManyJumps { .. }
+            | Self::NoUser { .. } => Stage::Settings,
+            Self::NoAddress { .. } => Stage::Address,
+            Self::Unreachable { .. } | Self::Jump { .. } | Self::Handshake { .. } => Stage::Connection,
+            Self::TimedOut { during, .. } => *during,
+            Self::KnownHosts { .. }
+            | Self::HostKeyUnknown { .. }
+            | Self::HostKeyChanged(_)
+            | Self::HostKeyRevoked { .. } => Stage::HostKey,
+            Self::Identity { .. }
+            | Self::Unusable { .. }
+            | Self::KeyText { .. }
+            | Self::NotAuthenticated { .. }
+            | Self::NoPublicKeys { .. } => Stage::Login,
+            Self::Channel { .. }
+            | Self::CommandRefused { .. }
+            | Self::ExecRefused { .. }
+            | Self::Ended { .. }
+            | Self::NotWharf { .. }
+            | Self::Frame(_)
+            | Self::CutShort { .. }
+            | Self::Lost { .. } => Stage::Agent,
         }
     }
 
@@ -149,7 +202,8 @@ impl SshError {
             | Self::HostKeyRevoked { .. }
             | Self::NotAuthenticated { .. }
             | Self::NoPublicKeys { .. } => FailureKind::Unauthorized,
-            Self::Unreachable { .. }
+            Self::NoAddress { .. }
+            | Self::Unreachable { .. }
             | Self::Jump { .. }
             | Self::TimedOut { .. }
             | Self::Handshake { .. }

@@ -41,7 +41,7 @@ pub use command::Output;
 pub use connect::{Timeouts, connect};
 pub use conversation::{Conversation, Receiver, Sender};
 pub use ending::End;
-pub use error::{ChangedHostKey, SshError};
+pub use error::{ChangedHostKey, SshError, Stage};
 pub use host_key::{HostKeyPolicy, NoPrompt, Prompt};
 pub use link::{Link, SubsystemStream};
 pub use secret::Secret;

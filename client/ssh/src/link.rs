@@ -4,7 +4,7 @@ use crate::{
     client::{Client, Lost},
     command::{self, Output},
     conversation::{self, Conversation},
-    error::SshError,
+    error::{SshError, Stage},
 };
 use russh::ChannelMsg;
 use russh::client::Handle;
@@ -59,6 +59,7 @@ impl Link {
             Ok(Err(_)) => Err(SshError::Lost { place: self.place.clone(), why: self.lost.why() }),
             Err(_) => Err(SshError::TimedOut {
                 address: self.place.clone(),
+                during: Stage::Agent,
                 doing: "opening a channel",
                 seconds: self.open_within.as_secs(),
             }),
@@ -92,6 +93,7 @@ impl Link {
         timeout(within, running).await.unwrap_or_else(|_| {
             Err(SshError::TimedOut {
                 address: self.place.clone(),
+                during: Stage::Agent,
                 doing: "running a command",
                 seconds: within.as_secs(),
             })
@@ -124,6 +126,7 @@ impl Link {
             Ok(Err(_)) => Err(SshError::Lost { place: self.place.clone(), why: self.lost.why() }),
             Err(_) => Err(SshError::TimedOut {
                 address: self.place.clone(),
+                during: Stage::Agent,
                 doing: "starting a subsystem",
                 seconds: self.open_within.as_secs(),
             }),

@@ -2,7 +2,7 @@
 
 use crate::{
     client::Client,
-    error::SshError,
+    error::{SshError, Stage},
     key_agent::KeyAgent,
     target::Hop,
     tried::{Tried, TriedOutcome},
@@ -138,7 +138,8 @@ impl Showing<'_> {
 
     fn timed_out(&self) -> Stop {
         let seconds = self.step.as_secs();
-        SshError::TimedOut { address: self.hop.address(), doing: "checking a key", seconds }.into()
+        let (address, during) = (self.hop.address(), Stage::Login);
+        SshError::TimedOut { address, during, doing: "checking a key", seconds }.into()
     }
 }
 

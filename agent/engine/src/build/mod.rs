@@ -7,6 +7,7 @@
 //! **Invariants**: what is sent is exactly the list of files given; the engine never reads a path itself. Values of
 //! secrets, and of arguments whose names say that they are secret, are struck out of every line and error.
 
+mod cache;
 mod context;
 mod error;
 mod follow;

@@ -2,7 +2,7 @@
 
 use super::events::{event, full_failure};
 use super::messages::{app, hello};
-use super::{family, only, operate, terminal, text, variants};
+use super::{doctor, family, only, operate, terminal, text, variants};
 use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, PrunePlan, RecoveryKey, Retained, VolumeInfo};
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{Reply, ServerMessage};
@@ -50,6 +50,8 @@ variants!(REPLIES, reply_variant, Reply,
     Reply::Migrations { .. } => "migrations",
     Reply::Keys { .. } => "keys",
     Reply::KeyChanged { .. } => "key_changed",
+    Reply::DockerPrunePlan { .. } => "docker_prune_plan",
+    Reply::Doctor { .. } => "doctor",
 );
 family!(Reply, "reply", REPLIES, reply_variant, replies());
 
@@ -133,6 +135,8 @@ fn replies() -> Vec<[Reply; 2]> {
         operate::migrations(),
         operate::keys(),
         operate::key_changed(),
+        operate::docker_prune_plan(),
+        doctor::doctor(),
     ]
 }
 
@@ -340,7 +344,7 @@ fn jobs() -> Vec<JobInfo> {
     vec![over, running]
 }
 
-fn full_status() -> AppStatus {
+pub fn full_status() -> AppStatus {
     let container = ContainerStatus {
         service: "web".into(),
         name: "fitnessapp-web-1".into(),
@@ -374,7 +378,7 @@ fn full_status() -> AppStatus {
     }
 }
 
-fn minimal_status() -> AppStatus {
+pub fn minimal_status() -> AppStatus {
     AppStatus {
         app: app(),
         path: String::new(),

@@ -58,6 +58,8 @@ variants!(REQUESTS, request_variant, Request,
     Request::Keys => "keys",
     Request::KeyAdd { .. } => "key_add",
     Request::KeyRemove { .. } => "key_remove",
+    Request::Prune { .. } => "prune",
+    Request::Doctor { .. } => "doctor",
     Request::Unknown => "unknown",
 );
 family!(Request, "request", REQUESTS, request_variant, requests());

@@ -1,6 +1,7 @@
 //! One value in full and one as empty as may be, for each variant of what crosses the wire.
 
 pub mod answers;
+pub mod doctor;
 pub mod events;
 pub mod messages;
 pub mod operate;

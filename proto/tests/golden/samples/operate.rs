@@ -5,7 +5,7 @@ use super::{only, text};
 use wharf_proto::key::{KeyInfo, NewKey};
 use wharf_proto::message::{MigrateDown, Reply, Request};
 use wharf_proto::migration::{MigrationFolder, MigrationInfo, MigrationState};
-use wharf_proto::operate::{ScaleChange, ServiceScale};
+use wharf_proto::operate::{DockerPrunePlan, ScaleChange, ServiceScale, UnneededImage};
 use wharf_proto::{Apps, Role};
 
 pub fn requests() -> Vec<[Request; 2]> {
@@ -60,7 +60,30 @@ pub fn requests() -> Vec<[Request; 2]> {
             },
         ],
         only(Request::KeyRemove { key: "SHA256:abc".into() }),
+        [
+            Request::Prune {
+                app: app(),
+                keep_cache_bytes: 2_000_000_000,
+                dry_run: true,
+                lock_wait_seconds: 30,
+            },
+            Request::Prune { app: app(), keep_cache_bytes: 0, dry_run: false, lock_wait_seconds: 0 },
+        ],
+        [Request::Doctor { app: Some(app()) }, Request::Doctor { app: None }],
     ]
+}
+
+pub fn docker_prune_plan() -> [Reply; 2] {
+    let image = UnneededImage {
+        id: "sha256:5d6a1c0b".into(),
+        name: Some("fitnessapp-web:v1".into()),
+        size_bytes: 12_345_678,
+        why: "v1 is no longer listed".into(),
+    };
+    let nameless = UnneededImage { name: None, ..image.clone() };
+    let full =
+        DockerPrunePlan { images: vec![image, nameless], cache_bytes: 3_000_000_000, keep_cache_bytes: 2 };
+    [full, DockerPrunePlan::default()].map(|plan| Reply::DockerPrunePlan { plan })
 }
 
 pub fn scales() -> [Reply; 2] {

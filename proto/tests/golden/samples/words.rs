@@ -4,6 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use wharf_proto::doctor::DiskUse;
 use wharf_proto::event::Level;
 use wharf_proto::message::PackEncoding;
 use wharf_proto::migration::MigrationState;
@@ -32,6 +33,7 @@ values!(images, ImageAction: Build, Reuse, Pull, Keep, Unknown);
 values!(containers, ContainerAction: Create, Recreate, Keep, Remove, Unknown);
 values!(volume_modes, VolumeMode: Live, Pause, Stop);
 values!(migrations, MigrationState: Applied, Pending, Edited, Unfinished, Missing, Unknown);
+values!(disk_uses, DiskUse: State, Docker, App, Unknown);
 values!(failures, FailureKind:
     Config, Refused, Consent, Unreachable, Unauthorized, Unsupported, Busy, NotFound, Backup, Build, Migration, Hook, Start, Verify,
     Environment, Internal, Unknown,
@@ -41,6 +43,7 @@ values!(failures, FailureKind:
 pub fn all() -> BTreeMap<&'static str, Vec<Value>> {
     BTreeMap::from([
         ("container_action", words(containers())),
+        ("disk_use", words(disk_uses())),
         ("failure_kind", words(failures())),
         ("image_action", words(images())),
         ("level", words(levels())),
