@@ -1,5 +1,6 @@
 //! What an agent tells of an app's backups, and what can be asked of one.
 
+use crate::database::DatabaseKind;
 use crate::spec::VolumeMode;
 use crate::{BackupId, ReleaseId};
 use jiff::Timestamp;
@@ -35,11 +36,13 @@ pub struct BackupInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseInfo {
     pub service: String,
+    #[serde(default)]
+    pub kind: DatabaseKind,
     pub database: String,
     /// Of its dump.
     pub size_bytes: u64,
     pub tables: u64,
-    /// In all tables, counted in the snapshot that was dumped.
+    /// In all tables, counted in the snapshot that was dumped, or in the dump itself. Of Redis: keys.
     pub rows: u64,
 }
 

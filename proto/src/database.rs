@@ -2,6 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Which kind of server keeps a database.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseKind {
+    #[default]
+    Postgres,
+    /// MySQL or MariaDB.
+    Mysql,
+    /// Redis or Valkey: all databases of a server at once.
+    Redis,
+    /// One that a newer version knows.
+    #[serde(other)]
+    Unknown,
+}
+
 /// One PostgreSQL database.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseStatus {

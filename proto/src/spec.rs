@@ -23,6 +23,10 @@ pub struct AppSpec {
     pub bump: Vec<BumpRule>,
     #[serde(default)]
     pub postgres: Vec<PostgresSpec>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mysql: Vec<MysqlSpec>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redis: Vec<RedisSpec>,
     #[serde(default)]
     pub volume: Vec<VolumeSpec>,
     #[serde(default)]
@@ -83,6 +87,24 @@ pub struct PostgresSpec {
     /// SQL that a drill runs in the restored database: it must succeed, and no row of it may be false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_sql: Option<String>,
+}
+
+/// A MySQL or MariaDB database inside the stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MysqlSpec {
+    pub service: String,
+    /// `None`: root, where the container's environment has its password, else the user that the container was made with.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// `None`: the one that the container was made with, else all but the server's own.
+    #[serde(default)]
+    pub database: Option<String>,
+}
+
+/// A Redis or Valkey inside the stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedisSpec {
+    pub service: String,
 }
 
 /// Data of the app that a backup holds as it lies on the disk: a named volume, or a folder that containers mount.

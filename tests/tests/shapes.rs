@@ -93,7 +93,7 @@ fn a_rust_service_with_redis() {
     let world = shape("rust-redis", "hits", &files, ".env", "REDIS_PASSWORD=of-the-test\n");
     build_statically(&world.laptop.project);
     let written = init_and_deploy(&world);
-    assert!(written.contains("/health\""), "{written}");
+    assert!(written.contains("/health\"") && written.contains("[[redis]]"), "{written}");
     assert_eq!((page(&world, "/hits/a"), page(&world, "/hits/a")), ("1".into(), "2".into()));
     // Redis is left alone by a deploy of the service, and knows what it knew.
     let cache = world.container("cache");

@@ -8,10 +8,10 @@ mod dumps;
 mod entries;
 
 use crate::hold::Holds;
+use crate::instance::connect;
 use crate::ledger::Ledger;
 use crate::line::Outbox;
 use crate::panics;
-use crate::postgres::connect;
 use crate::repository::{Indexed, Store, backup_id};
 use crate::source::{SnapshotSource, check_label};
 use crate::sqlite::{self, Copies};

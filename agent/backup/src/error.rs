@@ -27,8 +27,8 @@ pub enum BackupError {
     DumpUnchecked { label: String, cause: String },
     #[error("the dump of {label} could not be restored")]
     DumpNotRestored { label: String, cause: String },
-    #[error("psql in the database {database} of {label} {}", ended(*exit))]
-    SqlFailed { label: String, database: String, exit: Option<i64>, stderr: String },
+    #[error("{program} in the database {database} of {label} {}", ended(*exit))]
+    SqlFailed { label: String, program: String, database: String, exit: Option<i64>, stderr: String },
     #[error("{path} cannot be read, so that a backup would lack it")]
     Unreadable { path: String, cause: String },
     #[error("{service} could not be {} while its data is copied", held(*how))]
@@ -148,13 +148,14 @@ impl BackupError {
             ),
             Self::KeyExposed { key_file, .. } => format!("run: chmod 600 {}", key_file.display()),
             Self::Engine { .. } => "see that Docker runs: docker info".to_owned(),
-            Self::DumpFailed { .. } => "see that the database's container runs, and that [[postgres]] in wharf.toml \
-                names its service, user and database; a database too broken to dump can be copied with --cold-backup"
+            Self::DumpFailed { .. } => "see that the database's container runs, that its section in wharf.toml \
+                ([[postgres]], [[mysql]], [[redis]]) names it as it is, and that its password is the one of the container's \
+                environment; a database too broken to dump can be copied with --cold-backup"
                 .to_owned(),
             Self::DumpUnchecked { .. } => {
                 "try again; if it fails again, check the server's memory and disk".to_owned()
             }
-            Self::DumpNotRestored { .. } => "what is live was not touched; read what pg_restore says, and look at the \
+            Self::DumpNotRestored { .. } => "what is live was not touched; read what the text says, and look at the \
                 dump itself: wharf backup restore ID --to DIR"
                 .to_owned(),
             Self::SqlFailed { .. } => {
@@ -243,7 +244,13 @@ mod tests {
             },
             E::DumpUnchecked { label: "db/fitness".into(), cause: cause() },
             E::DumpNotRestored { label: "db/fitness".into(), cause: cause() },
-            E::SqlFailed { label: "db".into(), database: "fitness".into(), exit: Some(3), stderr: cause() },
+            E::SqlFailed {
+                label: "db".into(),
+                program: "psql".into(),
+                database: "fitness".into(),
+                exit: Some(3),
+                stderr: cause(),
+            },
             E::Unreadable { path: "/srv/app/sealed".into(), cause: cause() },
             E::NotHeld { service: "web".into(), how: Hold::Pause, cause: cause() },
             E::SqliteNotCopied { path: "/srv/app/app.db".into(), cause: cause() },

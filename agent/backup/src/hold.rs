@@ -5,7 +5,7 @@
 //! - What is held is let go whatever comes: at the copy's end, after a fault, and when the agent went away meanwhile
 //!   ([`crate::child_main`]). An agent that asks for a hold has written it down first, and lets go besides.
 
-use crate::postgres::said;
+use crate::exec::said;
 use crate::{BackupError, Hold, HoldRequest};
 use bollard::Docker;
 use bollard::query_parameters::{StartContainerOptions, StopContainerOptions};

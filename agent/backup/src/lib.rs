@@ -16,10 +16,13 @@ mod backup;
 mod check;
 mod child;
 mod copy;
+mod dump;
 mod error;
+mod exec;
 mod forget;
 mod gate;
 mod hold;
+mod instance;
 mod key;
 mod ledger;
 mod line;
@@ -28,18 +31,22 @@ mod load;
 mod location;
 mod lock;
 mod manifest;
+mod mysql;
 mod panics;
 mod parent;
 mod place;
 mod postgres;
 mod read_back;
 mod reader;
+mod redis;
 mod report;
 mod repository;
 mod request;
 mod restore;
 mod source;
 mod sqlite;
+mod statements;
+mod stream;
 mod verify;
 mod volumes;
 mod walk;
@@ -50,14 +57,19 @@ pub use key::{Initialized, RecoveryKey, init_repo, recovery_key, recovery_key_fi
 pub use location::Location;
 pub use parent::{Child, run};
 pub use place::{Place, S3Place, SftpPlace};
-pub use postgres::{script, sql};
+pub use redis::{DRILL_FOLDER, drill_command};
 pub use report::{
     AppsReport, BackupInfo, BackupReport, CheckReport, CopiedBackup, CopyReport, DumpOutReport, DumpReport,
     ForgetReport, InitReport, ListReport, LoadReport, Phase, Progress, RestoreReport, SqliteReport,
-    TableRows, Update, VolumeReport, service_of,
+    TableRows, Update, VolumeReport, label_of, service_of,
 };
 pub use request::{
     AppsRequest, BackupRequest, CheckRequest, ColdRequest, CopyRequest, DumpOutRequest, DumpRequest,
     ForgetRequest, Hold, HoldRequest, InitRequest, ListRequest, LoadRequest, LoadTarget, LookRequest,
     ProjectTree, ReadBack, Request, RestoreRequest, SqliteRequest, ThinRequest, VolumeRequest,
 };
+pub use statements::{script, sql};
+
+/// A table by which a database that a restore makes is known as its own until it is whole. MySQL knows no renaming of
+/// databases.
+pub const MARKER_TABLE: &str = "wharf_restore_in_progress";

@@ -1,24 +1,31 @@
 //! Restoring a dump into a database, straight out of the repository.
 //!
 //! **Invariants**: only a database that was named is written to, and nothing in it is dropped first: it must be empty. A
-//! dump whose hash is not the recorded one is a failure even where `pg_restore` took it.
+//! dump whose hash is not the recorded one is a failure even where the database's program took it.
 
 use crate::backup::blocking;
+use crate::dump::{events_path, globals_path, unknown};
+use crate::instance::connect;
 use crate::line::Outbox;
 use crate::manifest::BackupManifest;
-use crate::postgres::{Database, Dumped, Session, connect, restore_dump, run_globals};
 use crate::read_back::read_back;
 use crate::repository::{Indexed, Store, snapshot};
 use crate::restore::find;
-use crate::{BackupError, DumpReport, DumpRequest, LoadReport, LoadRequest, LoadTarget, Phase};
+use crate::stream::Dumped;
+use crate::{
+    BackupError, DumpReport, DumpRequest, LoadReport, LoadRequest, LoadTarget, Phase, TableRows, mysql,
+    postgres, redis,
+};
+use bollard::Docker;
+use bytes::Bytes;
 use rustic_core::repofile::Node;
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::sync::mpsc::Receiver;
+use wharf_proto::database::DatabaseKind;
 
-/// The largest file of roles that is read.
-const GLOBALS_BYTES: u64 = 16 * 1024 * 1024;
-/// What a server has before anybody makes a database; `pg_restore --create` would find these there already.
-const BUILT_IN: [&str; 3] = ["postgres", "template0", "template1"];
+/// The largest file that is read with a dump: of roles, of events.
+const BESIDE_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(crate) async fn load(request: LoadRequest, outbox: Arc<Outbox>) -> Result<LoadReport, BackupError> {
     let started = Instant::now();
@@ -27,40 +34,77 @@ pub(crate) async fn load(request: LoadRequest, outbox: Arc<Outbox>) -> Result<Lo
         let request = request.clone();
         blocking(move || open(&request)).await?
     };
-    let Stored { dump, node, globals } = stored;
+    let Stored { dump, node, beside } = stored;
     let docker = connect(&request.docker_socket).await?;
-    let LoadTarget { container, user, database } = request.into;
-    let at = |database: &str| DumpRequest {
-        label: request.label.clone(),
-        container: container.clone(),
-        user: user.clone(),
-        database: Some(database.to_owned()),
-    };
-    let creates = database.is_none() && !BUILT_IN.contains(&dump.database.as_str());
-    let into = database.clone().unwrap_or_else(|| dump.database.clone());
-    if database.is_none() {
-        let server = Database::find(&docker, &at("postgres"), &request.repo).await?;
-        run_globals(&docker, &server, globals).await?;
-    }
-    let connects = if creates { "postgres" } else { into.as_str() };
-    let server = Database::find(&docker, &at(connects), &request.repo).await?;
-    let (reading, mut pieces) = read_back(Arc::clone(&repository), node, Phase::Restore, outbox);
-    let restoring = async {
-        let restored = restore_dump(&docker, &server, creates, &mut pieces).await;
-        drop(pieces);
-        restored
-    };
-    let (read, restored) = tokio::join!(reading, restoring);
+    let loader = Loader::begin(&docker, &request, &dump, &beside).await?;
+    let (reading, pieces) = read_back(Arc::clone(&repository), node, Phase::Restore, outbox);
+    let (read, restored) = tokio::join!(reading, loader.run(&docker, pieces, beside));
     let read = read?;
     restored?;
     if !read.is_some_and(|read| is(&dump, &read)) {
         let finding = format!("{} is not what was dumped", dump.path);
         return Err(BackupError::Damaged { repo: store.repo.clone(), findings: vec![finding] });
     }
-    let database = Database::find(&docker, &at(&into), &request.repo).await?;
-    let tables = Session::open(&docker, database).await?.count().await?;
+    let tables = loader.count(&docker, &dump).await?;
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(LoadReport { dump, tables, duration_ms })
+}
+
+/// Where a dump goes, by its kind.
+enum Loader {
+    Postgres(postgres::Load),
+    Mysql(mysql::Load),
+    Redis(redis::Load),
+}
+
+impl Loader {
+    async fn begin(
+        docker: &Docker,
+        request: &LoadRequest,
+        dump: &DumpReport,
+        beside: &[u8],
+    ) -> Result<Self, BackupError> {
+        let LoadTarget { container, user, database } = &request.into;
+        let at = DumpRequest {
+            label: request.label.clone(),
+            kind: dump.kind,
+            container: container.clone(),
+            user: user.clone(),
+            database: database.clone(),
+        };
+        Ok(match dump.kind {
+            DatabaseKind::Postgres => {
+                Self::Postgres(postgres::Load::begin(docker, &request.repo, &at, dump, beside).await?)
+            }
+            DatabaseKind::Mysql => {
+                Self::Mysql(mysql::Load::begin(docker, &at, dump, database.clone()).await?)
+            }
+            DatabaseKind::Redis => Self::Redis(redis::Load::begin(docker, &at).await?),
+            DatabaseKind::Unknown => return Err(unknown(&dump.label)),
+        })
+    }
+
+    async fn run(
+        &self,
+        docker: &Docker,
+        pieces: Receiver<Bytes>,
+        beside: Vec<u8>,
+    ) -> Result<(), BackupError> {
+        match self {
+            Self::Postgres(load) => load.run(docker, pieces).await,
+            Self::Mysql(load) => load.run(docker, pieces, beside).await,
+            Self::Redis(load) => load.run(docker, pieces).await,
+        }
+    }
+
+    /// What came.
+    async fn count(&self, docker: &Docker, dump: &DumpReport) -> Result<Vec<TableRows>, BackupError> {
+        match self {
+            Self::Postgres(load) => load.count(docker).await,
+            Self::Mysql(load) => load.count(docker).await,
+            Self::Redis(load) => load.count(docker, dump).await,
+        }
+    }
 }
 
 fn is(dump: &DumpReport, read: &Dumped) -> bool {
@@ -71,7 +115,8 @@ fn is(dump: &DumpReport, read: &Dumped) -> bool {
 struct Stored {
     dump: DumpReport,
     node: Node,
-    globals: Vec<u8>,
+    /// The server's roles, or the database's events.
+    beside: Vec<u8>,
 }
 
 fn open(request: &LoadRequest) -> Result<(Store, Arc<Indexed>, Stored), BackupError> {
@@ -84,12 +129,20 @@ fn open(request: &LoadRequest) -> Result<(Store, Arc<Indexed>, Stored), BackupEr
         BackupError::NotFound { what }
     })?;
     let node = find(&repository, &request.snapshot, &dump.path)?;
-    let path = format!("/dumps/{}.globals.sql", dump.label);
-    let globals = find(&repository, &request.snapshot, &path)?;
-    if globals.meta.size > GLOBALS_BYTES {
-        return Err(BackupError::Invalid { what: format!("{path} is larger than {GLOBALS_BYTES} bytes") });
+    let beside = match dump.kind {
+        DatabaseKind::Postgres => small_file(&repository, request, &globals_path(&dump.label))?,
+        DatabaseKind::Mysql => small_file(&repository, request, &events_path(&dump.label))?,
+        DatabaseKind::Redis | DatabaseKind::Unknown => Vec::new(),
+    };
+    Ok((store, Arc::new(repository), Stored { dump, node, beside }))
+}
+
+fn small_file(repository: &Indexed, request: &LoadRequest, path: &str) -> Result<Vec<u8>, BackupError> {
+    let node = find(repository, &request.snapshot, path)?;
+    if node.meta.size > BESIDE_BYTES {
+        return Err(BackupError::Invalid { what: format!("{path} is larger than {BESIDE_BYTES} bytes") });
     }
-    let mut text = Vec::new();
-    repository.dump(&globals, &mut text).map_err(BackupError::rustic("read a file back"))?;
-    Ok((store, Arc::new(repository), Stored { dump, node, globals: text }))
+    let mut content = Vec::new();
+    repository.dump(&node, &mut content).map_err(BackupError::rustic("read a file back"))?;
+    Ok(content)
 }

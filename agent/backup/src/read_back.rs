@@ -2,8 +2,8 @@
 
 use crate::backup::blocking;
 use crate::line::Outbox;
-use crate::postgres::Dumped;
 use crate::repository::Indexed;
+use crate::stream::Dumped;
 use crate::{BackupError, Phase, Progress};
 use bytes::Bytes;
 use rustic_core::repofile::Node;

@@ -5,8 +5,8 @@
 
 use crate::BackupError;
 use crate::ledger::Ledger;
-use crate::postgres::Piece;
 use crate::repository::Indexed;
+use crate::stream::Piece;
 use bytes::{Buf, Bytes};
 use jiff::Timestamp;
 use nix::fcntl::OFlag;

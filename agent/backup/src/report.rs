@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use wharf_proto::BackupId;
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::spec::VolumeMode;
 
 /// A snapshot that was written, read back and checked.
@@ -28,6 +29,8 @@ pub struct BackupReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DumpReport {
     pub label: String,
+    #[serde(default)]
+    pub kind: DatabaseKind,
     /// Where it is in the snapshot.
     pub path: String,
     pub user: String,
@@ -38,7 +41,7 @@ pub struct DumpReport {
     pub server_version: String,
     /// The ID of the image that the container ran.
     pub image: String,
-    /// Rows, counted in the snapshot of the database that was dumped.
+    /// Rows, counted in the snapshot of the database that was dumped, or in the dump itself. Of Redis: keys.
     pub tables: Vec<TableRows>,
 }
 
@@ -52,6 +55,22 @@ impl DumpReport {
 /// The service that a label tells: all of it, or what stands before the database's own name.
 pub fn service_of(label: &str) -> &str {
     label.split_once('/').map_or(label, |(service, _)| service)
+}
+
+/// What a database is called that its service's name alone does not tell.
+pub fn label_of(service: &str, database: &str) -> String {
+    format!("{service}/{}", word(database))
+}
+
+/// A database's name as a part of a path; one that is none is told from others by a digest.
+fn word(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if !name.starts_with('.') && name.chars().all(plain) {
+        return name.to_owned();
+    }
+    let cleaned: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    let digest = wharf_proto::Digest::of(name.as_bytes()).to_hex();
+    format!("{}-{digest:.8}", cleaned.trim_start_matches('.'))
 }
 
 /// What a backup has of one volume, or of a folder of data.
@@ -73,7 +92,7 @@ pub struct VolumeReport {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRows {
-    /// `schema.table`
+    /// `schema.table`; of MySQL the table, of Redis `db0` and so on, or `keys` for all of them.
     pub table: String,
     pub rows: u64,
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
 use wharf_proto::BackupId;
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::spec::VolumeMode;
 
 /// Something that the child can be asked for, and what it answers.
@@ -45,16 +46,20 @@ pub struct ProjectTree {
     pub exclude: Vec<PathBuf>,
 }
 
-/// A PostgreSQL database; in the snapshot `/dumps/<label>.pgdump` and `/dumps/<label>.globals.sql`.
+/// A database. In the snapshot: of PostgreSQL `/dumps/<label>.pgdump` and `/dumps/<label>.globals.sql`, of MySQL
+/// `/dumps/<label>.sql` and `/dumps/<label>.events.sql`, of Redis `/dumps/<label>.rdb`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DumpRequest {
     /// As in `db/fitness`: words of letters, digits, `.`, `_` and `-`, joined by slashes.
     pub label: String,
+    #[serde(default)]
+    pub kind: DatabaseKind,
     /// The container that the database runs in, by name or id.
     pub container: String,
-    /// `None`: the container's `POSTGRES_USER`, else `postgres`.
+    /// `None`: who the container's environment says; Redis has none.
     pub user: Option<String>,
-    /// `None`: the container's `POSTGRES_DB`, else the user's name.
+    /// `None`: what the container's environment says. Of a MySQL server that was made without one, each of its databases
+    /// is dumped, as `<label>/<name>`.
     pub database: Option<String>,
 }
 
@@ -167,8 +172,8 @@ pub struct LoadTarget {
     pub container: String,
     /// `None`: the container's own.
     pub user: Option<String>,
-    /// `None`: `pg_restore --create` makes the database that was dumped, with its own encoding and locale, after the
-    /// roles of the dump's server were made; for a server that is nothing but this.
+    /// `None`: for a server that is nothing but this. The database that was dumped is made; in PostgreSQL with its own
+    /// encoding and locale, after the roles of the dump's server were made.
     pub database: Option<String>,
 }
 

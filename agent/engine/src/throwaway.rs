@@ -26,6 +26,8 @@ pub struct Throwaway {
     /// By ID.
     pub image: String,
     pub name: String,
+    /// `None`: the image's own.
+    pub entrypoint: Option<Vec<String>>,
     pub command: Vec<String>,
     /// `KEY=VALUE`; nothing secret.
     pub env: Vec<String>,
@@ -82,6 +84,7 @@ fn body(spec: &Throwaway, declared: &[String]) -> ContainerCreateBody {
     mounts.extend(covered.map(|path| in_memory(path, COVER_BYTES)));
     ContainerCreateBody {
         image: Some(spec.image.clone()),
+        entrypoint: spec.entrypoint.clone(),
         cmd: Some(spec.command.clone()),
         env: Some(spec.env.clone()),
         labels: Some(spec.labels.iter().cloned().collect::<HashMap<_, _>>()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use wharf_access::Permit;
 use wharf_engine::exec::ExecSpec;
 use wharf_plan::facts::ContainerState;
-use wharf_proto::database::DatabaseStatus;
+use wharf_proto::database::{DatabaseKind, DatabaseStatus};
 use wharf_proto::message::Reply;
 use wharf_proto::{AppName, Failure, FailureKind};
 
@@ -81,7 +81,8 @@ pub async fn status(
         let image = agent.engine.image(&container.image_id).await.map_err(|e| failures::of_engine(&e))?;
         images.extend(image.map(|image| (container.image_id.clone(), image)));
     }
-    let databases = databases_of(&record.spec, &containers, &images);
+    let mut databases = databases_of(&record.spec, &containers, &images);
+    databases.retain(|database| database.kind == DatabaseKind::Postgres);
     if databases.is_empty() {
         return Err(Failure::new(FailureKind::NotFound, format!("{app} has no PostgreSQL database"))
             .hint("name its service in wharf.toml under [[postgres]]"));
@@ -89,10 +90,10 @@ pub async fn status(
     let mut answers = Vec::new();
     for database in &databases {
         answers.push(match ask(agent, database, slow_seconds).await {
-            Ok(status) => DatabaseStatus { service: database.spec.service.clone(), ..status },
+            Ok(status) => DatabaseStatus { service: database.service.clone(), ..status },
             Err(problem) => DatabaseStatus {
-                service: database.spec.service.clone(),
-                database: database.spec.database.clone().unwrap_or_default(),
+                service: database.service.clone(),
+                database: database.database.clone().unwrap_or_default(),
                 problem: Some(problem),
                 ..DatabaseStatus::default()
             },
@@ -106,7 +107,7 @@ async fn ask(agent: &Agent, database: &Database, slow_seconds: u32) -> Result<Da
     let Some(container) = running else { return Err("its container does not run".to_owned()) };
     let slow = slow_seconds.to_string();
     let of = |text: &Option<String>| text.clone().unwrap_or_default();
-    let (name, user) = (of(&database.spec.database), of(&database.spec.user));
+    let (name, user) = (of(&database.database), of(&database.user));
     let mut spec = ExecSpec::new(["sh", "-c", ASK, "status", &name, &user, &slow]);
     spec.stdin = true;
     let question = format!("{SETTINGS}{QUESTION}");

@@ -6,6 +6,7 @@
 use super::beside::{check_sql, passed};
 use super::compare::differences;
 use super::database::{Address, load};
+use super::recipe::probe;
 use super::{known, throwaway};
 use crate::failures;
 use crate::jobs::compose::{self, Stack};
@@ -15,6 +16,7 @@ use crate::jobs::start::up;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use wharf_backup::{DumpReport, LoadTarget};
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::{BackupId, Failure, FailureKind, Step};
 
 /// The database that every server has.
@@ -32,9 +34,20 @@ pub async fn restore(job: &Job, planned: &Planned, backup: &BackupId) -> Result<
     state.add_volumes(job.app(), planned.volumes.clone()).await.map_err(|e| failures::of_state(&e))?;
     let backups = known::listed(&job.agent, job.app()).await?;
     let dumps = known::find(&backups, backup)?.dumps.clone();
+    let (redis, dumps): (Vec<DumpReport>, Vec<DumpReport>) =
+        dumps.into_iter().partition(|dump| dump.kind == DatabaseKind::Redis);
+    for dump in &redis {
+        // Its server reads the file at its start alone, and from where its own settings say.
+        let text = format!(
+            "{} is Redis, and starts empty: its file is {} in the backup, and docs/RECOVERY.md says how it goes back",
+            dump.service(),
+            dump.path
+        );
+        job.record.warn(text).await;
+    }
     let services: BTreeSet<String> = dumps.iter().map(|dump| dump.service().to_owned()).collect();
     if services.is_empty() {
-        job.record.note("the backup holds no database").await;
+        job.record.note("the backup holds no database that is restored by itself").await;
         return Ok(());
     }
     let stack = compose::in_place(job, &planned.project);
@@ -63,8 +76,14 @@ async fn address(job: &Job, stack: &Stack, dump: &DumpReport) -> Result<Address,
         .into_iter()
         .find(|container| container.service == service)
         .ok_or_else(|| not_there("it has no container".to_owned()))?;
-    throwaway::answers(&job.agent.engine, &container.id, &dump.user).await?.map_err(not_there)?;
-    Ok(Address { service: service.to_owned(), container: container.id, user: Some(dump.user.clone()) })
+    let probe = probe(dump.kind, &dump.user);
+    throwaway::answers(&job.agent.engine, &container.id, probe).await?.map_err(not_there)?;
+    Ok(Address {
+        kind: dump.kind,
+        service: service.to_owned(),
+        container: container.id,
+        user: Some(dump.user.clone()),
+    })
 }
 
 async fn restore_one(
@@ -75,7 +94,10 @@ async fn restore_one(
     aside: &str,
 ) -> Result<(), Failure> {
     let (agent, app) = (&job.agent, job.app());
-    let there = at.names(agent, app).await?.contains(&dump.database) && dump.database != BUILT_IN;
+    // One of MySQL's that holds tables cannot be set aside, and is not written over either: the load says so.
+    let there = dump.kind == DatabaseKind::Postgres
+        && at.names(agent, app).await?.contains(&dump.database)
+        && dump.database != BUILT_IN;
     if there {
         at.rename(agent, app, &[(&dump.database, aside)]).await?;
     }

@@ -2,13 +2,15 @@
 
 use super::compare::differences;
 use super::database::{Address, check_name, load};
-use super::known;
+use super::recipe::unknown;
 use super::task::{containers, databases, note_undo};
 use super::undo::Undo;
+use super::{known, mysql};
 use crate::jobs::database;
 use crate::jobs::run::Job;
 use wharf_backup::{DumpReport, LoadReport, LoadTarget};
 use wharf_plan::facts::ContainerState;
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::{BackupId, Failure, FailureKind, Step};
 use wharf_state::AppRecord;
 
@@ -26,16 +28,33 @@ pub async fn restore(
     check_name(as_name)?;
     let dumps = dumps(job, app, backup).await?;
     let dump = choose(&dumps, database)?;
-    let at = address(job, app, dump.service()).await?;
+    match dump.kind {
+        DatabaseKind::Postgres | DatabaseKind::Mysql => {}
+        DatabaseKind::Redis => return Err(no_redis_beside(dump)),
+        DatabaseKind::Unknown => return Err(unknown(dump)),
+    }
+    let at = address(job, app, dump).await?;
     let names = at.names(&job.agent, job.app()).await?;
     if names.iter().any(|name| name == as_name) {
         let text = format!("there is a database {as_name} in {} already", dump.service());
         return Err(Failure::new(FailureKind::Config, text).hint("name another: --as NAME"));
     }
     let model = names.iter().find(|name| **name == dump.database).map(String::as_str);
-    let restored = job.record.step(Step::Restore, restore_beside(job, backup, 0, (dump, &at), model)).await?;
-    job.record.step(Step::Check, check(job, &restored, dump)).await?;
-    at.rename(&job.agent, job.app(), &[(&restored.name, as_name)]).await?;
+    match dump.kind {
+        DatabaseKind::Mysql => {
+            let restoring = restore_mysql(job, backup, (dump, &at), as_name, model);
+            let restored = job.record.step(Step::Restore, restoring).await?;
+            job.record.step(Step::Check, check(job, &restored, dump)).await?;
+            mysql::give_away(&at, &job.agent, job.app(), as_name).await?;
+            job.record.note("its events were left out: they would run on what is live").await;
+        }
+        _ => {
+            let restoring = restore_beside(job, backup, 0, (dump, &at), model);
+            let restored = job.record.step(Step::Restore, restoring).await?;
+            job.record.step(Step::Check, check(job, &restored, dump)).await?;
+            at.rename(&job.agent, job.app(), &[(&restored.name, as_name)]).await?;
+        }
+    }
     let rows: u64 = dump.tables.iter().map(|table| table.rows).sum();
     Ok(format!(
         "the database {} of backup {} is {as_name} in {} now: {} tables, {rows} rows, as they were counted",
@@ -73,6 +92,34 @@ pub async fn restore_beside(
     let report = load(job, backup, &dump.label, into).await.map_err(|e| e.failure())?;
     crate::crash::point("restore.inside");
     Ok(Restored { at: at.clone(), name, report })
+}
+
+/// Restores a dump as the database `name`, which is the job's own until that is given away.
+async fn restore_mysql(
+    job: &Job,
+    backup: &BackupId,
+    (dump, at): (&DumpReport, &Address),
+    name: &str,
+    model: Option<&str>,
+) -> Result<Restored, Failure> {
+    note_undo(job, Undo::Database { at: at.clone(), name: name.to_owned() }).await?;
+    mysql::create(at, &job.agent, job.app(), name, model).await?;
+    crate::crash::point("restore.made");
+    let into = LoadTarget {
+        container: at.container.clone(),
+        user: at.user.clone(),
+        database: Some(name.to_owned()),
+    };
+    let report = load(job, backup, &dump.label, into).await.map_err(|e| e.failure())?;
+    crate::crash::point("restore.inside");
+    Ok(Restored { at: at.clone(), name: name.to_owned(), report })
+}
+
+fn no_redis_beside(dump: &DumpReport) -> Failure {
+    let text = format!("{} is Redis, which keeps no databases by name beside each other", dump.service());
+    Failure::new(FailureKind::Config, text)
+        .hint("write the backup to a folder: wharf backup restore ID --to DIR")
+        .hint("how its file goes back into the service: docs/RECOVERY.md")
 }
 
 /// Compares what came back with what was recorded, and runs the project's own check.
@@ -148,17 +195,18 @@ fn choose<'a>(dumps: &'a [DumpReport], wanted: &str) -> Result<&'a DumpReport, F
 ///
 /// # Errors
 /// It does not run.
-pub async fn address(job: &Job, app: &AppRecord, service: &str) -> Result<Address, Failure> {
+pub async fn address(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<Address, Failure> {
+    let (kind, service) = (dump.kind, dump.service());
     let containers = containers(job, app).await?;
     let databases = databases(job, &containers).await?;
-    let found = databases.into_iter().find(|database| database.spec.service == service);
-    let user = found.as_ref().and_then(|database| database.spec.user.clone());
+    let found = databases.into_iter().find(|database| database.service == service);
+    let user = found.as_ref().and_then(|database| database.user.clone());
     let container = found
         .and_then(|database| database.container)
         .or_else(|| containers.into_iter().find(|container| container.service == service));
     match container {
         Some(container) if container.state == ContainerState::Running => {
-            Ok(Address { service: service.to_owned(), container: container.id, user })
+            Ok(Address { kind, service: service.to_owned(), container: container.id, user })
         }
         _ => Err(Failure::new(
             FailureKind::Backup,

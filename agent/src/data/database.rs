@@ -1,10 +1,13 @@
 //! The databases of a running server: looked at, made, renamed; dropped only where this job made them.
 
+use super::like::create_like;
+use super::mysql;
 use crate::agent::Agent;
 use crate::jobs::run::Job;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use wharf_backup::{BackupError, DumpRequest, LoadReport, LoadRequest, LoadTarget, sql};
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::{AppName, BackupId, Failure, FailureKind};
 
 /// The longest name that PostgreSQL takes, in bytes.
@@ -16,18 +19,21 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// A database server in a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
+    #[serde(default)]
+    pub kind: DatabaseKind,
     pub service: String,
     pub container: String,
     pub user: Option<String>,
 }
 
 impl Address {
-    fn database(&self, name: &str) -> DumpRequest {
+    fn request(&self, database: Option<&str>) -> DumpRequest {
         DumpRequest {
             label: self.service.clone(),
+            kind: self.kind,
             container: self.container.clone(),
             user: self.user.clone(),
-            database: Some(name.to_owned()),
+            database: database.map(str::to_owned),
         }
     }
 
@@ -43,7 +49,20 @@ impl Address {
         statements: &str,
     ) -> Result<Vec<String>, BackupError> {
         let repo = agent.layout.repository(app);
-        sql(&agent.config.docker, &repo, &self.database(database), statements).await
+        sql(&agent.config.docker, &repo, &self.request(Some(database)), statements).await
+    }
+
+    /// As [`Address::run`], in no database, where the server allows that.
+    ///
+    /// # Errors
+    /// What its client says.
+    pub async fn run_outside(
+        &self,
+        agent: &Agent,
+        app: &AppName,
+        statements: &str,
+    ) -> Result<Vec<String>, BackupError> {
+        sql(&agent.config.docker, &agent.layout.repository(app), &self.request(None), statements).await
     }
 
     /// As [`Address::run`], in a database that is none of those that are worked on.
@@ -63,6 +82,9 @@ impl Address {
     /// # Errors
     /// The server does not answer.
     pub async fn names(&self, agent: &Agent, app: &AppName) -> Result<Vec<String>, Failure> {
+        if self.kind == DatabaseKind::Mysql {
+            return mysql::names(self, agent, app).await;
+        }
         let names = self.run(agent, app, "template1", "SELECT datname FROM pg_database;\n").await;
         names.map_err(|e| e.failure())
     }
@@ -87,7 +109,8 @@ impl Address {
         self.run(agent, app, "template1", &statements).await.map(drop).map_err(|e| e.failure())
     }
 
-    /// Makes an empty database like `model`, where that exists: its owner, encoding, locale, rights and settings.
+    /// Makes an empty PostgreSQL database like `model`, where that exists: its owner, encoding, locale, rights and
+    /// settings.
     ///
     /// # Errors
     /// It exists already, or the user may not.
@@ -110,6 +133,9 @@ impl Address {
     /// # Errors
     /// It cannot be dropped.
     pub async fn drop_own(&self, agent: &Agent, app: &AppName, name: &str) -> Result<(), Failure> {
+        if self.kind == DatabaseKind::Mysql {
+            return mysql::drop_own(self, agent, app, name).await;
+        }
         let statements = format!("{}DROP DATABASE IF EXISTS {};\n", terminate(&[name]), identifier(name));
         self.patiently(agent, app, &[name], &statements).await
     }
@@ -135,6 +161,10 @@ impl Address {
     /// # Errors
     /// It does not end, or the server does not answer.
     pub async fn quiet(&self, agent: &Agent, app: &AppName) -> Result<(), Failure> {
+        // A client of MySQL's ends with its input, and what it still runs there keeps who drops the database waiting.
+        if self.kind != DatabaseKind::Postgres {
+            return Ok(());
+        }
         const OTHERS: &str = "FROM pg_stat_activity WHERE application_name = current_setting('application_name') \
             AND pid <> pg_backend_pid()";
         for _ in 0..TRIES {
@@ -224,7 +254,7 @@ fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     // Told as an escape string, so that a backslash is one whatever the server's settings.
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
@@ -235,38 +265,6 @@ fn terminate(databases: &[&str]) -> String {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({}) \
          AND pid <> pg_backend_pid() \\g /dev/null\n",
         names.join(", ")
-    )
-}
-
-/// Source: what `pg_dump --create` writes for a database. Settings whose value is a list are stored quoted already.
-fn create_like(name: &str, model: &str) -> String {
-    let (new_name, live) = (literal(name), literal(model));
-    format!(
-        r#"SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L%s CONNECTION LIMIT %s',
-    {new_name}, pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype,
-    CASE row->>'datlocprovider'
-      WHEN 'c' THEN ' LOCALE_PROVIDER libc'
-      WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L', coalesce(row->>'datlocale', row->>'daticulocale'))
-      WHEN 'b' THEN format(' LOCALE_PROVIDER builtin BUILTIN_LOCALE %L', row->>'datlocale')
-      ELSE '' END,
-    datconnlimit)
-  FROM (SELECT d.*, to_jsonb(d) AS row FROM pg_database d WHERE datname = {live}) found \gexec
-SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', {new_name}) FROM pg_database WHERE datname = {live} AND datacl IS NOT NULL \gexec
-SELECT format('GRANT %s ON DATABASE %I TO %s%s', privilege_type, {new_name},
-    CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
-    CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-  FROM pg_database, aclexplode(datacl) WHERE datname = {live} \gexec
-SELECT format('ALTER %s SET %I TO %s',
-    CASE setrole WHEN 0 THEN format('DATABASE %I', {new_name})
-      ELSE format('ROLE %I IN DATABASE %I', pg_get_userbyid(setrole), {new_name}) END,
-    split_part(setting, '=', 1),
-    CASE WHEN lower(split_part(setting, '=', 1)) IN ('search_path', 'local_preload_libraries',
-        'session_preload_libraries', 'temp_tablespaces', 'unix_socket_directories')
-      THEN substr(setting, strpos(setting, '=') + 1)
-      ELSE quote_literal(substr(setting, strpos(setting, '=') + 1)) END)
-  FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(setconfig) setting
- WHERE d.datname = {live} \gexec
-"#
     )
 }
 

@@ -13,6 +13,7 @@ use crate::jobs::backup::quiet_child;
 use crate::jobs::run::Job;
 use wharf_backup::{BackupError, CheckRequest, DumpReport, LoadTarget, SqliteRequest};
 use wharf_proto::backup::Proof;
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::{BackupId, Failure, FailureKind, Step};
 use wharf_state::AppRecord;
 
@@ -72,8 +73,19 @@ impl Found {
 }
 
 fn proven(known: &Known) -> String {
-    let rows: u64 = known.dumps.iter().flat_map(|dump| &dump.tables).map(|table| table.rows).sum();
-    let tables: usize = known.dumps.iter().map(|dump| dump.tables.len()).sum();
+    let (keys, tabled): (Vec<_>, Vec<_>) =
+        known.dumps.iter().partition(|dump| dump.kind == DatabaseKind::Redis);
+    let rows: u64 = tabled.iter().flat_map(|dump| &dump.tables).map(|table| table.rows).sum();
+    let tables: usize = tabled.iter().map(|dump| dump.tables.len()).sum();
+    let mut counted: Vec<String> = Vec::new();
+    if !tabled.is_empty() {
+        counted.push(format!("{tables} tables and {rows} rows"));
+    }
+    if !keys.is_empty() {
+        let keys: u64 = keys.iter().flat_map(|dump| &dump.tables).map(|table| table.rows).sum();
+        counted.push(format!("{keys} keys"));
+    }
+    let counted = counted.join(", ");
     let id = known.id.short();
     let sqlite: usize = known.volumes.iter().map(|volume| volume.sqlite.len()).sum();
     let sqlite = match sqlite {
@@ -85,7 +97,7 @@ fn proven(known: &Known) -> String {
         return format!("backup {id} is proven: {} files read back{sqlite}; it holds no dump", known.files);
     }
     format!(
-        "backup {id} is proven: {} files read back{sqlite}, {} restored with {tables} tables and {rows} rows, as counted",
+        "backup {id} is proven: {} files read back{sqlite}, {} restored with {counted}, as counted",
         known.files,
         if known.dumps.len() == 1 {
             "1 database".to_owned()
@@ -167,7 +179,7 @@ async fn image(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<String, 
             dump.service()
         );
         return Err(Failure::new(FailureKind::Environment, text)
-            .cause(format!("it was PostgreSQL {}, image {}", dump.server_version, dump.image))
+            .cause(format!("its server was {}, image {}", dump.server_version, dump.image))
             .hint("pull the database's image, or start the service"));
     };
     let text = format!("the image that {} was dumped in is gone: {} is used", dump.database, now.image);
@@ -176,8 +188,7 @@ async fn image(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<String, 
 }
 
 async fn try_dump(job: &Job, backup: &BackupId, dump: &DumpReport, server: &Server) -> Result<(), Found> {
-    let into =
-        LoadTarget { container: server.container.clone(), user: Some(dump.user.clone()), database: None };
+    let into = LoadTarget { container: server.container.clone(), user: server.user.clone(), database: None };
     let report = load(job, backup, &dump.label, into).await.map_err(|e| Found::of(&e))?;
     let differences = differences(&dump.tables, &report.tables);
     if !differences.is_empty() {
@@ -189,6 +200,7 @@ async fn try_dump(job: &Job, backup: &BackupId, dump: &DumpReport, server: &Serv
     }
     if let Some(statements) = check_sql(job, dump) {
         let at = Address {
+            kind: dump.kind,
             service: dump.service().to_owned(),
             container: server.container.clone(),
             user: Some(dump.user.clone()),

@@ -40,7 +40,7 @@ pub async fn restore(
         }
     };
     let restored = job.record.step(Step::Restore, write(job, backup, path, to, Some(FOR_ITS_OWNER))).await?;
-    let dumps = if volume.is_none() { "; its dumps are for pg_restore" } else { "" };
+    let dumps = if volume.is_none() { "; docs/RECOVERY.md says how its dumps go back" } else { "" };
     Ok(format!(
         "{what} is in {}: {} files ({} bytes){dumps}",
         to.display(),

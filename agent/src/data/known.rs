@@ -225,6 +225,7 @@ fn volume(report: &VolumeReport) -> VolumeInfo {
 fn database(dump: &DumpReport) -> DatabaseInfo {
     DatabaseInfo {
         service: dump.service().to_owned(),
+        kind: dump.kind,
         database: dump.database.clone(),
         size_bytes: dump.size_bytes,
         tables: dump.tables.len() as u64,

@@ -17,7 +17,8 @@ use crate::jobs::run::Job;
 use jiff::Timestamp;
 use wharf_backup::DumpReport;
 use wharf_plan::facts::ContainerState;
-use wharf_proto::{BackupId, Failure, Outcome, Step};
+use wharf_proto::database::DatabaseKind;
+use wharf_proto::{BackupId, Failure, FailureKind, Outcome, Step};
 use wharf_state::{AppRecord, PhaseEvent};
 
 /// Restores every database of the backup over the live one; a summary.
@@ -26,9 +27,10 @@ use wharf_state::{AppRecord, PhaseEvent};
 /// What failed. [`settle`] brings things to one side then.
 pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<String, Failure> {
     let dumps = dumps(job, app, backup).await?;
+    only_postgres(&dumps)?;
     let mut targets = Vec::new();
     for dump in &dumps {
-        let at = address(job, app, dump.service()).await?;
+        let at = address(job, app, dump).await?;
         let names = at.names(&job.agent, job.app()).await?;
         let exists = names.contains(&dump.database);
         if !exists {
@@ -49,6 +51,27 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
     job.agent.state.set_phase(job.id, PhaseEvent::Change).await.map_err(|e| failures::of_state(&e))?;
     job.record.step(Step::Swap, swap::swap(job, &swaps)).await?;
     Ok(summary(backup, &swaps))
+}
+
+/// Databases of PostgreSQL alone can change their names, all of them in an instant. Of the others none is touched, and where
+/// a backup has such, neither are those of PostgreSQL: half of the data would be of another time.
+fn only_postgres(dumps: &[DumpReport]) -> Result<(), Failure> {
+    let others: Vec<String> = dumps
+        .iter()
+        .filter(|dump| dump.kind != DatabaseKind::Postgres)
+        .map(|dump| match dump.kind {
+            DatabaseKind::Mysql => format!("{} of {} (MySQL or MariaDB)", dump.database, dump.service()),
+            _ => format!("{} (Redis)", dump.service()),
+        })
+        .collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let text = format!("the backup cannot be restored over what is live: it holds {}", others.join(", "));
+    Err(Failure::new(FailureKind::Refused, text)
+        .cause("only databases of PostgreSQL can take each other's place in one step; nothing was changed")
+        .hint("restore one beside the live one: wharf backup restore ID --database DB --as NAME")
+        .hint("how it takes the live one's place by hand, and how Redis's file goes back: docs/RECOVERY.md"))
 }
 
 /// A database that is to be replaced.

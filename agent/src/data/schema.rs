@@ -8,8 +8,9 @@ use crate::failures;
 use crate::jobs::database::{Database, databases_of};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use wharf_backup::{DumpRequest, sql};
+use wharf_backup::sql;
 use wharf_plan::facts::ContainerState;
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::{AppName, AppSpec, Digest, Failure};
 
 /// What all databases of an app may take to answer.
@@ -34,12 +35,7 @@ async fn look(agent: &Agent, app: &AppName, spec: &AppSpec, project: &str) -> Op
     let mut text = String::new();
     for database in &databases {
         let container = database.container.as_ref().filter(|c| c.state == ContainerState::Running)?;
-        let at = DumpRequest {
-            label: database.label.clone(),
-            container: container.id.clone(),
-            user: database.spec.user.clone(),
-            database: database.spec.database.clone(),
-        };
+        let at = database.request(container);
         let columns = sql(&agent.config.docker, &agent.layout.repository(app), &at, COLUMNS).await.ok()?;
         for line in std::iter::once(&database.label).chain(&columns) {
             text.push_str(&format!("{}:{line}\n", line.len()));
@@ -60,6 +56,6 @@ pub async fn databases(agent: &Agent, spec: &AppSpec, project: &str) -> Result<V
         images.extend(image.map(|image| (container.image_id.clone(), image)));
     }
     let mut found = databases_of(spec, &containers, &images);
-    found.retain(|database| database.container.is_some());
+    found.retain(|database| database.kind == DatabaseKind::Postgres && database.container.is_some());
     Ok(found)
 }

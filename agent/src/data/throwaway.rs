@@ -1,5 +1,6 @@
-//! A PostgreSQL server of the database's own image that exists for one drill: no network, in memory while it fits.
+//! A server of the database's own image that exists for one drill: no network, in memory while it fits.
 
+use super::recipe;
 use super::task::note_undo;
 use super::undo::Undo;
 use crate::failures;
@@ -9,7 +10,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
-use wharf_backup::DumpReport;
+use wharf_backup::{DRILL_FOLDER, DumpReport};
 use wharf_engine::exec::ExecSpec;
 use wharf_engine::{Engine, Scratch, Throwaway};
 use wharf_plan::facts::ContainerState;
@@ -17,32 +18,16 @@ use wharf_proto::{Failure, FailureKind};
 
 /// Up to here a dump is restored in memory.
 const IN_MEMORY_DUMP_BYTES: u64 = 256 * 1024 * 1024;
-const MIB: u64 = 1024 * 1024;
-/// For an empty cluster and its journal.
-const CLUSTER_BYTES: u64 = 256 * MIB;
-/// For the server's processes.
-const SERVER_BYTES: u64 = 512 * MIB;
-const SCRATCH: &str = "/wharf-drill";
 /// How long the server may take for its first start.
 const STARTS_WITHIN: Duration = Duration::from_secs(180);
 const ASK_EVERY: Duration = Duration::from_millis(200);
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// Nothing of it is to survive: it need not be safe from a power cut, and writes little.
-const SETTINGS: [&str; 8] = [
-    "fsync=off",
-    "full_page_writes=off",
-    "wal_level=minimal",
-    "max_wal_senders=0",
-    "max_wal_size=128MB",
-    "shared_buffers=64MB",
-    "maintenance_work_mem=64MB",
-    "autovacuum=off",
-];
-
 /// A server that runs. [`Server::remove`] ends it; after a crash, recovery does.
 pub struct Server {
     pub container: String,
+    /// As whom the dump is restored.
+    pub user: Option<String>,
     folder: Option<PathBuf>,
 }
 
@@ -51,29 +36,25 @@ pub struct Server {
 /// # Errors
 /// The image is gone, or the server does not start.
 pub async fn start(job: &Job, number: usize, dump: &DumpReport, image: String) -> Result<Server, Failure> {
+    let recipe = recipe::recipe(dump)?;
     let in_memory = dump.size_bytes < IN_MEMORY_DUMP_BYTES;
     let folder = if in_memory { None } else { Some(make_folder(job, number).await?) };
-    let bytes = CLUSTER_BYTES + 4 * dump.size_bytes;
+    let bytes = recipe.scratch_bytes;
     let scratch = folder.clone().map_or(Scratch::Memory { bytes }, Scratch::Folder);
-    let command = std::iter::once("postgres".to_owned())
-        .chain(SETTINGS.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
     let spec = Throwaway {
         image,
         name: format!("wharf-{}-job{}-drill{number}", job.app(), job.id),
-        command: command.collect(),
-        env: vec![
-            format!("POSTGRES_USER={}", dump.user),
-            "POSTGRES_DB=postgres".to_owned(),
-            "POSTGRES_HOST_AUTH_METHOD=trust".to_owned(),
-            format!("PGDATA={SCRATCH}/data"),
-        ],
+        entrypoint: recipe.entrypoint,
+        command: recipe.command,
+        env: recipe.env,
         labels: vec![(JOB_LABEL.to_owned(), job.label())],
-        scratch: (SCRATCH.to_owned(), scratch),
-        memory_bytes: SERVER_BYTES + if in_memory { bytes } else { 0 },
+        scratch: (DRILL_FOLDER.to_owned(), scratch),
+        memory_bytes: recipe.memory_bytes + if in_memory { bytes } else { 0 },
     };
     let container = job.agent.engine.start_throwaway(&spec).await.map_err(|e| failures::of_engine(&e))?;
-    let server = Server { container, folder };
-    match wait(job, &server, &dump.user).await {
+    let server = Server { container, user: recipe.user, folder };
+    let probe = recipe::probe(dump.kind, &dump.user);
+    match wait(job, &server, probe).await {
         Ok(()) => Ok(server),
         Err(failure) => {
             server.remove(job).await?;
@@ -126,18 +107,22 @@ fn make(folder: &std::path::Path) -> Result<(), Failure> {
     })
 }
 
-async fn wait(job: &Job, server: &Server, user: &str) -> Result<(), Failure> {
-    answers(&job.agent.engine, &server.container, user).await?.map_err(not_started)
+async fn wait(job: &Job, server: &Server, probe: Option<Vec<String>>) -> Result<(), Failure> {
+    answers(&job.agent.engine, &server.container, probe).await?.map_err(not_started)
 }
 
-/// Waits until the PostgreSQL of a container answers; else why it never will.
+/// Waits until the server of a container answers its probe; else why it never will.
 ///
 /// # Errors
 /// The engine does not answer.
-pub async fn answers(engine: &Engine, container: &str, user: &str) -> Result<Result<(), String>, Failure> {
+pub async fn answers(
+    engine: &Engine,
+    container: &str,
+    probe: Option<Vec<String>>,
+) -> Result<Result<(), String>, Failure> {
     let until = Instant::now() + STARTS_WITHIN;
-    // Over TCP, since the local socket answers before the first start is complete.
-    let ask = ExecSpec::new(["pg_isready", "-q", "-h", "127.0.0.1", "-d", "postgres", "-U", user]);
+    let asked = probe.as_ref().and_then(|words| words.first()).cloned().unwrap_or_default();
+    let ask = probe.map(ExecSpec::new);
     loop {
         let found = engine.container(container).await.map_err(|e| failures::of_engine(&e))?;
         let running = found.as_ref().is_some_and(|found| found.state == ContainerState::Running);
@@ -145,11 +130,12 @@ pub async fn answers(engine: &Engine, container: &str, user: &str) -> Result<Res
             let code = found.and_then(|found| found.exit_code).unwrap_or_default();
             return Ok(Err(format!("it ended with exit code {code}")));
         }
-        let answer = engine.exec_to_end(container, &ask, &[], Duration::from_secs(10), ANSWER_BYTES).await;
+        let Some(ask) = &ask else { return Ok(Ok(())) };
+        let answer = engine.exec_to_end(container, ask, &[], Duration::from_secs(10), ANSWER_BYTES).await;
         match answer {
             Ok(answer) if answer.code == Some(0) => return Ok(Ok(())),
             Ok(answer) if answer.code == Some(126) || answer.code == Some(127) => {
-                return Ok(Err("its image has no pg_isready".to_owned()));
+                return Ok(Err(format!("its image lacks a program: {asked} ended with exit code 127")));
             }
             _ if Instant::now() >= until => {
                 return Ok(Err(format!("it does not answer after {} s", STARTS_WITHIN.as_secs())));

@@ -12,13 +12,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wharf_backup::{
-    BackupError, BackupReport, BackupRequest, Child, DumpRequest, InitRequest, ProjectTree, Update,
-    service_of,
+    BackupError, BackupReport, BackupRequest, Child, InitRequest, ProjectTree, Update, service_of,
 };
 use wharf_plan::Model;
 use wharf_plan::facts::{ContainerFacts, ContainerState, MountSource};
 use wharf_plan::inputs::writable_mounts;
 use wharf_proto::backup::Proof;
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::event::EventBody;
 use wharf_proto::{BackupId, Failure, FailureKind, ReleaseId};
 use wharf_state::BackupRecord;
@@ -68,9 +68,7 @@ pub async fn back_up(job: &Job, work: &Work, planned: &Planned) -> Result<Option
 /// [`FailureKind::Backup`]: there is no backup.
 pub async fn make(job: &Job, sources: Sources<'_>) -> Result<Option<BackupReport>, Failure> {
     for database in sources.databases.iter().filter(|database| database.container.is_none()) {
-        job.record
-            .note(format!("{}: no database yet, so there is nothing to dump", database.spec.service))
-            .await;
+        job.record.note(format!("{}: no database yet, so there is nothing to dump", database.service)).await;
     }
     let has_files = Path::new(&job.spec.path).is_dir();
     let running: Vec<&Database> =
@@ -150,7 +148,7 @@ async fn dump_or_copy(
         let mut copied = BTreeSet::new();
         for database in databases {
             let Some(container) = &database.container else { continue };
-            let service = &database.spec.service;
+            let service = &database.service;
             let runs = container.state == ContainerState::Running;
             if cold.contains(service) || (sources.cold && !runs) {
                 // The files of a server are those of all its databases.
@@ -162,12 +160,7 @@ async fn dump_or_copy(
             if !runs {
                 return Err(not_running(service));
             }
-            request.dumps.push(DumpRequest {
-                label: database.label.clone(),
-                container: container.id.clone(),
-                user: database.spec.user.clone(),
-                database: database.spec.database.clone(),
-            });
+            request.dumps.push(database.request(container));
         }
         let held = !request.holds.is_empty();
         if held {
@@ -195,7 +188,7 @@ async fn dump_or_copy(
 fn too_slow(within: Duration) -> Failure {
     Failure::new(FailureKind::Backup, format!("the backup was not done after {} s", within.as_secs()))
         .cause("it was given up, and nothing was changed")
-        .hint("see what the server's disk and its databases do: a lock that pg_dump waits for, for instance")
+        .hint("see what the server's disk and its databases do: a lock that a dump waits for, for instance")
         .hint("where a backup takes that long, raise backup_within_seconds in wharfd.toml")
 }
 
@@ -278,7 +271,11 @@ async fn record(job: &Job, sources: &Sources<'_>, report: &BackupReport) -> Resu
 pub fn summary(report: &BackupReport) -> String {
     let dumps = report.dumps.iter().map(|dump| {
         let rows: u64 = dump.tables.iter().map(|table| table.rows).sum();
-        format!("database {} ({rows} rows in {} tables)", dump.database, dump.tables.len())
+        match dump.kind {
+            DatabaseKind::Redis if dump.tables.is_empty() => format!("Redis {}", dump.database),
+            DatabaseKind::Redis => format!("Redis {} ({rows} keys)", dump.database),
+            _ => format!("database {} ({rows} rows in {} tables)", dump.database, dump.tables.len()),
+        }
     });
     let volumes = report.volumes.iter().map(|volume| {
         let kind = if volume.volume.is_some() { "volume" } else { "folder" };

@@ -11,7 +11,7 @@ const SYSTEM: [&str; 6] = ["/dev", "/etc", "/proc", "/run", "/sys", "/var/run"];
 
 /// The data that containers write to and that neither a dump nor `[[volume]]` covers, in words.
 pub fn uncovered(containers: &[ContainerFacts], databases: &[Database], volumes: &[Volume]) -> Vec<String> {
-    let dumped: BTreeSet<&str> = databases.iter().map(|database| database.spec.service.as_str()).collect();
+    let dumped: BTreeSet<&str> = databases.iter().map(|database| database.service.as_str()).collect();
     let mut found = BTreeSet::new();
     for container in containers.iter().filter(|c| !c.one_off && !dumped.contains(c.service.as_str())) {
         for mount in container.mounts.iter().filter(|mount| mount.writable) {
@@ -45,7 +45,8 @@ fn is_system(path: &str) -> bool {
 mod tests {
     use super::*;
     use wharf_plan::facts::{ContainerState, MountFacts};
-    use wharf_proto::spec::{PostgresSpec, VolumeMode, VolumeSpec};
+    use wharf_proto::database::DatabaseKind;
+    use wharf_proto::spec::{VolumeMode, VolumeSpec};
 
     fn container(service: &str, mounts: Vec<(MountSource, bool)>) -> ContainerFacts {
         let mounts = mounts.into_iter().enumerate().map(|(number, (source, writable))| MountFacts {
@@ -105,8 +106,14 @@ mod tests {
                 ],
             ),
         ];
-        let spec = PostgresSpec { service: "db".into(), user: None, database: None, check_sql: None };
-        let databases = [Database { label: "db".into(), spec, container: None }];
+        let databases = [Database {
+            kind: DatabaseKind::Mysql,
+            service: "db".into(),
+            user: None,
+            database: None,
+            label: "db".into(),
+            container: None,
+        }];
         let volumes = [volume(Some("media"), "/v/media"), volume(None, "/srv/app/uploads")];
         assert_eq!(
             uncovered(&containers, &databases, &volumes),

@@ -6,14 +6,21 @@ use super::Work;
 use super::survey::Survey;
 use std::collections::BTreeMap;
 use std::fmt;
+use wharf_backup::{DumpRequest, label_of};
 use wharf_plan::facts::{ContainerFacts, ImageFacts};
+use wharf_proto::AppSpec;
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::spec::PostgresSpec;
-use wharf_proto::{AppSpec, Digest};
 
-/// A PostgreSQL database of the stack.
+/// A database of the stack.
 #[derive(Debug, Clone)]
 pub struct Database {
-    pub spec: PostgresSpec,
+    pub kind: DatabaseKind,
+    pub service: String,
+    /// `None`: as the container's environment says.
+    pub user: Option<String>,
+    /// `None`: as the container's environment says.
+    pub database: Option<String>,
     /// What it is called in backups: its service's name, with its own where the project names several of one server.
     pub label: String,
     /// `None`: the service has never run, so there is nothing to dump.
@@ -22,11 +29,11 @@ pub struct Database {
 
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.spec.database, &self.container) {
-            (Some(database), None) => write!(f, "{}/{database} (no database yet)", self.spec.service),
-            (None, None) => write!(f, "{} (no database yet)", self.spec.service),
-            (Some(database), Some(_)) => write!(f, "{}/{database}", self.spec.service),
-            (None, Some(_)) => f.write_str(&self.spec.service),
+        match (&self.database, &self.container) {
+            (Some(database), None) => write!(f, "{}/{database} (no database yet)", self.service),
+            (None, None) => write!(f, "{} (no database yet)", self.service),
+            (Some(database), Some(_)) => write!(f, "{}/{database}", self.service),
+            (None, Some(_)) => f.write_str(&self.service),
         }
     }
 }
@@ -34,11 +41,22 @@ impl fmt::Display for Database {
 impl Database {
     /// Whether it is the database of that name in that service, as far as the project tells names.
     pub fn is(&self, service: &str, database: &str) -> bool {
-        is(&self.spec, service, database)
+        self.service == service && self.database.as_deref().is_none_or(|name| name == database)
+    }
+
+    /// What is asked of the backup for it.
+    pub fn request(&self, container: &ContainerFacts) -> DumpRequest {
+        DumpRequest {
+            label: self.label.clone(),
+            kind: self.kind,
+            container: container.id.clone(),
+            user: self.user.clone(),
+            database: self.database.clone(),
+        }
     }
 }
 
-/// As [`Database::is`].
+/// Whether the project's words are about the database of that name in that service.
 pub fn is(spec: &PostgresSpec, service: &str, database: &str) -> bool {
     spec.service == service && spec.database.as_deref().is_none_or(|name| name == database)
 }
@@ -56,53 +74,67 @@ pub fn databases_of(
 ) -> Vec<Database> {
     let containers: Vec<&ContainerFacts> = containers.iter().filter(|c| !c.one_off).collect();
     let of = |service: &str| containers.iter().find(|c| c.service == service).map(|c| (*c).clone());
-    let mut found: Vec<Database> = spec
-        .postgres
-        .iter()
-        .map(|one| Database {
-            label: label(one, &spec.postgres),
-            spec: one.clone(),
-            container: of(&one.service),
-        })
-        .collect();
-    for container in containers {
+    let mut found = named(spec);
+    for database in &mut found {
+        database.container = of(&database.service);
+    }
+    for container in &containers {
         let is_postgres =
             images.get(&container.image_id).is_some_and(|image| image.env.contains_key("PG_MAJOR"));
-        if is_postgres && !found.iter().any(|database| database.spec.service == container.service) {
-            let spec = PostgresSpec {
-                service: container.service.clone(),
-                user: None,
-                database: None,
-                check_sql: None,
-            };
-            found.push(Database { label: spec.service.clone(), spec, container: Some(container.clone()) });
+        if is_postgres && !found.iter().any(|database| database.service == container.service) {
+            let service = container.service.as_str();
+            let plain = database(DatabaseKind::Postgres, service, (None, None), &[]);
+            found.push(Database { container: Some((*container).clone()), ..plain });
         }
     }
     found
 }
 
-/// The service's name alone, where that is enough: backups of a single database keep the label that they always had.
-fn label(one: &PostgresSpec, all: &[PostgresSpec]) -> String {
-    let shared = all.iter().filter(|other| other.service == one.service).count() > 1;
-    match &one.database {
-        Some(database) if shared => format!("{}/{}", one.service, word(database)),
-        Some(_) | None => one.service.clone(),
+/// What `wharf.toml` names.
+fn named(spec: &AppSpec) -> Vec<Database> {
+    let postgres: Vec<&str> = spec.postgres.iter().map(|one| one.service.as_str()).collect();
+    let mysql: Vec<&str> = spec.mysql.iter().map(|one| one.service.as_str()).collect();
+    let of_postgres = spec.postgres.iter().map(|one| {
+        database(DatabaseKind::Postgres, &one.service, (one.user.as_ref(), one.database.as_ref()), &postgres)
+    });
+    let of_mysql = spec.mysql.iter().map(|one| {
+        database(DatabaseKind::Mysql, &one.service, (one.user.as_ref(), one.database.as_ref()), &mysql)
+    });
+    let of_redis =
+        spec.redis.iter().map(|one| database(DatabaseKind::Redis, &one.service, (None, None), &[]));
+    of_postgres.chain(of_mysql).chain(of_redis).collect()
+}
+
+/// `services`: those of all databases of the kind, one for each.
+fn database(
+    kind: DatabaseKind,
+    service: &str,
+    (user, name): (Option<&String>, Option<&String>),
+    services: &[&str],
+) -> Database {
+    Database {
+        kind,
+        service: service.to_owned(),
+        user: user.cloned(),
+        database: name.cloned(),
+        label: label(service, name, services),
+        container: None,
     }
 }
 
-/// A database's name as a part of a path; one that is none is told from others by a digest.
-fn word(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if !name.starts_with('.') && name.chars().all(plain) {
-        return name.to_owned();
+/// The service's name alone, where that is enough: backups of a single database keep the label that they always had.
+fn label(service: &str, name: Option<&String>, services: &[&str]) -> String {
+    let shared = services.iter().filter(|other| **other == service).count() > 1;
+    match name {
+        Some(name) if shared => label_of(service, name),
+        Some(_) | None => service.to_owned(),
     }
-    let cleaned: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
-    format!("{}-{:.8}", cleaned.trim_start_matches('.'), Digest::of(name.as_bytes()).to_hex())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wharf_proto::spec::{MysqlSpec, RedisSpec};
 
     fn spec(service: &str, database: Option<&str>) -> PostgresSpec {
         PostgresSpec {
@@ -113,21 +145,45 @@ mod tests {
         }
     }
 
+    fn app(spec: &str) -> AppSpec {
+        let json = format!(r#"{{"app": "a", "path": "/a", "compose": {{"files": []}}{spec}}}"#);
+        serde_json::from_str(&json).unwrap()
+    }
+
     #[test]
     fn labels_are_the_service_unless_it_has_several_databases() {
-        let all = [
+        let postgres = vec![
             spec("db", Some("app")),
             spec("db", Some("my data")),
             spec("db", Some("my_data")),
             spec("db", Some("..")),
             spec("geo", Some("maps")),
         ];
-        let labels: Vec<String> = all.iter().map(|one| label(one, &all)).collect();
+        let labels: Vec<String> =
+            named(&AppSpec { postgres, ..app("") }).into_iter().map(|one| one.label).collect();
         assert_eq!(labels[0], "db/app");
         assert!(labels[1].starts_with("db/my_data-") && labels[1].len() == "db/my_data-".len() + 8);
         assert_eq!(labels[2], "db/my_data");
         assert!(labels[3].starts_with("db/-"), "{}", labels[3]);
         assert_eq!(labels[4], "geo");
+    }
+
+    #[test]
+    fn every_kind_that_is_named_is_found() {
+        let mysql = ["shop", "stock"].map(|name| MysqlSpec {
+            service: "maria".into(),
+            user: None,
+            database: Some(name.into()),
+        });
+        let spec = AppSpec {
+            postgres: vec![spec("db", None)],
+            mysql: mysql.to_vec(),
+            redis: vec![RedisSpec { service: "cache".into() }],
+            ..app("")
+        };
+        let found: Vec<String> =
+            named(&spec).iter().map(|one| format!("{:?} {}", one.kind, one.label)).collect();
+        assert_eq!(found, ["Postgres db", "Mysql maria/shop", "Mysql maria/stock", "Redis cache"]);
     }
 
     #[test]

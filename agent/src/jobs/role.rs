@@ -11,6 +11,7 @@ use crate::data::Address;
 use crate::failures;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::{Failure, FailureKind};
 
 /// Whose password changes.
@@ -59,8 +60,12 @@ async fn alter(job: &Job, project: &str, role: &RoleChange) -> Result<(), Failur
         return Err(Failure::new(FailureKind::Start, format!("{} has no container", role.service))
             .hint(format!("start it: docker compose up -d {}", role.service)));
     };
-    let address =
-        Address { service: role.service.clone(), container: container.id, user: Some(role.user.clone()) };
+    let address = Address {
+        kind: DatabaseKind::Postgres,
+        service: role.service.clone(),
+        container: container.id,
+        user: Some(role.user.clone()),
+    };
     let altered = address.set_password(&job.agent, job.app(), &role.user, password).await;
     altered.map_err(|failure| without(failure, password))
 }

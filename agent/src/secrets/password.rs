@@ -61,9 +61,9 @@ async fn prepare(
 ) -> Result<Work, Failure> {
     let model = compose::of(agent, &live.spec, &known.project, seat).model().await?;
     let database = one_database(agent, known, &live, request.service.as_deref()).await?;
-    let service = database.spec.service.clone();
+    let service = database.service.clone();
     let variable = |name: &str| model.service(&service).and_then(|service| service.variable(name));
-    let user = database.spec.user.clone().or_else(|| variable("POSTGRES_USER").map(str::to_owned));
+    let user = database.user.clone().or_else(|| variable("POSTGRES_USER").map(str::to_owned));
     let values = edit::values_in_place(agent, &live.spec, seat).await?;
     let keys = keys_of(&model, &service, &values)?;
     let password = request.password.unwrap_or_else(generate);
@@ -92,10 +92,10 @@ async fn one_database(
     service: Option<&str>,
 ) -> Result<Database, Failure> {
     let mut found = schema::databases(agent, &live.spec, &known.project).await?;
-    found.retain(|database| service.is_none_or(|service| database.spec.service == service));
+    found.retain(|database| service.is_none_or(|service| database.service == service));
     // A role is its server's, whichever of its databases is named.
-    found.dedup_by(|a, b| a.spec.service == b.spec.service);
-    let names: Vec<String> = found.iter().map(|database| database.spec.service.clone()).collect();
+    found.dedup_by(|a, b| a.service == b.service);
+    let names: Vec<String> = found.iter().map(|database| database.service.clone()).collect();
     match (found.pop(), found.is_empty()) {
         (Some(database), true) => Ok(database),
         (Some(_), false) => Err(Failure::new(FailureKind::Config, "the app has several databases")

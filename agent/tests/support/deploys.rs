@@ -24,6 +24,8 @@ pub fn to(path: &Path) -> DeployRequest {
             },
             bump: Vec::new(),
             postgres: Vec::new(),
+            mysql: Vec::new(),
+            redis: Vec::new(),
             volume: Vec::new(),
             migrate: Vec::new(),
             hook: Vec::new(),

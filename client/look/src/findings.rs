@@ -125,6 +125,11 @@ fn looked_at(facts: &Facts, choice: Choice, chosen: Option<&[String]>) -> Findin
 }
 
 impl Database {
+    /// The section of `wharf.toml` that it gets. A Redis without a volume keeps nothing, so that there is nothing to dump.
+    pub fn section(&self) -> Option<&'static str> {
+        self.kind.section().filter(|_| self.kind != Kind::Redis || self.volume.is_some())
+    }
+
     /// Where its data lies in the container.
     pub fn data_dir(&self) -> &str {
         match (&self.moved_to, self.kind) {
@@ -201,7 +206,7 @@ fn data(facts: &Facts, model: &Model, profiles: &[String], databases: &[Database
                 _ => continue,
             };
             let of_database =
-                databases.iter().any(|d| d.volume.as_ref() == Some(&source) && d.kind == Kind::Postgres);
+                databases.iter().any(|d| d.volume.as_ref() == Some(&source) && d.section().is_some());
             found.entry(source.clone()).or_insert_with(|| Data {
                 source,
                 is_volume,

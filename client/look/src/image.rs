@@ -21,6 +21,16 @@ impl Kind {
         }
     }
 
+    /// The section of `wharf.toml` by which Wharf dumps it.
+    pub fn section(self) -> Option<&'static str> {
+        match self {
+            Self::Postgres => Some("postgres"),
+            Self::MySql => Some("mysql"),
+            Self::Redis => Some("redis"),
+            Self::Mongo => None,
+        }
+    }
+
     /// Where its images keep their data.
     pub fn home(self) -> &'static str {
         match self {
@@ -93,6 +103,25 @@ mod tests {
             ("dpage/pgadmin4", None),
         ] {
             assert_eq!(database(reference), expected, "{reference}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_dumped_has_a_section() {
+        let database = |kind, volume: Option<&str>| crate::findings::Database {
+            service: "db".into(),
+            kind,
+            volume: volume.map(Into::into),
+            moved_to: None,
+        };
+        for (kind, volume, expected) in [
+            (Kind::Postgres, None, Some("postgres")),
+            (Kind::MySql, Some("data"), Some("mysql")),
+            (Kind::Redis, Some("data"), Some("redis")),
+            (Kind::Redis, None, None),
+            (Kind::Mongo, Some("data"), None),
+        ] {
+            assert_eq!(database(kind, volume).section(), expected, "{kind:?}");
         }
     }
 

@@ -9,9 +9,10 @@ use crate::{
     project::pack_failure,
     session::Asker,
 };
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use wharf_look::{
-    Facts, Findings, Kind,
+    Facts, Findings,
     compose::Choice,
     config::{Addition, Answers},
 };
@@ -205,9 +206,11 @@ fn next(context: &mut Context, findings: &Findings, answers: &Answers) {
             file.path
         ));
     }
-    if findings.databases.iter().any(|database| database.kind == Kind::Postgres && database.volume.is_some())
-    {
-        context.console.note("PostgreSQL is dumped, and the dump checked, before every deploy.");
+    let dumped =
+        findings.databases.iter().filter(|found| found.section().is_some() && found.volume.is_some());
+    let kinds: BTreeSet<&str> = dumped.map(|found| found.kind.name()).collect();
+    for kind in kinds {
+        context.console.note(&format!("{kind} is dumped, and the dump checked, before every deploy."));
     }
     context.console.note("Next: `wharf setup`, unless the server has an agent; then `wharf deploy --dry-run`, and `wharf deploy`");
 }

@@ -44,12 +44,15 @@ impl Checker<'_> {
         let (server, path) = self.server(raw.server)?;
         let compose = self.required(raw.compose, "compose.files", None)?;
         let migrations: Vec<Range<usize>> = raw.migrate.iter().map(Spanned::span).collect();
+        let databases = self.databases(raw.postgres, raw.mysql, raw.redis)?;
         let spec = AppSpec {
             app: name,
             path,
             compose: self.compose(compose)?,
             bump: raw.bump.into_iter().map(|rule| self.bump(rule)).collect::<Checked<_>>()?,
-            postgres: self.databases(raw.postgres)?,
+            postgres: databases.postgres,
+            mysql: databases.mysql,
+            redis: databases.redis,
             hook: raw.hook.into_iter().map(|spec| self.hook(spec)).collect::<Checked<_>>()?,
             volume: self.volumes(raw.volume)?,
             migrate: raw.migrate.into_iter().map(|spec| self.migrate(spec)).collect::<Checked<_>>()?,

@@ -3,7 +3,9 @@
 use super::local::GitRules;
 use serde::Deserialize;
 use toml::Spanned;
-use wharf_proto::spec::{HookSpec, KeepSpec, MigrateSpec, ProbeSpec, SecretsSpec, VerifySpec, VolumeSpec};
+use wharf_proto::spec::{
+    HookSpec, KeepSpec, MigrateSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec, VolumeSpec,
+};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Raw {
@@ -17,6 +19,10 @@ pub(super) struct Raw {
     pub bump: Vec<RawBump>,
     #[serde(default)]
     pub postgres: Vec<Spanned<RawPostgres>>,
+    #[serde(default)]
+    pub mysql: Vec<Spanned<RawMysql>>,
+    #[serde(default)]
+    pub redis: Vec<Spanned<RedisSpec>>,
     #[serde(default)]
     pub volume: Vec<Spanned<VolumeSpec>>,
     #[serde(default)]
@@ -42,6 +48,14 @@ pub(super) struct RawPostgres {
     pub database: Option<String>,
     pub databases: Option<Vec<String>>,
     pub check_sql: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RawMysql {
+    pub service: String,
+    pub user: Option<String>,
+    pub database: Option<String>,
+    pub databases: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]

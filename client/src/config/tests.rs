@@ -245,6 +245,33 @@ fn several_databases_of_a_server_are_told_apart() {
 }
 
 #[test]
+fn databases_of_other_kinds_are_named_once_too() {
+    let project = project();
+    let with = |more: &str| parse(project.path(), &format!("{GOOD}\n{more}\n"), None);
+    let maria = "[[mysql]]\nservice = \"maria\"\n";
+    let spec = with(&format!("{maria}databases = [\"shop\", \"stock\"]\n[[redis]]\nservice = \"cache\""))
+        .unwrap()
+        .spec;
+    let names: Vec<_> =
+        spec.mysql.iter().map(|one| (one.service.as_str(), one.database.as_deref())).collect();
+    assert_eq!(names, [("maria", Some("shop")), ("maria", Some("stock"))]);
+    assert_eq!(spec.redis[0].service, "cache");
+    let mut told = String::new();
+    for wrong in [
+        &format!("{maria}{maria}"),
+        &format!("{maria}databases = []"),
+        &format!("{maria}database = \"\""),
+        "[[mysql]]\nservice = \"db\"",
+        "[[redis]]\nservice = \"cache\"\n[[redis]]\nservice = \"cache\"",
+        "[[redis]]\nservice = \"cache\"\ndatabase = \"0\"",
+    ] {
+        let error = with(wrong).expect_err(wrong);
+        writeln!(told, "{wrong}\n{}", failure(&Failure::from(error), &Style::plain())).unwrap();
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn data_that_is_named_wrongly_is_told_so() {
     let project = project();
     let with = |volume: &str| parse(project.path(), &format!("{GOOD}\n[[volume]]\n{volume}\n"), None);

@@ -2,6 +2,7 @@
 
 use super::{Style, bytes, table::table};
 use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, PrunePlan, VolumeInfo};
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::spec::VolumeMode;
 
 /// Newest first, as they come.
@@ -36,9 +37,12 @@ pub fn contents(backups: &[BackupInfo]) -> String {
     for backup in backups {
         let id = backup.id.short();
         for database in &backup.databases {
-            let DatabaseInfo { service, database, size_bytes, tables, rows } = database;
+            let DatabaseInfo { service, kind, database, size_bytes, tables, rows } = database;
             let size = bytes(*size_bytes);
-            text += &format!("{id}  database {service}/{database}: {size}, {rows} rows in {tables} tables\n");
+            text += &match kind {
+                DatabaseKind::Redis => format!("{id}  Redis {service}: {size}, {rows} keys\n"),
+                _ => format!("{id}  database {service}/{database}: {size}, {rows} rows in {tables} tables\n"),
+            };
         }
         if !backup.copies.is_empty() {
             text += &format!("{id}  copied to {}\n", backup.copies.join(", "));
@@ -121,6 +125,7 @@ mod tests {
                 size_bytes: 1_000_000,
                 tables: 7,
                 rows: 12_345,
+                kind: DatabaseKind::Postgres,
             }],
             volumes: if checked {
                 vec![VolumeInfo {

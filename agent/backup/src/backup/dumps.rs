@@ -2,54 +2,42 @@
 //! the dumps yet.
 
 use super::{archive, blocking};
+use crate::dump::{Beside, Held, Pending, prepare, tell_what_is_left_out};
+use crate::instance::connect;
 use crate::ledger::Ledger;
 use crate::line::Outbox;
-use crate::postgres::{Database, DumpResult, Dumped, Session, check_dump, connect, dump_globals, start_dump};
 use crate::read_back::read_back;
 use crate::reader::{StoredReader, StreamReader};
 use crate::repository::{Indexed, Store};
 use crate::source::{Entry, Opener, SnapshotSource, sort};
+use crate::stream::start_dump;
 use crate::{BackupError, BackupRequest, DumpReport, Phase};
 use bollard::Docker;
-use bytes::Bytes;
 use jiff::Timestamp;
 use rustic_core::repofile::{Node, SnapshotFile};
 use std::sync::{Arc, PoisonError};
 use tokio::runtime::Handle;
+use wharf_proto::database::DatabaseKind;
 
 /// A dump that is in the repository and was checked.
 pub(super) struct StoredDump {
     pub(super) report: DumpReport,
-    globals: Bytes,
+    beside: Option<Beside>,
     node: Node,
 }
 
-/// A database that is about to be dumped.
-struct Pending {
-    database: Database,
-    session: Session,
-    globals: Bytes,
-    result: DumpResult,
-}
-
-impl Pending {
-    fn path(&self) -> String {
-        format!("/dumps/{}.pgdump", self.database.label)
-    }
-}
-
 impl StoredDump {
-    /// The dump and its globals, as entries of the snapshot.
+    /// The dump and what lies beside it, as entries of the snapshot.
     pub(super) fn into_entries(
         self,
         time: Timestamp,
         stored: Option<&Arc<Indexed>>,
         ledger: &Arc<Ledger>,
-    ) -> Result<[Entry; 2], BackupError> {
+    ) -> Result<Vec<Entry>, BackupError> {
         let Some(repository) = stored.cloned() else {
             return Err(BackupError::Invalid { what: "a dump without a repository".to_owned() });
         };
-        let Self { report, globals, node } = self;
+        let Self { report, beside, node } = self;
         let open = Opener::Stored {
             open: {
                 let ledger = Arc::clone(ledger);
@@ -57,11 +45,11 @@ impl StoredDump {
             },
             ledger: Arc::clone(ledger),
         };
-        let path = format!("/dumps/{}.globals.sql", report.label);
-        Ok([
-            Entry::made(&report.path, report.size_bytes, time, open)?,
-            Entry::made(&path, globals.len() as u64, time, Opener::Bytes(globals))?,
-        ])
+        let mut entries = vec![Entry::made(&report.path, report.size_bytes, time, open)?];
+        if let Some(Beside { path, content }) = beside {
+            entries.push(Entry::made(&path, content.len() as u64, time, Opener::Bytes(content))?);
+        }
+        Ok(entries)
     }
 }
 
@@ -77,23 +65,8 @@ pub(super) async fn dump_all(
     let docker = connect(&request.docker_socket).await?;
     let mut pending: Vec<Pending> = Vec::new();
     for dump in &request.dumps {
-        let database = Database::find(&docker, dump, &request.repo).await?;
-        let session = Session::open(&docker, database.clone()).await?;
-        if !session.superuser {
-            outbox.note(format!(
-                "{} is no superuser: the dump of {} has roles without their passwords",
-                database.user, database.label
-            ));
-        }
-        // Roles are the server's: one that has several databases is asked once, but by whoever may read most.
-        let same = |other: &&Pending| {
-            other.database.container == database.container && other.session.superuser == session.superuser
-        };
-        let globals = match pending.iter().find(same) {
-            Some(other) => other.globals.clone(),
-            None => dump_globals(&docker, &database, session.superuser).await?,
-        };
-        pending.push(Pending { database, session, globals, result: DumpResult::default() });
+        let found = prepare(&docker, dump, &request.repo, &pending, outbox).await?;
+        pending.extend(found);
     }
     tell_what_is_left_out(&pending, outbox);
     let snapshot = stage(store, request.time, &docker, &pending, outbox).await?;
@@ -106,28 +79,6 @@ pub(super) async fn dump_all(
         stored.push(finish(&docker, &repository, &snapshot, dump, outbox).await?);
     }
     Ok((stored, Some(repository)))
-}
-
-/// Databases of a server that nobody named are told, so that nobody counts on them.
-fn tell_what_is_left_out(pending: &[Pending], outbox: &Outbox) {
-    let dumped = |container: &str, name: &str| {
-        pending.iter().any(|dump| dump.database.container == container && dump.database.database == name)
-    };
-    let mut told: Vec<&str> = Vec::new();
-    for Pending { database, session, .. } in pending {
-        let container = database.container.as_str();
-        let left_out: Vec<&str> =
-            session.databases.iter().map(String::as_str).filter(|name| !dumped(container, name)).collect();
-        if left_out.is_empty() || told.contains(&container) {
-            continue;
-        }
-        told.push(container);
-        outbox.note(format!(
-            "not in the backup: {} of {}; `databases` under [[postgres]] in wharf.toml takes databases in",
-            left_out.join(", "),
-            crate::service_of(&database.label)
-        ));
-    }
 }
 
 /// Streams the dumps into the repository. The snapshot that rustic makes of them is never written.
@@ -143,7 +94,7 @@ async fn stage(
     for dump in pending {
         let start = starter(docker.clone(), dump, Arc::clone(&ledger));
         let open = Opener::Stream { start, ledger: Arc::clone(&ledger) };
-        entries.push(Entry::made(&dump.path(), 0, time, open)?);
+        entries.push(Entry::made(&dump.path, 0, time, open)?);
     }
     sort(&mut entries);
     let store = Arc::clone(store);
@@ -160,16 +111,20 @@ async fn stage(
 /// Starts a dump when rustic, from a thread of its own, asks for its first byte.
 fn starter(docker: Docker, dump: &Pending, ledger: Arc<Ledger>) -> Box<dyn FnOnce() -> StreamReader + Send> {
     let runtime = Handle::current();
-    let (database, result) = (dump.database.clone(), Arc::clone(&dump.result));
-    let snapshot = dump.session.snapshot.clone();
-    let on_gone = database.failed("pg_dump", None, "the dump was cut off");
+    let (instance, program) = (dump.instance.clone(), dump.program.clone());
+    let (watch, result) = (dump.watch, Arc::clone(&dump.result));
+    let on_gone = cut_off(dump);
     Box::new(move || {
         let _inside = runtime.enter();
-        StreamReader::new(start_dump(docker, database, snapshot, result), ledger, on_gone)
+        StreamReader::new(start_dump(docker, instance, program, watch(), result), ledger, on_gone)
     })
 }
 
-/// Counts the rows, ends the transaction and checks what was written.
+fn cut_off(dump: &Pending) -> BackupError {
+    dump.instance.failed(dump.program.name(), None, "the dump was cut off")
+}
+
+/// Reads a dump back, which must be what its program wrote, and has it checked and its rows counted.
 async fn finish(
     docker: &Docker,
     repository: &Arc<Indexed>,
@@ -177,53 +132,38 @@ async fn finish(
     dump: Pending,
     outbox: &Arc<Outbox>,
 ) -> Result<StoredDump, BackupError> {
-    let path = dump.path();
-    let Pending { database, session, globals, result } = dump;
-    let dumped = result.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let dumped = dumped.ok_or_else(|| database.failed("pg_dump", None, "the dump was cut off"))?;
-    let server_version = session.server_version.clone();
-    let tables = session.count().await?;
+    let written = dump.result.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (dumped, seen) = written.ok_or_else(|| cut_off(&dump))?;
     let node = repository
-        .node_from_snapshot_and_path(snapshot, &path)
+        .node_from_snapshot_and_path(snapshot, &dump.path)
         .map_err(BackupError::rustic("read a dump back"))?;
-    check(docker, &database, Arc::clone(repository), node.clone(), &dumped, outbox).await?;
+    let kind = match &dump.held {
+        Held::Postgres(_) => DatabaseKind::Postgres,
+        Held::Mysql => DatabaseKind::Mysql,
+        Held::Redis(_) => DatabaseKind::Redis,
+    };
+    let (reading, pieces) =
+        read_back(Arc::clone(repository), node.clone(), Phase::CheckDumps, Arc::clone(outbox));
+    let (read, checked) = tokio::join!(reading, dump.held.check(docker, &dump.instance, seen, pieces));
+    let read = read?;
+    let tables = checked?;
+    if read.as_ref() != Some(&dumped) {
+        return Err(BackupError::DumpUnchecked {
+            label: dump.instance.label.clone(),
+            cause: format!("what was read back is not what {} wrote", dump.program.name()),
+        });
+    }
     let report = DumpReport {
-        label: database.label.clone(),
-        path,
-        user: database.user.clone(),
-        database: database.database.clone(),
+        label: dump.instance.label,
+        kind,
+        path: dump.path,
+        user: dump.user,
+        database: dump.database,
         size_bytes: dumped.size_bytes,
         sha256: hex::encode(dumped.sha256),
-        server_version,
-        image: database.image.clone(),
+        server_version: dump.server_version,
+        image: dump.instance.image,
         tables,
     };
-    Ok(StoredDump { report, globals, node })
-}
-
-/// Reads a dump back: its hash must be that of what `pg_dump` wrote, and `pg_restore` must take it.
-async fn check(
-    docker: &Docker,
-    database: &Database,
-    repository: Arc<Indexed>,
-    node: Node,
-    expected: &Dumped,
-    outbox: &Arc<Outbox>,
-) -> Result<(), BackupError> {
-    let (reading, mut pieces) = read_back(repository, node, Phase::CheckDumps, Arc::clone(outbox));
-    let restoring = async {
-        let checked = check_dump(docker, database, &mut pieces).await;
-        drop(pieces);
-        checked
-    };
-    let (read, checked) = tokio::join!(reading, restoring);
-    let read = read?;
-    checked?;
-    if read.as_ref() == Some(expected) {
-        return Ok(());
-    }
-    Err(BackupError::DumpUnchecked {
-        label: database.label.clone(),
-        cause: "what was read back is not what pg_dump wrote".to_owned(),
-    })
+    Ok(StoredDump { report, beside: dump.beside, node })
 }

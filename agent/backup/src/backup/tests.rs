@@ -1,9 +1,10 @@
 use super::*;
-use crate::postgres::Piece;
 use crate::reader::StreamReader;
 use crate::source::{Entry, Opener};
+use crate::stream::Piece;
 use bytes::Bytes;
 use rustic_core::{FileType, ReadBackend};
+use wharf_proto::database::DatabaseKind;
 
 struct Scene {
     folder: tempfile::TempDir,
@@ -91,6 +92,7 @@ fn requests_that_make_no_sense_are_refused() {
             .iter()
             .map(|&label| crate::DumpRequest {
                 label: label.into(),
+                kind: DatabaseKind::Postgres,
                 container: "c".into(),
                 user: None,
                 database: None,

@@ -1,107 +1,83 @@
 //! Dumping a database, and checking a dump, with the programs of its own container.
 
 use super::connection::Database;
-use super::exec::{Program, Running, SILENCE, Tail};
-use crate::BackupError;
+use super::session::Session;
+use crate::dump::{Beside, Held, Pending, globals_path};
+use crate::exec::{Ended, Program};
+use crate::instance::Instance;
+use crate::line::Outbox;
+use crate::stream::{DumpProgram, DumpResult, Watch};
+use crate::{BackupError, DumpRequest, TableRows};
 use bollard::Docker;
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::io::AsyncWriteExt;
-use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::time::timeout;
+use std::path::Path;
+use tokio::sync::mpsc::Receiver;
 
-/// Pieces under way between the engine and the repository; each is what the engine sends at once, 32 KiB or so.
-const PIECES: usize = 32;
 /// The largest globals: roles and tablespaces.
 const GLOBALS_BYTES: usize = 16 * 1024 * 1024;
 /// How a dump in the custom format begins.
 const MAGIC: &[u8] = b"PGDMP";
 
-/// A piece of a dump.
-#[derive(Debug)]
-pub(crate) enum Piece {
-    Data(Bytes),
-    /// The program ended with exit code 0, and this was all.
-    End,
-    Failed(BackupError),
+/// Looks whether what passes begins as a dump does.
+#[derive(Default)]
+struct Beginning(Vec<u8>);
+
+impl Watch for Beginning {
+    fn see(&mut self, piece: &[u8]) {
+        let missing = MAGIC.len().saturating_sub(self.0.len());
+        self.0.extend(piece.iter().take(missing));
+    }
+
+    fn verdict(&mut self) -> Result<Vec<TableRows>, String> {
+        // Rows are counted by the session, in the very snapshot that is dumped.
+        if self.0 == MAGIC { Ok(Vec::new()) } else { Err("what it wrote is no dump".to_owned()) }
+    }
 }
 
-/// What was dumped, once [`Piece::End`] has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Dumped {
-    pub(crate) size_bytes: u64,
-    pub(crate) sha256: [u8; 32],
-}
-
-/// Where the result of a dump will be.
-pub(crate) type DumpResult = Arc<Mutex<Option<Dumped>>>;
-
-/// Starts `pg_dump` on the exported snapshot. The pieces must be read to their end.
-pub(crate) fn start_dump(
-    docker: Docker,
-    database: Database,
-    snapshot: String,
-    result: DumpResult,
-) -> Receiver<Piece> {
-    let (sender, receiver) = mpsc::channel(PIECES);
-    tokio::spawn(async move {
-        let last = match dump(&docker, &database, &snapshot, &sender).await {
-            Ok(dumped) => {
-                *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(dumped);
-                Piece::End
-            }
-            Err(fault) => Piece::Failed(fault),
-        };
-        // Nobody reads any more only if the backup has failed already.
-        let _ = sender.send(last).await;
-    });
-    receiver
-}
-
-async fn dump(
+/// Opens the transaction that holds still what `pg_dump` will dump.
+pub(crate) async fn prepare(
     docker: &Docker,
-    database: &Database,
-    snapshot: &str,
-    pieces: &Sender<Piece>,
-) -> Result<Dumped, BackupError> {
-    let snapshot = format!("--snapshot={snapshot}");
-    let arguments = ["pg_dump", "-w", "-Fc", "-Z0", "--lock-wait-timeout=60000", &snapshot];
-    let program = Program {
-        container: &database.container,
-        arguments: &arguments,
-        environment: database.environment(),
-        input: false,
+    request: &DumpRequest,
+    repo: &Path,
+    earlier: &[Pending],
+    outbox: &Outbox,
+) -> Result<Pending, BackupError> {
+    let database = Database::find(docker, request, repo).await?;
+    let session = Session::open(docker, database.clone()).await?;
+    if !session.superuser {
+        outbox.note(format!(
+            "{} is no superuser: the dump of {} has roles without their passwords",
+            database.user, database.at.label
+        ));
+    }
+    // Roles are the server's: one that has several databases is asked once, but by whoever may read most.
+    let same = |other: &&Pending| {
+        let superuser = matches!(&other.held, Held::Postgres(held) if held.superuser == session.superuser);
+        superuser && other.instance.container == database.at.container
     };
-    let failed = |exit, text: &str| database.failed("pg_dump", exit, text);
-    let mut running = program.start(docker).await.map_err(|cause| failed(None, &cause))?;
-    let (mut hash, mut size_bytes, mut head) = (Sha256::new(), 0, Tail::default());
-    while let Some(piece) = running.next().await.map_err(|cause| failed(None, &cause))? {
-        if size_bytes < 512 {
-            head.push(&piece[..piece.len().min(512)]);
-        }
-        hash.update(&piece);
-        size_bytes += piece.len() as u64;
-        if pieces.send(Piece::Data(piece)).await.is_err() {
-            return Err(failed(None, "nobody takes the dump any more"));
-        }
-    }
-    let exit = running.exit().await.map_err(|cause| failed(None, &cause))?;
-    if exit != Some(0) {
-        return Err(failed(exit, &last_words(&running, exit, &head)));
-    }
-    if !head.starts_with(MAGIC) {
-        return Err(failed(exit, "what it wrote is no dump"));
-    }
-    Ok(Dumped { size_bytes, sha256: hash.finalize().into() })
-}
-
-/// What a program said before it failed. The engine reports one that is missing on standard output.
-fn last_words(running: &Running, exit: Option<i64>, head: &Tail) -> String {
-    match running.stderr.text() {
-        text if text.is_empty() && matches!(exit, Some(126 | 127)) => head.text(),
-        text => text,
-    }
+    let globals = match earlier.iter().find(same).and_then(|other| other.beside.as_ref()) {
+        Some(beside) => beside.content.clone(),
+        None => dump_globals(docker, &database, session.superuser).await?,
+    };
+    let label = &database.at.label;
+    let snapshot = format!("--snapshot={}", session.snapshot);
+    let arguments = ["pg_dump", "-w", "-Fc", "-Z0", "--lock-wait-timeout=60000", &snapshot];
+    Ok(Pending {
+        path: format!("/dumps/{label}.pgdump"),
+        beside: Some(Beside { path: globals_path(label), content: globals }),
+        program: DumpProgram {
+            arguments: arguments.map(str::to_owned).to_vec(),
+            environment: database.environment(),
+        },
+        watch: || Box::new(Beginning::default()),
+        user: database.user.clone(),
+        database: database.database.clone(),
+        server_version: session.server_version.clone(),
+        others: session.databases.clone(),
+        instance: database.at,
+        held: Held::Postgres(Box::new(session)),
+        result: DumpResult::default(),
+    })
 }
 
 /// Roles and tablespaces: `pg_dump` leaves them out. Without a superuser, roles come without their passwords.
@@ -118,20 +94,15 @@ pub(crate) async fn dump_globals(
     let target = format!("--database={}", connection_string(&database.database));
     arguments.push(&target);
     let program = Program {
-        container: &database.container,
+        container: &database.at.container,
         arguments: &arguments,
         environment: database.environment(),
         input: false,
     };
-    let failed = |exit, text: &str| database.failed("pg_dumpall", exit, text);
+    let failed = |exit, text: &str| database.at.failed("pg_dumpall", exit, text);
     let ended = program.run(docker, GLOBALS_BYTES).await.map_err(|cause| failed(None, &cause))?;
     if ended.exit != Some(0) {
-        let text = if ended.stderr.is_empty() {
-            String::from_utf8_lossy(&ended.stdout)
-        } else {
-            ended.stderr.into()
-        };
-        return Err(failed(ended.exit, &text));
+        return Err(failed(ended.exit, &ended.said()));
     }
     let tail = &ended.stdout[ended.stdout.len().saturating_sub(512)..];
     if !String::from_utf8_lossy(tail).contains("database cluster dump complete") {
@@ -148,58 +119,26 @@ pub(super) fn connection_string(database: &str) -> String {
 /// Feeds a dump that was read back to `pg_restore -f /dev/null`, which reads it to its end.
 pub(crate) async fn check_dump(
     docker: &Docker,
-    database: &Database,
+    instance: &Instance,
     pieces: &mut Receiver<Bytes>,
-) -> Result<(), BackupError> {
-    let unchecked = |cause: &str| BackupError::DumpUnchecked {
-        label: database.label.clone(),
-        cause: database.redact(cause),
-    };
+) -> Result<(), String> {
     let program = Program {
-        container: &database.container,
+        container: &instance.container,
         arguments: &["pg_restore", "-f", "/dev/null"],
         environment: Vec::new(),
         input: true,
     };
-    feed(docker, program, pieces).await.map_err(|cause| unchecked(&cause))
+    ended_well(program.feed(docker, pieces).await)
 }
 
-/// Runs `pg_restore` and gives it a dump; how it failed, as text.
-pub(super) async fn feed(
-    docker: &Docker,
-    program: Program<'_>,
-    pieces: &mut Receiver<Bytes>,
-) -> Result<(), String> {
-    let mut running = program.start(docker).await?;
-    let mut input = std::mem::replace(&mut running.input, Box::pin(tokio::io::sink()));
-    let feed = async {
-        while let Some(piece) = pieces.recv().await {
-            let written = timeout(SILENCE, input.write_all(&piece)).await;
-            if !matches!(written, Ok(Ok(()))) {
-                break;
-            }
-        }
-        // The half-close, by which the program knows that this was all.
-        let _ = input.shutdown().await;
-    };
-    // It has nothing to say while it reads; a program that ended early leaves its writer hanging, so the end of the
-    // output ends both.
-    let drained = {
-        let drain = running.drain();
-        tokio::pin!(drain);
-        tokio::select! {
-            drained = &mut drain => drained,
-            () = feed => timeout(SILENCE, &mut drain)
-                .await
-                .unwrap_or_else(|_| Err("it did not end after its input had".to_owned())),
-        }
-    };
-    drained?;
-    match running.exit().await? {
+/// How `pg_restore` ended that was given a dump.
+pub(super) fn ended_well(ended: Result<Ended, String>) -> Result<(), String> {
+    let ended = ended?;
+    match ended.exit {
         Some(0) => Ok(()),
         exit => {
             let code = exit.map_or("no exit code".to_owned(), |code| format!("exit code {code}"));
-            Err(format!("pg_restore ended with {code}: {}", running.stderr.text()))
+            Err(format!("pg_restore ended with {code}: {}", ended.stderr))
         }
     }
 }

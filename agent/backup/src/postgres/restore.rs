@@ -1,14 +1,14 @@
 //! Restoring a dump, and running statements, with the programs of the database's own container.
 
-use super::connection::{Database, connect};
-use super::dump::feed;
-use super::exec::{Program, SILENCE};
-use crate::{BackupError, DumpRequest};
+use super::connection::Database;
+use super::dump::ended_well;
+use super::session::Session;
+use crate::exec::{Program, SILENCE};
+use crate::{BackupError, DumpReport, DumpRequest, TableRows};
 use bollard::Docker;
 use bytes::Bytes;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
@@ -16,70 +16,101 @@ use tokio::time::timeout;
 const ANSWER_BYTES: usize = 4 * 1024 * 1024;
 const PSQL: [&str; 8] = ["psql", "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"];
 
-/// Feeds a dump to `pg_restore`, which stops at the first error. With `creates` it makes the database that was dumped.
-pub(crate) async fn restore_dump(
-    docker: &Docker,
-    into: &Database,
+/// What a server has before anybody makes a database; `pg_restore --create` would find these there already.
+const BUILT_IN: [&str; 3] = ["postgres", "template0", "template1"];
+
+/// A dump that is to be restored into a server.
+pub(crate) struct Load {
+    /// What `pg_restore` connects to.
+    connects: Database,
+    /// Whether it makes the database that was dumped.
     creates: bool,
-    pieces: &mut Receiver<Bytes>,
-) -> Result<(), BackupError> {
-    let target = format!("--dbname={}", super::dump::connection_string(&into.database));
-    let mut arguments = vec!["pg_restore", "-w", "--exit-on-error", "--no-tablespaces", &target];
-    if creates {
-        arguments.push("--create");
+    /// What the dump becomes.
+    into: Database,
+}
+
+impl Load {
+    /// Finds the server. Where the request names no database, the dump gets its own name, and its server's roles first.
+    pub(crate) async fn begin(
+        docker: &Docker,
+        repo: &Path,
+        request: &DumpRequest,
+        dump: &DumpReport,
+        globals: &[u8],
+    ) -> Result<Self, BackupError> {
+        let alone = request.database.is_none();
+        let at = |database: &str| DumpRequest { database: Some(database.to_owned()), ..request.clone() };
+        let into = request.database.as_deref().unwrap_or(&dump.database);
+        let creates = alone && !BUILT_IN.contains(&into);
+        if alone {
+            run_globals(docker, &Database::find(docker, &at("postgres"), repo).await?, globals).await?;
+        }
+        let connects = if creates { "postgres" } else { into };
+        Ok(Self {
+            connects: Database::find(docker, &at(connects), repo).await?,
+            creates,
+            into: Database::find(docker, &at(into), repo).await?,
+        })
     }
-    let environment = into.environment();
-    let program = Program { container: &into.container, arguments: &arguments, environment, input: true };
-    feed(docker, program, pieces).await.map_err(|cause| BackupError::DumpNotRestored {
-        label: into.label.clone(),
-        cause: into.redact(&cause),
-    })
+
+    /// Feeds the dump to `pg_restore`, which stops at the first error.
+    pub(crate) async fn run(&self, docker: &Docker, mut pieces: Receiver<Bytes>) -> Result<(), BackupError> {
+        let server = &self.connects;
+        let target = format!("--dbname={}", super::dump::connection_string(&server.database));
+        let mut arguments = vec!["pg_restore", "-w", "--exit-on-error", "--no-tablespaces", &target];
+        if self.creates {
+            arguments.push("--create");
+        }
+        let environment = server.environment();
+        let program =
+            Program { container: &server.at.container, arguments: &arguments, environment, input: true };
+        ended_well(program.feed(docker, &mut pieces).await).map_err(|cause| BackupError::DumpNotRestored {
+            label: server.at.label.clone(),
+            cause: server.at.redact(&cause),
+        })
+    }
+
+    /// The rows of every table.
+    pub(crate) async fn count(&self, docker: &Docker) -> Result<Vec<TableRows>, BackupError> {
+        Session::open(docker, self.into.clone()).await?.count().await
+    }
 }
 
 /// Makes the roles of the dump's server. What is there already, the user itself, is no failure.
-pub(crate) async fn run_globals(docker: &Docker, at: &Database, globals: Vec<u8>) -> Result<(), BackupError> {
+async fn run_globals(docker: &Docker, at: &Database, globals: &[u8]) -> Result<(), BackupError> {
     let tolerant = ["psql", "-X", "-w", "-q", "-A", "-t"];
-    psql(docker, at, &tolerant, &globals, SILENCE).await.map(drop)
+    psql(docker, at, &tolerant, globals, SILENCE).await.map(drop)
 }
 
-/// Runs statements in a database of a container, as its own user, and returns the lines that they print. The first error
-/// ends them; statements between `BEGIN` and `COMMIT` are then not done.
-///
-/// # Errors
-/// The container does not run, the database cannot be connected to, a statement fails.
-pub async fn sql(
-    docker_socket: &Path,
+/// Runs statements in a database. The first error ends them; those between `BEGIN` and `COMMIT` are then not done.
+pub(crate) async fn sql(
+    docker: &Docker,
     repo: &Path,
     at: &DumpRequest,
     statements: &str,
 ) -> Result<Vec<String>, BackupError> {
-    let docker = connect(docker_socket).await?;
-    let database = Database::find(&docker, at, repo).await?;
-    let stdout = psql(&docker, &database, &PSQL, statements.as_bytes(), SILENCE).await?;
+    let database = Database::find(docker, at, repo).await?;
+    let stdout = psql(docker, &database, &PSQL, statements.as_bytes(), SILENCE).await?;
     Ok(String::from_utf8_lossy(&stdout).lines().map(str::to_owned).collect())
 }
 
-/// Runs a whole script in a database of a container, as its own user, for at most so long. What it selects is thrown away;
-/// errors name lines of the script. A script that is not sent to its end is as one whose connection broke there.
-///
-/// # Errors
-/// As [`sql`], and that it took too long: it may still run then.
-pub async fn script(
-    docker_socket: &Path,
+/// Runs a whole script in a database for at most so long. What it selects is thrown away; errors name lines of the script.
+pub(crate) async fn script(
+    docker: &Docker,
     repo: &Path,
     at: &DumpRequest,
     script: &str,
     limit: Duration,
 ) -> Result<(), BackupError> {
-    let docker = connect(docker_socket).await?;
-    let database = Database::find(&docker, at, repo).await?;
+    let database = Database::find(docker, at, repo).await?;
     let arguments = [PSQL.as_slice(), &["-o", "/dev/null", "-f", "-"]].concat();
     // Whoever may work for so long may say nothing for so long, and must be the first to hear that the time is over.
     let patience = limit.saturating_add(SILENCE);
-    match timeout(limit, psql(&docker, &database, &arguments, script.as_bytes(), patience)).await {
+    match timeout(limit, psql(docker, &database, &arguments, script.as_bytes(), patience)).await {
         Ok(ended) => ended.map(drop),
         Err(_) => Err(BackupError::SqlFailed {
             label: at.label.clone(),
+            program: "psql".to_owned(),
             database: database.database,
             exit: None,
             stderr: format!("it did not end within {} seconds", limit.as_secs()),
@@ -95,45 +126,18 @@ async fn psql(
     patience: Duration,
 ) -> Result<Vec<u8>, BackupError> {
     let failed = |exit, text: &str| BackupError::SqlFailed {
-        label: at.label.clone(),
+        label: at.at.label.clone(),
+        program: "psql".to_owned(),
         database: at.database.clone(),
         exit,
-        stderr: at.redact(text),
+        stderr: at.at.redact(text),
     };
     let environment = at.environment();
-    let program = Program { container: &at.container, arguments, environment, input: true };
-    let mut running = program.start(docker).await.map_err(|cause| failed(None, &cause))?;
-    let mut input = std::mem::replace(&mut running.input, Box::pin(tokio::io::sink()));
-    let write = async {
-        // A psql that is gone says why below.
-        let _ = timeout(patience, input.write_all(statements)).await;
-        let _ = timeout(patience, input.shutdown()).await;
-        // Kept until the output has ended: closing it now would end the program early.
-        std::future::pending::<()>().await;
-    };
-    let mut stdout = Vec::new();
-    let read = async {
-        while let Some(piece) = running.next_within(patience).await? {
-            if stdout.len() + piece.len() > ANSWER_BYTES {
-                return Err(format!("it answered more than {ANSWER_BYTES} bytes"));
-            }
-            stdout.extend_from_slice(&piece);
-        }
-        Ok(())
-    };
-    let ended = tokio::select! {
-        ended = read => ended,
-        () = write => Ok(()),
-    };
-    ended.map_err(|cause| failed(None, &cause))?;
-    match running.exit().await.map_err(|cause| failed(None, &cause))? {
-        Some(0) => Ok(stdout),
-        exit => {
-            let said = running.stderr.text();
-            // The engine reports a program that is missing on standard output.
-            let said =
-                if said.is_empty() { String::from_utf8_lossy(&stdout).trim().to_owned() } else { said };
-            Err(failed(exit, &said))
-        }
+    let program = Program { container: &at.at.container, arguments, environment, input: true };
+    let ended = program.answer(docker, statements, ANSWER_BYTES, patience).await;
+    let ended = ended.map_err(|cause| failed(None, &cause))?;
+    match ended.exit {
+        Some(0) => Ok(ended.stdout),
+        exit => Err(failed(exit, &ended.said())),
     }
 }

@@ -4,7 +4,7 @@
 //! are counted in it, so that a restore can be compared with numbers of the very same moment.
 
 use super::connection::Database;
-use super::exec::{Program, Running};
+use crate::exec::{Program, Running, SILENCE};
 use crate::{BackupError, TableRows};
 use bollard::Docker;
 use tokio::io::AsyncWriteExt;
@@ -59,12 +59,13 @@ impl Session {
     pub(crate) async fn open(docker: &Docker, database: Database) -> Result<Self, BackupError> {
         let arguments = ["psql", "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"];
         let program = Program {
-            container: &database.container,
+            container: &database.at.container,
             arguments: &arguments,
             environment: database.environment(),
             input: true,
         };
-        let running = program.start(docker).await.map_err(|cause| database.failed("psql", None, &cause))?;
+        let running =
+            program.start(docker).await.map_err(|cause| database.at.failed("psql", None, &cause))?;
         let mut session = Self {
             database,
             running,
@@ -78,10 +79,10 @@ impl Session {
         let answer = session.ask(OPEN).await?;
         let unexpected = "it did not answer as expected";
         let [snapshot, version, superuser, databases] = answer.as_slice() else {
-            return Err(session.database.failed("psql", None, unexpected));
+            return Err(session.database.at.failed("psql", None, unexpected));
         };
-        session.databases =
-            serde_json::from_str(databases).map_err(|_| session.database.failed("psql", None, unexpected))?;
+        session.databases = serde_json::from_str(databases)
+            .map_err(|_| session.database.at.failed("psql", None, unexpected))?;
         session.snapshot.clone_from(snapshot);
         session.server_version.clone_from(version);
         session.superuser = superuser == "t";
@@ -96,7 +97,7 @@ impl Session {
             Some(TableRows { table, rows })
         };
         let tables: Option<Vec<TableRows>> = lines.iter().map(read).collect();
-        tables.ok_or_else(|| self.database.failed("psql", None, "row counts could not be read"))
+        tables.ok_or_else(|| self.database.at.failed("psql", None, "row counts could not be read"))
     }
 
     /// Runs statements and returns the lines that they print.
@@ -108,7 +109,7 @@ impl Session {
             self.running.input.write_all(script.as_bytes()).await?;
             self.running.input.flush().await
         };
-        if !matches!(timeout(super::exec::SILENCE, written).await, Ok(Ok(()))) {
+        if !matches!(timeout(SILENCE, written).await, Ok(Ok(()))) {
             // psql is gone; what it said is worth more than the broken pipe.
             return Err(self.over(&[]).await);
         }
@@ -127,12 +128,12 @@ impl Session {
                 Ok(Some(piece)) => {
                     total += piece.len();
                     if total > ANSWER_BYTES {
-                        return Err(self.database.failed("psql", None, "its answer is too long"));
+                        return Err(self.database.at.failed("psql", None, "its answer is too long"));
                     }
                     self.unread.extend_from_slice(&piece);
                 }
                 Ok(None) => return Err(self.over(&lines).await),
-                Err(cause) => return Err(self.database.failed("psql", None, &cause)),
+                Err(cause) => return Err(self.database.at.failed("psql", None, &cause)),
             }
         }
     }
@@ -151,6 +152,6 @@ impl Session {
             // The engine reports a program that is missing on standard output.
             text = String::from_utf8_lossy(&said).trim().to_owned();
         }
-        self.database.failed("psql", exit, &text)
+        self.database.at.failed("psql", exit, &text)
     }
 }

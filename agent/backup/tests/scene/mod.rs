@@ -10,6 +10,8 @@ use wharf_backup::{
     ListRequest, ProjectTree, Request, Update, init_repo, run,
 };
 
+use wharf_proto::database::DatabaseKind;
+
 pub const PASSWORD: &str = "s3cret-of-the-test";
 /// Long enough for a busy machine, short enough to notice a hang.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -209,7 +211,13 @@ impl Container {
     }
 
     pub fn dump(&self, label: &str) -> DumpRequest {
-        DumpRequest { label: label.into(), container: self.name.clone(), user: None, database: None }
+        DumpRequest {
+            label: label.into(),
+            kind: DatabaseKind::Postgres,
+            container: self.name.clone(),
+            user: None,
+            database: None,
+        }
     }
 }
 

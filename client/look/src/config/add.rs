@@ -1,7 +1,7 @@
 //! What a `wharf.toml` that is there already lacks.
 
 use super::{Answers, parts};
-use crate::{Findings, Kind};
+use crate::Findings;
 use toml_edit::{DocumentMut, Item, TableLike};
 
 /// One thing that could be added.
@@ -64,9 +64,11 @@ pub fn missing(
     {
         table(format!("[[bump]] for {}", front_end.file), parts::front_end(front_end));
     }
-    let postgres = findings.databases.iter().filter(|d| d.kind == Kind::Postgres);
-    for database in postgres.filter(|d| !lists(&document, "postgres", "service", &d.service)) {
-        table(format!("[[postgres]] for {}", database.service), parts::postgres(database));
+    for database in &findings.databases {
+        let Some(section) = database.section() else { continue };
+        if !lists(&document, section, "service", &database.service) {
+            table(format!("[[{section}]] for {}", database.service), parts::database(database));
+        }
     }
     if document.get("health").is_none() {
         for health in findings.health.iter().filter(|health| health.certain) {

@@ -97,9 +97,12 @@ pub fn front_end(front_end: &FrontEnd) -> String {
     )
 }
 
-pub fn postgres(database: &Database) -> String {
+/// The section by which a database is dumped; nothing for one that Wharf cannot dump.
+pub fn database(database: &Database) -> String {
+    let Some(section) = database.section() else { return String::new() };
+    let header = format!("[[{section}]]");
     format!(
-        "[[postgres]]                               # dumped and checked before every deploy\nservice = {}\n",
+        "{header:<42} # dumped and checked before every deploy\nservice = {}\n",
         quoted(&database.service)
     )
 }
@@ -161,12 +164,13 @@ pub fn remarks(findings: &Findings) -> String {
             format!("  {what} {} ({}:{})", data.source, data.service, data.target)
         }));
     }
-    let others = findings.databases.iter().filter(|database| database.kind != Kind::Postgres);
-    lines.extend(
-        others.map(|d| {
-            format!("{} is {}: Wharf keeps its data, and does not dump it.", d.service, d.kind.name())
-        }),
-    );
+    let others = findings.databases.iter().filter(|database| database.section().is_none());
+    lines.extend(others.map(|d| match d.kind {
+        Kind::Redis => {
+            format!("{} is Redis without a volume: nothing of it is kept, and nothing dumped.", d.service)
+        }
+        kind => format!("{} is {}: Wharf keeps its data, and does not dump it.", d.service, kind.name()),
+    }));
     let given: Vec<String> = findings
         .baked
         .iter()

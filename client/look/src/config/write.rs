@@ -1,7 +1,7 @@
 //! A new `wharf.toml`.
 
 use super::{Answers, parts};
-use crate::{Findings, Kind};
+use crate::Findings;
 
 /// The text of a `wharf.toml` for what was found.
 pub fn write(findings: &Findings, answers: &Answers) -> String {
@@ -14,7 +14,7 @@ pub fn write(findings: &Findings, answers: &Answers) -> String {
         parts::compose(findings),
     ];
     sections.extend(findings.front_ends.iter().map(parts::front_end));
-    sections.extend(findings.databases.iter().filter(|d| d.kind == Kind::Postgres).map(parts::postgres));
+    sections.extend(findings.databases.iter().map(parts::database));
     sections.extend(findings.health.iter().map(parts::health));
     if !findings.required.is_empty() || !findings.plain.is_empty() {
         sections.push(parts::secrets(findings));

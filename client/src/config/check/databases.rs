@@ -1,46 +1,90 @@
 //! The databases that are dumped: one of a server, or several by their names.
 
-use super::super::raw::RawPostgres;
+use super::super::raw::{RawMysql, RawPostgres};
 use super::{Checked, Checker};
 use std::ops::Range;
 use toml::Spanned;
-use wharf_proto::spec::PostgresSpec;
+use wharf_proto::spec::{MysqlSpec, PostgresSpec, RedisSpec};
 
-/// The longest name that PostgreSQL takes.
+/// The longest name that PostgreSQL takes, and MySQL about as much.
 const NAME_BYTES: usize = 63;
 
+/// Everything that is dumped.
+#[derive(Debug, Default)]
+pub(super) struct Databases {
+    pub postgres: Vec<PostgresSpec>,
+    pub mysql: Vec<MysqlSpec>,
+    pub redis: Vec<RedisSpec>,
+}
+
+/// What a section says of the names of its databases.
+struct Names {
+    section: &'static str,
+    database: Option<String>,
+    databases: Option<Vec<String>>,
+}
+
+/// A database as it must not be named twice: its section, its service and its name.
+type Named = (&'static str, String, Option<String>);
+
 impl Checker<'_> {
-    pub(super) fn databases(&self, written: Vec<Spanned<RawPostgres>>) -> Checked<Vec<PostgresSpec>> {
-        let mut checked: Vec<PostgresSpec> = Vec::new();
-        for one in written {
-            let span = one.span();
-            for spec in self.each(one)? {
-                self.no_second(&span, &checked, &spec)?;
-                checked.push(spec);
+    pub(super) fn databases(
+        &self,
+        postgres: Vec<Spanned<RawPostgres>>,
+        mysql: Vec<Spanned<RawMysql>>,
+        redis: Vec<Spanned<RedisSpec>>,
+    ) -> Checked<Databases> {
+        let mut checked = Databases::default();
+        let mut known: Vec<Named> = Vec::new();
+        for one in postgres {
+            let (span, one) = (one.span(), one.into_inner());
+            let RawPostgres { service, user, database, databases, check_sql } = one;
+            if databases.as_ref().is_some_and(|names| names.len() > 1) && check_sql.is_some() {
+                let message = "one check cannot be for several databases".to_owned();
+                let instead = "write a [[postgres]] with `database` and `check_sql` for each";
+                return Err(self.value(span, "postgres.check_sql", message, instead));
             }
+            for database in self.names(&span, Names { section: "postgres", database, databases })? {
+                self.no_second(&span, &mut known, ("postgres", service.clone(), database.clone()))?;
+                let (service, user, check_sql) = (service.clone(), user.clone(), check_sql.clone());
+                checked.postgres.push(PostgresSpec { service, user, database, check_sql });
+            }
+        }
+        for one in mysql {
+            let (span, one) = (one.span(), one.into_inner());
+            let RawMysql { service, user, database, databases } = one;
+            for database in self.names(&span, Names { section: "mysql", database, databases })? {
+                self.no_second(&span, &mut known, ("mysql", service.clone(), database.clone()))?;
+                let (service, user) = (service.clone(), user.clone());
+                checked.mysql.push(MysqlSpec { service, user, database });
+            }
+        }
+        for one in redis {
+            let (span, one) = (one.span(), one.into_inner());
+            self.no_second(&span, &mut known, ("redis", one.service.clone(), None))?;
+            checked.redis.push(one);
         }
         Ok(checked)
     }
 
     /// One for each database that is written.
-    fn each(&self, written: Spanned<RawPostgres>) -> Checked<Vec<PostgresSpec>> {
-        let (span, written) = (written.span(), written.into_inner());
-        let RawPostgres { service, user, database, databases, check_sql } = written;
+    fn names(&self, span: &Range<usize>, written: Names) -> Checked<Vec<Option<String>>> {
+        let Names { section, database, databases } = written;
+        let keys = match section {
+            "mysql" => ["mysql", "mysql.databases", "mysql.database"],
+            _ => ["postgres", "postgres.databases", "postgres.database"],
+        };
         let wrong = |key: &'static str, message: &str, instead: &str| {
             Err(self.value(span.clone(), key, message.to_owned(), instead))
         };
         let names: Vec<Option<String>> = match (database, databases) {
             (Some(_), Some(_)) => {
                 let instead = "write the one in `databases` too";
-                return wrong("postgres", "it takes either `database` or `databases`", instead);
+                return wrong(keys[0], "it takes either `database` or `databases`", instead);
             }
             (_, Some(names)) if names.is_empty() => {
                 let instead = "name some, or leave the key out for the one that the container was made with";
-                return wrong("postgres.databases", "no database is listed", instead);
-            }
-            (_, Some(names)) if names.len() > 1 && check_sql.is_some() => {
-                let instead = "write a [[postgres]] with `database` and `check_sql` for each";
-                return wrong("postgres.check_sql", "one check cannot be for several databases", instead);
+                return wrong(keys[1], "no database is listed", instead);
             }
             (_, Some(names)) => names.into_iter().map(Some).collect(),
             (name, None) => vec![name],
@@ -50,32 +94,34 @@ impl Checker<'_> {
                 let message = format!("{name:?} is not a database's name");
                 let instead =
                     "write 1 to 63 letters, digits and underscores, for example: database = \"myapp\"";
-                return wrong("postgres.database", &message, instead);
+                return wrong(keys[2], &message, instead);
             }
         }
-        let spec = |database| PostgresSpec {
-            service: service.clone(),
-            user: user.clone(),
-            database,
-            check_sql: check_sql.clone(),
-        };
-        Ok(names.into_iter().map(spec).collect())
+        Ok(names)
     }
 
-    /// Which of a server's databases is which must be plain.
-    fn no_second(&self, span: &Range<usize>, known: &[PostgresSpec], spec: &PostgresSpec) -> Checked<()> {
-        for other in known.iter().filter(|other| other.service == spec.service) {
-            let message = match (&other.database, &spec.database) {
-                (Some(one), Some(two)) if one != two => continue,
-                (Some(one), Some(_)) => format!("the database {one} of {} is named twice", spec.service),
-                (None, _) | (_, None) => {
-                    format!("{} is named twice, and once without its database", spec.service)
+    /// Which of a server's databases is which must be plain, and a service is of one kind.
+    fn no_second(&self, span: &Range<usize>, known: &mut Vec<Named>, new: Named) -> Checked<()> {
+        let (section, service, name) = &new;
+        let mut instead =
+            "name each database of a server once, for example: databases = [\"app\", \"analytics\"]";
+        for (other_section, _, other) in known.iter().filter(|(_, other, _)| other == service) {
+            let message = match (other, name) {
+                _ if other_section != section => {
+                    instead = "keep the section that the service's image is of";
+                    format!("{service} is named under [[{other_section}]] already")
                 }
+                (Some(one), Some(two)) if one != two => continue,
+                (Some(one), Some(_)) => format!("the database {one} of {service} is named twice"),
+                (None, None) if *section == "redis" => {
+                    instead = "keep one [[redis]] for it: all its databases are in one dump";
+                    format!("{service} is named twice")
+                }
+                (None, _) | (_, None) => format!("{service} is named twice, and once without its database"),
             };
-            let instead =
-                "name each database of a server once, for example: databases = [\"app\", \"analytics\"]";
-            return Err(self.value(span.clone(), "postgres", message, instead));
+            return Err(self.value(span.clone(), section, message, instead));
         }
+        known.push(new);
         Ok(())
     }
 }

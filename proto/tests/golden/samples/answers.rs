@@ -4,6 +4,7 @@ use super::events::{event, full_failure};
 use super::messages::{app, hello};
 use super::{doctor, family, only, operate, terminal, text, variants};
 use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, PrunePlan, RecoveryKey, Retained, VolumeInfo};
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{Reply, ServerMessage};
 use wharf_proto::plan::{
@@ -167,6 +168,7 @@ fn backups() -> Vec<BackupInfo> {
             size_bytes: 1_000_000,
             tables: 7,
             rows: 12_345,
+            kind: DatabaseKind::Mysql,
         }],
         volumes: vec![
             VolumeInfo {

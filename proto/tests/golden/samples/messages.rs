@@ -9,7 +9,7 @@ use wharf_proto::message::{
 use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::spec::{
     AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, HookSpec, HookWhen, KeepSpec, MigrateSpec,
-    PostgresSpec, ProbeSpec, SecretsSpec, VerifySpec, VolumeMode, VolumeSpec,
+    MysqlSpec, PostgresSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec, VolumeMode, VolumeSpec,
 };
 use wharf_proto::version::Hello;
 use wharf_proto::{BackupId, JobId, ReleaseId};
@@ -247,6 +247,7 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
     spec.hook =
         vec![HookSpec { when: HookWhen::BeforeDeploy, command: vec!["up".into()], timeout_seconds: 600 }];
     spec.postgres = vec![PostgresSpec { service: "db".into(), user: None, database: None, check_sql: None }];
+    spec.mysql = vec![MysqlSpec { service: "maria".into(), user: None, database: None }];
     spec.volume = vec![VolumeSpec { name: Some("media".into()), path: None, mode: VolumeMode::Pause }];
     spec.health = vec![ProbeSpec {
         url: "http://127.0.0.1/".into(),
@@ -307,6 +308,12 @@ fn full_spec() -> AppSpec {
             project: Some("docker".into()),
         },
         bump: vec![bump()],
+        mysql: vec![MysqlSpec {
+            service: "maria".into(),
+            user: Some("root".into()),
+            database: Some("shop".into()),
+        }],
+        redis: vec![RedisSpec { service: "cache".into() }],
         postgres: vec![PostgresSpec {
             service: "db".into(),
             user: Some("app".into()),
@@ -365,6 +372,8 @@ fn minimal_spec() -> AppSpec {
         },
         bump: vec![],
         postgres: vec![],
+        mysql: vec![],
+        redis: vec![],
         volume: vec![],
         migrate: vec![],
         hook: vec![],

@@ -1,4 +1,8 @@
 //! Running a program in a container.
+//!
+//! **Invariants**
+//! - Only exit code 0 is success. A program that is missing or killed has written to its output before it ended.
+//! - Every wait has a limit.
 
 use bollard::Docker;
 use bollard::container::LogOutput;
@@ -7,7 +11,8 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use std::pin::Pin;
 use std::time::Duration;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
 /// How long a program may say nothing.
@@ -49,6 +54,22 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+impl Ended {
+    /// Whether there is no such program in the container.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self.exit, Some(126 | 127))
+    }
+
+    /// What it said of its end. The engine reports a program that is missing on standard output.
+    pub(crate) fn said(&self) -> String {
+        if self.stderr.is_empty() {
+            String::from_utf8_lossy(&self.stdout).trim().to_owned()
+        } else {
+            self.stderr.clone()
+        }
+    }
+}
+
 /// The end of what was said.
 #[derive(Debug, Default)]
 pub(crate) struct Tail(Vec<u8>);
@@ -58,10 +79,6 @@ impl Tail {
         self.0.extend_from_slice(bytes);
         let excess = self.0.len().saturating_sub(STDERR_BYTES);
         self.0.drain(..excess);
-    }
-
-    pub(crate) fn starts_with(&self, beginning: &[u8]) -> bool {
-        self.0.starts_with(beginning)
     }
 
     pub(crate) fn text(&self) -> String {
@@ -102,6 +119,74 @@ impl Program<'_> {
         let exit = running.exit().await?;
         Ok(Ended { exit, stdout, stderr: running.stderr.text() })
     }
+
+    /// Runs a program that reads `input` and answers at most `limit` bytes. It may say nothing for as long as `patience`.
+    pub(crate) async fn answer(
+        self,
+        docker: &Docker,
+        input: &[u8],
+        limit: usize,
+        patience: Duration,
+    ) -> Result<Ended, String> {
+        let mut running = Program { input: true, ..self }.start(docker).await?;
+        let mut to = std::mem::replace(&mut running.input, Box::pin(tokio::io::sink()));
+        let write = async {
+            // A program that is gone says why below.
+            let _ = timeout(patience, to.write_all(input)).await;
+            let _ = timeout(patience, to.shutdown()).await;
+            // Kept until the output has ended: closing it now would end the program early.
+            std::future::pending::<()>().await;
+        };
+        let mut stdout = Vec::new();
+        let read = async {
+            while let Some(piece) = running.next_within(patience).await? {
+                if stdout.len() + piece.len() > limit {
+                    return Err(format!("it answered more than {limit} bytes"));
+                }
+                stdout.extend_from_slice(&piece);
+            }
+            Ok(())
+        };
+        tokio::select! {
+            ended = read => ended?,
+            () = write => {}
+        }
+        let exit = running.exit().await?;
+        Ok(Ended { exit, stdout, stderr: running.stderr.text() })
+    }
+
+    /// Runs a program and gives it pieces as they come; of what it answers, the end is kept. Its input ends where `pieces`
+    /// do, which is no success by itself: whoever sends them knows whether they were all.
+    pub(crate) async fn feed(self, docker: &Docker, pieces: &mut Receiver<Bytes>) -> Result<Ended, String> {
+        let mut running = Program { input: true, ..self }.start(docker).await?;
+        let mut input = std::mem::replace(&mut running.input, Box::pin(tokio::io::sink()));
+        let feed = async {
+            while let Some(piece) = pieces.recv().await {
+                let written = timeout(SILENCE, input.write_all(&piece)).await;
+                if !matches!(written, Ok(Ok(()))) {
+                    break;
+                }
+            }
+            // The half-close, by which the program knows that this was all.
+            let _ = input.shutdown().await;
+        };
+        // It has little to say while it reads; a program that ended early leaves its writer hanging, so the end of the
+        // output ends both.
+        let mut said = Tail::default();
+        let drained = {
+            let drain = running.drain(&mut said);
+            tokio::pin!(drain);
+            tokio::select! {
+                drained = &mut drain => drained,
+                () = feed => timeout(SILENCE, &mut drain)
+                    .await
+                    .unwrap_or_else(|_| Err("it did not end after its input had".to_owned())),
+            }
+        };
+        drained?;
+        let exit = running.exit().await?;
+        Ok(Ended { exit, stdout: said.0, stderr: running.stderr.text() })
+    }
 }
 
 impl Running {
@@ -118,8 +203,10 @@ impl Running {
     }
 
     /// Waits until the program is done writing, however long that takes.
-    pub(crate) async fn drain(&mut self) -> Result<(), String> {
-        while self.next_whenever().await?.is_some() {}
+    async fn drain(&mut self, said: &mut Tail) -> Result<(), String> {
+        while let Some(piece) = self.next_whenever().await? {
+            said.push(&piece);
+        }
         Ok(())
     }
 

@@ -1,0 +1,137 @@
+//! What the kinds of databases have in common: how each is asked for its dump, and how a dump that was read back is
+//! checked.
+//!
+//! **Invariant**: a dump is taken only where its program ended with exit code 0, the watch of its kind found it whole, and
+//! what was read back is what the program wrote.
+
+use crate::instance::Instance;
+use crate::line::Outbox;
+use crate::postgres::Session;
+use crate::redis::Keyspace;
+use crate::stream::{DumpProgram, DumpResult, Watch};
+use crate::{BackupError, DumpRequest, TableRows, mysql, postgres, redis};
+use bollard::Docker;
+use bytes::Bytes;
+use std::path::Path;
+use tokio::sync::mpsc::Receiver;
+use wharf_proto::database::DatabaseKind;
+
+/// A database that is about to be dumped.
+pub(crate) struct Pending {
+    pub(crate) instance: Instance,
+    pub(crate) user: String,
+    pub(crate) database: String,
+    pub(crate) server_version: String,
+    /// Where the dump will be in the snapshot.
+    pub(crate) path: String,
+    /// What belongs to the dump and is no part of it.
+    pub(crate) beside: Option<Beside>,
+    pub(crate) program: DumpProgram,
+    pub(crate) watch: fn() -> Box<dyn Watch>,
+    pub(crate) result: DumpResult,
+    /// Databases of the same server that somebody may have made.
+    pub(crate) others: Vec<String>,
+    pub(crate) held: Held,
+}
+
+/// A small file that lies beside a dump: a server's roles, a database's events.
+#[derive(Clone)]
+pub(crate) struct Beside {
+    pub(crate) path: String,
+    pub(crate) content: Bytes,
+}
+
+/// What is kept until the dump is done.
+pub(crate) enum Held {
+    /// The transaction that is dumped.
+    Postgres(Box<Session>),
+    Mysql,
+    /// The keys as they were counted around the save.
+    Redis(Keyspace),
+}
+
+/// Where a PostgreSQL server's roles are in a snapshot.
+pub(crate) fn globals_path(label: &str) -> String {
+    format!("/dumps/{label}.globals.sql")
+}
+
+/// Where the events of a MySQL database are in a snapshot.
+pub(crate) fn events_path(label: &str) -> String {
+    format!("/dumps/{label}.events.sql")
+}
+
+/// Finds what a request asks for: one database, or all of a server whose names nobody told.
+pub(crate) async fn prepare(
+    docker: &Docker,
+    request: &DumpRequest,
+    repo: &Path,
+    earlier: &[Pending],
+    outbox: &Outbox,
+) -> Result<Vec<Pending>, BackupError> {
+    match request.kind {
+        DatabaseKind::Postgres => Ok(vec![postgres::prepare(docker, request, repo, earlier, outbox).await?]),
+        DatabaseKind::Mysql => mysql::prepare(docker, request, outbox).await,
+        DatabaseKind::Redis => Ok(vec![redis::prepare(docker, request).await?]),
+        DatabaseKind::Unknown => Err(unknown(&request.label)),
+    }
+}
+
+/// The fault of a database of a kind that a newer version knows.
+pub(crate) fn unknown(label: &str) -> BackupError {
+    BackupError::Invalid { what: format!("{label} is a database of a kind that this version does not know") }
+}
+
+/// Databases of a server that nobody named are told, so that nobody counts on them.
+pub(crate) fn tell_what_is_left_out(pending: &[Pending], outbox: &Outbox) {
+    let dumped = |container: &str, name: &str| {
+        pending.iter().any(|dump| dump.instance.container == container && dump.database == name)
+    };
+    let mut told: Vec<&str> = Vec::new();
+    for Pending { instance, others, held, .. } in pending {
+        let container = instance.container.as_str();
+        let left_out: Vec<&str> =
+            others.iter().map(String::as_str).filter(|name| !dumped(container, name)).collect();
+        if left_out.is_empty() || told.contains(&container) {
+            continue;
+        }
+        told.push(container);
+        let section = if matches!(held, Held::Mysql) { "mysql" } else { "postgres" };
+        outbox.note(format!(
+            "not in the backup: {} of {}; `databases` under [[{section}]] in wharf.toml takes databases in",
+            left_out.join(", "),
+            crate::service_of(&instance.label)
+        ));
+    }
+}
+
+impl Held {
+    /// Has the database's own programs read a dump that was read back, where there are such; the rows that were counted.
+    pub(crate) async fn check(
+        self,
+        docker: &Docker,
+        instance: &Instance,
+        seen: Vec<TableRows>,
+        mut pieces: Receiver<Bytes>,
+    ) -> Result<Vec<TableRows>, BackupError> {
+        let unchecked = |cause: String| BackupError::DumpUnchecked {
+            label: instance.label.clone(),
+            cause: instance.redact(&cause),
+        };
+        match self {
+            Self::Postgres(session) => {
+                let tables = session.count().await?;
+                postgres::check_dump(docker, instance, &mut pieces).await.map_err(unchecked)?;
+                Ok(tables)
+            }
+            // No program checks such a dump without running it. What was read back is compared with what was written.
+            Self::Mysql => {
+                while pieces.recv().await.is_some() {}
+                Ok(seen)
+            }
+            Self::Redis(keyspace) => {
+                let keys = redis::check_dump(docker, instance, &mut pieces).await.map_err(unchecked)?;
+                Ok(keyspace.agree_with(keys))
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! MariaDB and Redis: dumped before deploys, proven, restored beside, and never in a backup that is not whole. Part of R23–R25.
+
+use std::path::PathBuf;
+use wharf_tests::{World, docker};
+
+const DATABASES: &str = "[[mysql]]\nservice = \"maria\"\n[[redis]]\nservice = \"cache\"\n";
+/// A dump must not be confused by what is in it.
+const ROWS: &str = "CREATE TABLE items (id INT PRIMARY KEY AUTO_INCREMENT, name TEXT, photo BLOB);\n\
+    INSERT INTO items (name, photo) VALUES ('tea; (', X'00ff275c'), ('it''s\\n-- Dump completed', NULL);\n\
+    CREATE TABLE nothing (id INT);\n\
+    CREATE TABLE log (id INT);\n\
+    CREATE TRIGGER noted AFTER INSERT ON items FOR EACH ROW INSERT INTO log VALUES (NEW.id);\n\
+    CREATE VIEW names AS SELECT name FROM items;\n\
+    CREATE PROCEDURE again() INSERT INTO log SELECT id FROM items;\n\
+    CREATE EVENT growing ON SCHEDULE EVERY 1 SECOND DO INSERT INTO log VALUES (0);\n";
+
+fn world() -> World {
+    let world = World::with_project("engines");
+    let env = "DB_PASSWORD=planted-secret-of-maria\nCACHE_PASSWORD=planted-secret-of-cache\n";
+    world.write_env(&format!("{env}MARIADB_IMAGE=wharf-base/mariadb:11\nREDIS_IMAGE=wharf-base/redis:8\n"));
+    let text = format!(
+        "app = \"{app}\"\n[server]\nhost = \"tester@{host}\"\nidentity = \"{key}\"\npath = \"{path}\"\n\
+         [compose]\nfiles = [\"compose.yml\"]\nenv_file = \".env.prod\"\nproject = \"{app}\"\n\
+         [verify]\nstable_seconds = 0\n[backup]\ndrill = \"off\"\n",
+        app = world.app,
+        host = world.server.address,
+        key = world.laptop.key().display(),
+        path = world.app_dir.display(),
+    );
+    world.laptop.write("wharf.toml", text);
+    world.deploy(&[]).exits(0);
+    world
+}
+
+fn sql(world: &World, database: &str, statements: &str) -> String {
+    let database = format!("--database={database}");
+    let client = ["mariadb", "--no-defaults", "--user=root", "--batch", "--skip-column-names", &database];
+    let password = "MYSQL_PWD=planted-secret-of-maria";
+    let run = ["exec", "-e", password, &world.container("maria")];
+    docker::docker(&[&run[..], &client, &["-e", statements]].concat())
+}
+
+fn redis(world: &World, words: &[&str]) -> String {
+    let run = ["exec", "-e", "REDISCLI_AUTH=planted-secret-of-cache", &world.container("cache"), "redis-cli"];
+    docker::docker(&[&run[..], words].concat())
+}
+
+fn create(world: &World) -> String {
+    let lines = world.laptop.wharf(&["backup", "create", "--json"]).exits(0).json();
+    lines.last().expect("a result")["backup"].as_str().expect("an ID").to_owned()
+}
+
+#[test]
+fn mariadb_and_redis_are_dumped_proven_and_restored() {
+    let world = world();
+    sql(&world, "shop", ROWS);
+    redis(&world, &["SET", "colour", "red"]);
+    redis(&world, &["-n", "3", "SET", "basket", "full"]);
+    let status = || world.laptop.wharf(&["status"]).exits(0).stdout;
+    assert!(status().contains("no backup holds"), "{}", status());
+
+    let config = world.laptop.read("wharf.toml");
+    world.laptop.write("wharf.toml", format!("{config}{DATABASES}"));
+    let told = world.deploy(&[]).exits(0);
+    assert!(told.stderr.contains("database shop (2 rows in 3 tables)"), "{}", told.stderr);
+    assert!(told.stderr.contains("Redis cache (2 keys)"), "{}", told.stderr);
+    assert!(!status().contains("no backup holds"), "{}", status());
+
+    // A key that is gone when the backup is proven was in it all the same.
+    redis(&world, &["SET", "short", "lived", "PX", "1500"]);
+    let id = create(&world);
+    let listed = world.laptop.wharf(&["backup", "list", "-v"]).exits(0).stdout;
+    assert!(listed.contains("database maria/shop") && listed.contains("Redis cache"), "{listed}");
+    assert!(listed.contains("3 keys"), "{listed}");
+    sql(
+        &world,
+        "shop",
+        "DELETE FROM items WHERE id = 1; INSERT INTO items (name) VALUES ('coffee'), ('milk')",
+    );
+    redis(&world, &["FLUSHALL"]);
+    let changed = || (sql(&world, "shop", "CHECKSUM TABLE items, log"), world.fingerprint());
+    let before = changed();
+    let proven = world.laptop.wharf(&["backup", "verify", &id]).exits(0);
+    assert!(
+        proven.stderr.contains("2 databases restored with 3 tables and 2 rows, 3 keys"),
+        "{}",
+        proven.stderr
+    );
+
+    restored_beside(&world, &id);
+    let over = world.laptop.wharf(&["backup", "restore", &id, "--confirm", &world.app]);
+    assert_eq!(over.code, 3, "{}", over.stderr);
+    assert!(over.stderr.contains("shop of maria (MySQL or MariaDB), cache (Redis)"), "{}", over.stderr);
+    let to = world.server.folder.join("looked-at");
+    let folder = to.to_str().expect("UTF-8");
+    world.laptop.wharf(&["backup", "restore", &id, "--to", folder]).exits(0);
+    assert!(std::fs::read(to.join("dumps/cache.rdb")).expect("the dump").starts_with(b"REDIS"));
+    assert!(to.join("dumps/maria.sql").is_file() && to.join("dumps/maria.events.sql").is_file());
+    sql(&world, "shop", "DROP DATABASE scratch");
+    assert_eq!(changed(), before, "what is live was touched");
+    without_a_backup_nothing_is_changed(&world);
+    assert_eq!(world.leftovers(), Vec::<PathBuf>::new());
+}
+
+fn restored_beside(world: &World, id: &str) {
+    let restore = |database: &str, name: &str| {
+        world.laptop.wharf(&["backup", "restore", id, "--database", database, "--as", name])
+    };
+    restore("shop", "scratch").exits(0);
+    assert_eq!(sql(world, "scratch", "SELECT COUNT(*), SUM(photo = X'00ff275c') FROM items"), "2\t1");
+    assert_eq!(sql(world, "scratch", "SELECT COUNT(*) FROM names"), "2");
+    assert_eq!(
+        sql(world, "scratch", "CALL again(); SELECT COUNT(*) FROM log"),
+        "2",
+        "no trigger ran, no event runs"
+    );
+    assert!(sql(world, "scratch", "SHOW EVENTS").is_empty());
+    assert!(!sql(world, "scratch", "SHOW TABLES").contains("wharf"));
+    assert!(
+        restore("shop", "shop").stderr.contains("there is a database shop"),
+        "never over one that is there"
+    );
+    assert!(restore("maria", "scratch").stderr.contains("there is a database scratch"));
+    let refused = restore("cache", "other");
+    assert!(refused.code != 0 && refused.stderr.contains("is Redis"), "{}", refused.stderr);
+}
+
+/// A password that is not the server's any more, on either side: the deploy is refused, and everything is as it was.
+fn without_a_backup_nothing_is_changed(world: &World) {
+    world.laptop.edit("compose.yml", "start_period: 60s", "start_period: 61s");
+    let refused = |what: &str| {
+        let before = world.fingerprint();
+        let deploy = world.deploy(&[]);
+        assert_eq!(deploy.code, 1, "{}", deploy.stderr);
+        assert!(deploy.stderr.contains(what), "{}", deploy.stderr);
+        assert!(!deploy.stderr.contains("planted-secret"), "{}", deploy.stderr);
+        assert_eq!(world.fingerprint(), before);
+    };
+    redis(world, &["CONFIG", "SET", "requirepass", "another"]);
+    refused("NOAUTH");
+    let run = ["exec", "-e", "REDISCLI_AUTH=another", &world.container("cache"), "redis-cli"];
+    docker::docker(&[&run[..], &["CONFIG", "SET", "requirepass", "planted-secret-of-cache"]].concat());
+    sql(world, "mysql", "ALTER USER root@localhost IDENTIFIED BY 'another'");
+    refused("Access denied");
+}
