@@ -6,13 +6,19 @@ use crate::chores;
 use crate::failures;
 use crate::jobs::database::databases_of;
 use crate::jobs::{coverage, volumes};
+use futures_util::{StreamExt, stream};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use wharf_access::Permit;
+use wharf_engine::Memory;
 use wharf_plan::facts::{ContainerFacts, ContainerState};
 use wharf_proto::message::Reply;
-use wharf_proto::release::{AppStatus, ContainerStatus};
+use wharf_proto::release::{AppStatus, ContainerStatus, DiskSpace};
 use wharf_proto::{AppName, Failure};
 use wharf_state::AppRecord;
+
+/// How many containers are measured at the same time.
+const MEASURED_AT_ONCE: usize = 16;
 
 /// The status of one app, or of all that the permit is for.
 ///
@@ -43,19 +49,54 @@ async fn of_app(agent: &Agent, record: AppRecord) -> Result<AppStatus, Failure> 
     warnings.extend(chores::warnings(agent, &record).await?);
     warnings.extend(crate::data::copy_warnings(agent, &record.app));
     let schedule = chores::status(agent, &record).await?;
+    let containers = measured(agent, serving).await;
+    warnings.extend(containers.iter().filter_map(nearly_full));
     Ok(AppStatus {
         live: releases.into_iter().find(|release| release.live),
         warnings,
-        containers: serving.into_iter().map(of_container).collect(),
+        containers,
         last_backup: backups.first().map(|backup| backup.at),
         last_backup_proof: backups.first().map(|backup| backup.proof.clone()),
         last_drill: chores::last_drill(&backups),
         schedule,
         job: agent.queue.running(&record.app),
+        disk: disk(record.path.clone().into()).await,
         app: record.app,
         path: record.path,
         project: record.project,
     })
+}
+
+/// Each container with its memory. One that cannot be measured is told of without.
+async fn measured(agent: &Agent, containers: Vec<ContainerFacts>) -> Vec<ContainerStatus> {
+    let each = containers.into_iter().map(async |container| {
+        let memory = agent.engine.memory(&container.id).await;
+        of_container(container, memory.unwrap_or_default())
+    });
+    stream::iter(each).buffered(MEASURED_AT_ONCE).collect().await
+}
+
+/// Above nine tenths the next peak may be its end.
+fn nearly_full(container: &ContainerStatus) -> Option<String> {
+    let (used, limit) = (container.memory_bytes?, container.memory_limit_bytes?);
+    let full = used.saturating_mul(10) > limit.saturating_mul(9);
+    full.then(|| {
+        format!(
+            "{} takes more than 90 % of the memory that it may have; give it more: wharf scale {0} --memory SIZE",
+            container.service
+        )
+    })
+}
+
+/// The disk that the folder, or the first one above it that is there, is on.
+async fn disk(folder: PathBuf) -> Option<DiskSpace> {
+    let look = move || {
+        let there = folder.ancestors().find(|folder| folder.exists())?;
+        let stat = nix::sys::statvfs::statvfs(there).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
+        Some(DiskSpace { free_bytes: bytes(stat.blocks_available()), size_bytes: bytes(stat.blocks()) })
+    };
+    tokio::task::spawn_blocking(look).await.ok().flatten()
 }
 
 /// Data that no backup of the app holds.
@@ -96,7 +137,7 @@ fn warning(container: &ContainerFacts) -> Option<String> {
     })
 }
 
-fn of_container(container: ContainerFacts) -> ContainerStatus {
+fn of_container(container: ContainerFacts, memory: Memory) -> ContainerStatus {
     let state = match container.state {
         ContainerState::Created => "created",
         ContainerState::Running => "running",
@@ -118,5 +159,7 @@ fn of_container(container: ContainerFacts) -> ContainerStatus {
         restarts: container.restarts,
         image: container.image,
         started: container.started_at,
+        memory_bytes: memory.used_bytes,
+        memory_limit_bytes: memory.limit_bytes,
     }
 }

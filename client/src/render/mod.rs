@@ -20,6 +20,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod text;
+mod watch;
 
 pub use backups::{backups, contents as backup_contents, prune_plan};
 pub use console::{Captured, Console, Verbosity};
@@ -33,3 +34,4 @@ pub use secrets::secrets;
 pub use story::Story;
 pub use tables::{audit, jobs, releases, status};
 pub use text::{Style, bytes, clean, duration};
+pub use watch::{alike, screen, watched};
