@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod completions;
 mod db;
 mod deploy;
 mod down;
@@ -11,6 +12,7 @@ mod init;
 mod jobs;
 mod keys;
 mod logs;
+mod man;
 mod pack;
 mod program;
 mod releases;
@@ -51,6 +53,8 @@ pub enum Command {
     Restart(restart::Args),
     Scale(scale::Args),
     Keys(keys::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     #[command(hide = true)]
     Down(down::Args),
 }
@@ -76,6 +80,8 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Restart(args) => restart::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
         Command::Scale(args) => scale::run(args, context).await,
+        Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
         Command::Down(args) => down::run(&args, context.common.verbose),
     };
     match ended {
