@@ -83,7 +83,7 @@ mod tests {
         let pages = pages().unwrap();
         let files: Vec<&str> = pages.iter().map(|page| page.file.as_str()).collect();
         assert_eq!(files[0], "wharf.1");
-        for file in ["wharf-deploy.1", "wharf-backup-create.1", "wharf-man.1"] {
+        for file in ["wharf-deploy.1", "wharf-backup-create.1", "wharf-report-incident.1", "wharf-man.1"] {
             assert!(files.contains(&file), "{file} in {files:?}");
         }
         assert!(!files.contains(&"wharf-down.1"), "it is not shown");

@@ -16,6 +16,7 @@ mod man;
 mod pack;
 mod program;
 mod releases;
+mod report;
 mod restart;
 mod rollback;
 mod scale;
@@ -53,6 +54,7 @@ pub enum Command {
     Restart(restart::Args),
     Scale(scale::Args),
     Keys(keys::Args),
+    Report(report::Args),
     Completions(completions::Args),
     Man(man::Args),
     #[command(hide = true)]
@@ -80,6 +82,7 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Restart(args) => restart::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
         Command::Scale(args) => scale::run(args, context).await,
+        Command::Report(args) => interruptible(context, report::run, args).await,
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, context),
         Command::Down(args) => down::run(&args, context.common.verbose),

@@ -12,6 +12,7 @@ pub mod json;
 mod keys;
 mod plan;
 mod progress;
+mod report;
 mod scales;
 mod secrets;
 mod story;
@@ -29,6 +30,10 @@ pub use failure::failure;
 pub use keys::keys;
 pub use plan::plan;
 pub use progress::Progress;
+pub use report::{
+    DeployFacts, ErrorLines, HealthFacts, IncidentFacts, deploy as deploy_report, health as health_report,
+    incident as incident_report,
+};
 pub use scales::scales;
 pub use secrets::secrets;
 pub use story::Story;
