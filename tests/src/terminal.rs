@@ -1,5 +1,6 @@
 //! `wharf` or `wharfd` at a terminal: a pseudo-terminal whose other end is the test.
 
+use crate::wait::await_that;
 use crate::{Laptop, program};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read, Write};
@@ -70,6 +71,19 @@ impl Terminal {
 
     pub fn type_in(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).and_then(|()| self.keys.flush()).expect("the terminal is open");
+    }
+
+    /// Waits for a question, and until its keys are read one by one: what is typed earlier, the terminal itself
+    /// echoes besides. What came up to there.
+    ///
+    /// # Panics
+    /// Where it is never asked.
+    #[track_caller]
+    pub fn answer(&mut self, question: &str, keys: &str) -> String {
+        let shown = self.wait_for(question);
+        await_that("the keys are read", || settings(&*self.master) != self.was);
+        self.type_in(keys);
+        shown
     }
 
     pub fn resize(&self, columns: u16, rows: u16) {

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use wharf_tests::machine::PASSWORD;
 use wharf_tests::terminal::Terminal;
-use wharf_tests::{Laptop, Machine, docker, http, program, screen, tree, unique, world};
+use wharf_tests::{Laptop, Machine, await_that, docker, http, program, screen, tree, unique, world};
 
 /// A server, a laptop, and a project that was never deployed.
 struct Start {
@@ -39,8 +38,7 @@ impl Start {
         let mut terminal = Terminal::start(&self.laptop, arguments, 200, 50);
         let mut written = String::new();
         for (question, answer) in answers {
-            written += &terminal.wait_for(question);
-            terminal.type_in(answer);
+            written += &terminal.answer(question, answer);
         }
         written += &terminal.wait_for(last);
         written += &terminal.wait_for("\n");
@@ -304,13 +302,4 @@ fn removed(start: &Start) {
     assert_eq!(keys.trim(), start.laptop.public_key().trim(), "the person's own key, and no other");
     // And it can be set up again over what was kept.
     start.setup(&[]).exits(0);
-}
-
-#[track_caller]
-fn await_that(what: &str, mut done: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !done() {
-        assert!(Instant::now() < until, "never: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
