@@ -134,7 +134,12 @@ impl<'a> Lines<'a> {
             }
             let (deadline, starts) = (self.deadline, &mut self.starts);
             tokio::select! {
-                Some(heard) = self.logs.next() => self.hear(heard).await?,
+                // None once the last one has ended: then this is looked at again above.
+                heard = self.logs.next(), if !self.logs.is_empty() => {
+                    if let Some(heard) = heard {
+                        self.hear(heard).await?;
+                    }
+                }
                 start = next_start(starts) => match start {
                     Some(start) => self.started(start.map_err(|e| failures::of_engine(&e))?).await?,
                     None => return Err(engine_left()),
