@@ -29,6 +29,7 @@ pub mod preamble;
 pub mod programs;
 pub mod receive;
 pub mod recovery;
+pub mod room;
 pub mod seats;
 mod secrets;
 pub mod volume;

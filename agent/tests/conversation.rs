@@ -11,9 +11,8 @@ mod uploads;
 use serde_json::json;
 use std::path::Path;
 use support::{Agent, deploys, listed};
-use wharf_proto::message::{
-    ClientMessage, JobOptions, LogsRequest, Reply, Request, RollbackRequest, ServerMessage,
-};
+use wharf_proto::log::LogsRequest;
+use wharf_proto::message::{ClientMessage, JobOptions, Reply, Request, RollbackRequest, ServerMessage};
 use wharf_proto::spec::BumpRule;
 use wharf_proto::version::Hello;
 use wharf_proto::{AppName, Failure, FailureKind, JobId, limits};
@@ -111,13 +110,24 @@ async fn what_is_no_conversation_is_said_to_be_none() {
 async fn questions_about_what_is_not_there_say_so() {
     let agent = Agent::start().await;
     let rollback = RollbackRequest { app: app(), to: None, options: JobOptions::default() };
-    let logs =
-        LogsRequest { app: app(), services: Vec::new(), follow: true, lines: None, since: None, until: None };
+    let logs = LogsRequest {
+        app: Some(app()),
+        services: Vec::new(),
+        follow: true,
+        lines: None,
+        since: None,
+        until: None,
+        grep: None,
+    };
+    let pattern = LogsRequest { grep: Some("a(".into()), ..logs.clone() };
+    let service = LogsRequest { app: None, services: vec!["web".into()], ..logs.clone() };
     for (request, text) in [
         (Request::Releases { app: app() }, "no app called fitnessapp"),
         (Request::Status { app: Some(app()) }, "no app called fitnessapp"),
         (Request::Rollback(rollback), "no app called fitnessapp"),
         (Request::Logs(logs), "no app called fitnessapp"),
+        (Request::Logs(pattern), "unclosed group"),
+        (Request::Logs(service), "no container of a service called web"),
         (Request::Attach { job: JobId(7), from_index: 0 }, "no job 7"),
         (Request::Attach { job: JobId(u64::MAX), from_index: u64::MAX }, "no job"),
     ] {

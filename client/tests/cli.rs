@@ -56,6 +56,29 @@ fn help() {
     }
 }
 
+/// Neither needs a project or a server.
+#[test]
+fn completions_and_manual_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = wharf(folder.path(), &["completions", shell]);
+        assert_eq!((output.status.code(), err(&output).as_str()), (Some(0), ""), "{shell}");
+        let script = out(&output);
+        for word in ["rollback", "accept-detach", "incident"] {
+            assert!(script.contains(word), "{word} for {shell}");
+        }
+    }
+    let output = wharf(folder.path(), &["man"]);
+    assert!(out(&output).contains(".TH wharf 1"), "{}", out(&output));
+    assert_eq!(wharf(folder.path(), &["man", "--to", "pages/man1", "-q"]).status.code(), Some(0));
+    let page = fs::read_to_string(folder.path().join("pages/man1/wharf-backup-create.1")).unwrap();
+    assert!(page.contains("lock\\-wait"), "{page}");
+    fs::write(folder.path().join("file"), "").unwrap();
+    let output = wharf(folder.path(), &["man", "--to", "file/man1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("the pages cannot be written"), "{}", err(&output));
+}
+
 #[test]
 fn what_is_typed_wrongly_is_2() {
     let folder = tempfile::tempdir().unwrap();
@@ -64,6 +87,10 @@ fn what_is_typed_wrongly_is_2() {
         &["deploy", "--bump", "huge"],
         &["rollback", "latest"],
         &["deploy", "-q", "-v"],
+        &["status", "--interval", "5"],
+        &["status", "--watch", "--interval", "0"],
+        &["completions", "tcsh"],
+        &["report"],
     ] {
         assert_eq!(wharf(folder.path(), args).status.code(), Some(2), "{args:?}");
     }

@@ -35,5 +35,9 @@ pub const TERMINAL_WINDOW_BYTES: u64 = 512 * 1024;
 pub const SCALE_REPLICAS: u32 = 100;
 /// The least memory that a container can be limited to: the engine takes no less.
 pub const SCALE_MEMORY_BYTES: u64 = 6 * 1024 * 1024;
+/// Longest pattern that lines of a log are looked for with.
+pub const GREP_PATTERN_BYTES: usize = 1_000;
+/// What such a pattern may take once it is compiled.
+pub const GREP_COMPILED_BYTES: usize = 1024 * 1024;
 /// Longest line of output kept in one event; longer ones are cut and say so.
 pub const OUTPUT_LINE_BYTES: usize = 16 * 1024;

@@ -19,6 +19,7 @@ use crate::{
     database::DatabaseStatus,
     doctor::ServerFacts,
     key::{KeyInfo, NewKey},
+    log::LogsRequest,
     migration::MigrationFolder,
     operate::{DockerPrunePlan, ScaleChange, ServiceScale},
     plan::DeployPlan,
@@ -78,6 +79,9 @@ pub enum ServerMessage {
         event: Event,
     },
     Line {
+        /// Whose service it is, where logs of several apps were asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app: Option<AppName>,
         service: String,
         line: String,
     },
@@ -348,19 +352,6 @@ pub struct Source {
     /// Whether the project's checks before a ship were skipped (`--force`). The audit says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub checks_skipped: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogsRequest {
-    pub app: AppName,
-    /// Empty: all.
-    pub services: Vec<String>,
-    pub follow: bool,
-    /// How many lines from the end; `None`: all.
-    pub lines: Option<u32>,
-    /// As Docker takes them: a duration (`10m`) or a time.
-    pub since: Option<String>,
-    pub until: Option<String>,
 }
 
 /// The answer to a question.

@@ -59,6 +59,9 @@ pub struct AppStatus {
     pub schedule: Option<ScheduleStatus>,
     /// The job that runs now.
     pub job: Option<JobId>,
+    /// The disk that the app's folder is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskSpace>,
     pub warnings: Vec<String>,
 }
 
@@ -72,6 +75,13 @@ pub struct ScheduleStatus {
     /// Whether backups are made by it: not before the recovery key is saved.
     pub on: bool,
     pub next: Option<Timestamp>,
+}
+
+/// How full a disk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskSpace {
+    pub free_bytes: u64,
+    pub size_bytes: u64,
 }
 
 /// What the last drill tried, and what it found.
@@ -92,6 +102,12 @@ pub struct ContainerStatus {
     pub restarts: u64,
     pub image: String,
     pub started: Option<String>,
+    /// What it takes now, without what the kernel can take back at once; `None`: it does not run, or cannot be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// The most that it may take; `None`: as much as the server has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit_bytes: Option<u64>,
 }
 
 /// Who did what, when, from where, and how it ended. Entries are only ever appended.

@@ -100,7 +100,7 @@ fn needed(request: &Request) -> (Role, About<'_>) {
     match request {
         Request::Releases { app } => (Role::Read, About::App(app)),
         Request::FrontEnds { app, .. } => (Role::Read, About::App(app)),
-        Request::Logs(logs) => (Role::Read, About::App(&logs.app)),
+        Request::Logs(logs) => (Role::Read, About::app_or_all(logs.app.as_ref())),
         Request::Status { app } | Request::Jobs { app, .. } => (Role::Read, About::app_or_all(app.as_ref())),
         Request::Doctor { app } => (Role::Read, About::app_or_all(app.as_ref())),
         // Whose job it is is looked up; the permit must cover that app.

@@ -3,9 +3,8 @@
 use wharf_access::{Denied, Grant, authorise};
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::key::NewKey;
-use wharf_proto::message::{
-    DeployRequest, JobOptions, LogsRequest, MigrateDown, Request, RollbackRequest, Source,
-};
+use wharf_proto::log::LogsRequest;
+use wharf_proto::message::{DeployRequest, JobOptions, MigrateDown, Request, RollbackRequest, Source};
 use wharf_proto::secret::{DatabasePassword, SecretChange};
 use wharf_proto::terminal::{ConsoleRequest, ExecRequest};
 use wharf_proto::{AppName, Apps, BackupId, JobId, Role};
@@ -39,13 +38,15 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
     };
     let rollback = RollbackRequest { app: name.clone(), to: None, options: JobOptions::default() };
     let logs = LogsRequest {
-        app: name.clone(),
+        app: Some(name.clone()),
         services: Vec::new(),
         follow: false,
         lines: None,
         since: None,
         until: None,
+        grep: None,
     };
+    let all_logs = LogsRequest { app: None, ..logs.clone() };
     let a = || name.clone();
     let restore = |what| Request::BackupRestore {
         app: a(),
@@ -101,6 +102,7 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
             OneApp,
         ),
         ("logs", Request::Logs(logs), "read backup deploy operate admin", OneApp),
+        ("logs", Request::Logs(all_logs), "read backup deploy operate admin", AllApps),
         ("status", Request::Status { app: Some(a()) }, "read backup deploy operate admin", OneApp),
         ("status", Request::Status { app: None }, "read backup deploy operate admin", AllApps),
         ("jobs", Request::Jobs { app: Some(a()), limit: 9 }, "read backup deploy operate admin", OneApp),

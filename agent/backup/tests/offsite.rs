@@ -251,7 +251,8 @@ async fn what_only_dropped_copies_needed_is_freed() {
     let disk = tempfile::tempdir().unwrap();
     let place = Place::Folder(disk.path().join("app"));
     let copied = copy(&scene, &place).await.unwrap().copied;
-    let copy_of = |id| copied.iter().find(|copied| copied.id == id).map(|copied| copied.copy.clone()).unwrap();
+    let copy_of =
+        |id| copied.iter().find(|copied| copied.id == id).map(|copied| copied.copy.clone()).unwrap();
     let thin = ThinRequest { at: copy_at(&scene, place.clone()), ids: vec![copy_of(old.id)], grace_hours: 0 };
     let report = ask(thin).await.unwrap();
     assert!(report.freed_bytes > 4_000_000, "{report:?}");

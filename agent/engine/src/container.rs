@@ -12,12 +12,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 use wharf_plan::facts::{ContainerFacts, ContainerState, MountFacts, MountSource};
 
-const LABEL_PROJECT: &str = "com.docker.compose.project";
-const LABEL_SERVICE: &str = "com.docker.compose.service";
+pub(crate) const LABEL_PROJECT: &str = "com.docker.compose.project";
+pub(crate) const LABEL_SERVICE: &str = "com.docker.compose.service";
 const LABEL_HASH: &str = "com.docker.compose.config-hash";
 const LABEL_DIR: &str = "com.docker.compose.project.working_dir";
 const LABEL_FILES: &str = "com.docker.compose.project.config_files";
-const LABEL_ONE_OFF: &str = "com.docker.compose.oneoff";
+pub(crate) const LABEL_ONE_OFF: &str = "com.docker.compose.oneoff";
 /// What a restart may take: a database may be given minutes to stop.
 const RESTART_LIMIT: Duration = Duration::from_secs(600);
 /// What the engine may need beside the time that the container is given to stop.

@@ -5,13 +5,14 @@
 
 use super::{certificate, status};
 use crate::agent::Agent;
-use crate::{failures, passwd};
+use crate::{failures, passwd, room};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use wharf_access::Permit;
 use wharf_plan::ground;
 use wharf_proto::doctor::{DiskFacts, DiskPlace, DiskUse, EngineFacts, MemoryFacts, ServerFacts};
 use wharf_proto::message::Reply;
+use wharf_proto::release::DiskSpace;
 use wharf_proto::{AppName, Failure};
 
 /// Looks at the server, and at one app.
@@ -75,14 +76,8 @@ fn disks(places: &[(DiskUse, PathBuf)]) -> Vec<DiskFacts> {
 
 fn disk(path: &Path) -> Option<(u64, DiskFacts)> {
     let device = std::fs::metadata(path).ok()?.dev();
-    let stat = nix::sys::statvfs::statvfs(path).ok()?;
-    let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
-    let facts = DiskFacts {
-        places: Vec::new(),
-        size_bytes: bytes(stat.blocks()),
-        free_bytes: bytes(stat.blocks_available()),
-    };
-    Some((device, facts))
+    let DiskSpace { free_bytes, size_bytes } = room::on(path)?;
+    Some((device, DiskFacts { places: Vec::new(), size_bytes, free_bytes }))
 }
 
 fn memory() -> Option<MemoryFacts> {

@@ -6,14 +6,21 @@ use crate::chores;
 use crate::failures;
 use crate::jobs::database::databases_of;
 use crate::jobs::{coverage, volumes};
+use crate::room;
+use futures_util::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use wharf_access::Permit;
+use wharf_engine::Memory;
 use wharf_plan::facts::{ContainerFacts, ContainerState};
 use wharf_proto::doctor::AppFacts;
 use wharf_proto::message::Reply;
-use wharf_proto::release::{AppStatus, ContainerStatus};
+use wharf_proto::release::{AppStatus, ContainerStatus, DiskSpace};
 use wharf_proto::{AppName, Failure};
 use wharf_state::AppRecord;
+
+/// How many containers are measured at the same time.
+const MEASURED_AT_ONCE: usize = 16;
 
 /// The status of one app, or of all that the permit is for.
 ///
@@ -50,6 +57,7 @@ async fn of_app(agent: &Agent, record: AppRecord) -> Result<AppStatus, Failure> 
     }
     warnings.extend(chores::warnings(agent, &record).await?);
     warnings.extend(facts.copies);
+    warnings.extend(facts.status.containers.iter().filter_map(nearly_full));
     Ok(AppStatus { warnings, ..facts.status })
 }
 
@@ -65,6 +73,7 @@ pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, 
     let backups = agent.state.backups(app).await.map_err(|e| failures::of_state(&e))?;
     let serving: Vec<_> = containers.into_iter().filter(|c| !c.one_off).collect();
     let (uncovered, problems) = not_backed_up(agent, record, &serving).await?;
+    let disk = disk(record.path.clone().into()).await;
     Ok(AppFacts {
         no_restart_policy: services(&serving, |container| {
             let policy = container.restart_policy.as_str();
@@ -82,12 +91,13 @@ pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, 
         status: AppStatus {
             live: releases.into_iter().find(|release| release.live),
             warnings: Vec::new(),
-            containers: serving.into_iter().map(of_container).collect(),
+            containers: measured(agent, serving).await,
             last_backup: backups.first().map(|backup| backup.at),
             last_backup_proof: backups.first().map(|backup| backup.proof.clone()),
             last_drill: chores::last_drill(&backups),
             schedule: chores::status(agent, record).await?,
             job: agent.queue.running(app),
+            disk,
             app: app.clone(),
             path: record.path.clone(),
             project: record.project.clone(),
@@ -100,6 +110,36 @@ fn services(containers: &[ContainerFacts], so: impl Fn(&ContainerFacts) -> bool)
     let found: BTreeSet<&str> =
         containers.iter().filter(|container| so(container)).map(|c| c.service.as_str()).collect();
     found.into_iter().map(str::to_owned).collect()
+}
+
+/// Each container with its memory. One that cannot be measured is told of without.
+async fn measured(agent: &Agent, containers: Vec<ContainerFacts>) -> Vec<ContainerStatus> {
+    let each = containers.into_iter().map(async |container| {
+        let memory = agent.engine.memory(&container.id).await;
+        of_container(container, memory.unwrap_or_default())
+    });
+    stream::iter(each).buffered(MEASURED_AT_ONCE).collect().await
+}
+
+/// Above nine tenths the next peak may be its end.
+fn nearly_full(container: &ContainerStatus) -> Option<String> {
+    let (used, limit) = (container.memory_bytes?, container.memory_limit_bytes?);
+    let full = used.saturating_mul(10) > limit.saturating_mul(9);
+    full.then(|| {
+        format!(
+            "{} takes more than 90 % of the memory that it may have; give it more: wharf scale {0} --memory SIZE",
+            container.service
+        )
+    })
+}
+
+/// The disk that the folder, or the first one above it that is there, is on.
+async fn disk(folder: PathBuf) -> Option<DiskSpace> {
+    let look = move || {
+        let there = folder.ancestors().find(|folder| folder.exists())?;
+        room::on(there)
+    };
+    tokio::task::spawn_blocking(look).await.ok().flatten()
 }
 
 /// Data that no backup of the app holds, and why that cannot be told where it cannot.
@@ -126,7 +166,7 @@ async fn not_backed_up(
     }
 }
 
-fn of_container(container: ContainerFacts) -> ContainerStatus {
+fn of_container(container: ContainerFacts, memory: Memory) -> ContainerStatus {
     let state = match container.state {
         ContainerState::Created => "created",
         ContainerState::Running => "running",
@@ -148,5 +188,7 @@ fn of_container(container: ContainerFacts) -> ContainerStatus {
         restarts: container.restarts,
         image: container.image,
         started: container.started_at,
+        memory_bytes: memory.used_bytes,
+        memory_limit_bytes: memory.limit_bytes,
     }
 }

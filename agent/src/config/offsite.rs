@@ -80,7 +80,9 @@ impl TryFrom<Written> for Offsite {
             _ => return Err(format!("offsite {name}: give one of `path`, `sftp` and `s3`")),
         };
         if keep.is_some_and(|keep| keep.is_empty()) {
-            return Err(format!("offsite {name}: `keep` would keep nothing: give it a number above 0, or leave it out"));
+            return Err(format!(
+                "offsite {name}: `keep` would keep nothing: give it a number above 0, or leave it out"
+            ));
         }
         Ok(Self { name, apps, place, read_back, keep })
     }

@@ -33,6 +33,7 @@ pub use afresh::restore as restore_afresh;
 pub use database::Address;
 pub use key::{is_saved as key_is_saved, warning as key_warning};
 pub use offsite::{keep_up as keep_copies, warnings as copy_warnings};
+pub use recipe::probe;
 pub use request::requested;
 pub use task::{Task, note_undo, sources, start};
 pub use throwaway::answers;

@@ -112,7 +112,7 @@ impl Case<'_> {
         let options = LogOptions { tail: Some(LOG_LINES), since, ..LogOptions::default() };
         let lines = self.job.agent.engine.logs(&container.id, &options).take(LOG_LINES as usize);
         let lines = lines.filter_map(|line| async { line.ok() });
-        lines.map(|(_, line)| (container.service.clone(), line)).collect().await
+        lines.map(|line| (container.service.clone(), line.text)).collect().await
     }
 
     /// A page that does not answer as it should, with what its neighbours answer. `None`: it does, or nothing answers.

@@ -27,6 +27,5 @@ pub async fn warnings(agent: &Agent, survey: &Survey) -> Vec<String> {
 }
 
 fn free(folder: &Path) -> Option<u64> {
-    let stat = nix::sys::statvfs::statvfs(folder).ok()?;
-    Some(stat.blocks_available().saturating_mul(stat.fragment_size()))
+    crate::room::on(folder).map(|space| space.free_bytes)
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use wharf_migrations::{Move, judge};
 use wharf_plan::facts::ContainerState;
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::spec::MigrateSpec;
 use wharf_proto::{Failure, FailureKind, RelPath, Step};
 
@@ -95,7 +96,8 @@ async fn container(job: &Job, planned: &plan::Planned, one: &MigrateSpec) -> Res
     };
     let container = runs().await?.ok_or_else(|| not_there("it has no container that runs".to_owned()))?;
     let user = wharf_migrations::postgres_of(&job.spec, one).ok().and_then(|found| found.user.as_deref());
-    let answers = data::answers(engine, &container.id, user.unwrap_or(DEFAULT_USER)).await?;
+    let probe = data::probe(DatabaseKind::Postgres, user.unwrap_or(DEFAULT_USER));
+    let answers = data::answers(engine, &container.id, probe).await?;
     answers.map_err(not_there)?;
     Ok(container.id)
 }

@@ -8,6 +8,7 @@ use wharf_backup::{BackupError, DumpRequest};
 use wharf_migrations::{
     Ledger, Move, Script, look, postgres_of, read_look, statements, table_of, with_lines_of,
 };
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::spec::MigrateSpec;
 use wharf_proto::{AppName, AppSpec, Failure, FailureKind};
 
@@ -37,6 +38,7 @@ impl Place {
         let postgres = postgres_of(spec, one)
             .map_err(|error| Failure::new(FailureKind::Config, error.to_string()).hint(error.hint()))?;
         let at = Address {
+            kind: DatabaseKind::Postgres,
             service: one.service.clone(),
             container: container.to_owned(),
             user: postgres.user.clone(),
@@ -47,6 +49,7 @@ impl Place {
     fn request(&self) -> DumpRequest {
         DumpRequest {
             label: self.at.service.clone(),
+            kind: DatabaseKind::Postgres,
             container: self.at.container.clone(),
             user: self.at.user.clone(),
             database: self.database.clone(),

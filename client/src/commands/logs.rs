@@ -6,12 +6,13 @@ use crate::{
 };
 use std::time::Duration;
 use wharf_proto::{
-    Failure, FailureKind,
-    message::{LogsRequest, Request, ServerMessage},
+    AppName, Failure, FailureKind,
+    log::{self, LogsRequest},
+    message::{Request, ServerMessage},
 };
 
-/// How long the server may take for the next line when it does not follow.
-const LINE_WITHIN: Duration = Duration::from_secs(120);
+/// How long the server may take for the next line when it does not follow: with a pattern it may have to read long.
+const LINE_WITHIN: Duration = Duration::from_secs(600);
 
 /// Show what the containers write
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,13 @@ pub struct Args {
     /// Go on as new lines come
     #[arg(short, long)]
     follow: bool,
-    /// How many lines from the end; `all` for all
+    /// Every app on the server that the key may see
+    #[arg(long)]
+    all: bool,
+    /// Only lines that this regular expression matches
+    #[arg(short, long, value_name = "PATTERN")]
+    grep: Option<String>,
+    /// How many lines from the end, of those that match; `all` for all
     #[arg(short = 'n', long, value_name = "COUNT", default_value = "200", value_parser = lines)]
     lines: Lines,
     /// From then on: a duration (10m, 2h) or a time (2026-11-21T10:00:00)
@@ -44,30 +51,45 @@ fn lines(text: &str) -> Result<Lines, String> {
 
 #[derive(serde::Serialize)]
 struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<&'a AppName>,
     service: &'a str,
     line: &'a str,
 }
 
+/// Said before the server is asked, and by the rules that the server has, too.
+fn check_pattern(text: &str) -> Result<(), Failure> {
+    log::pattern(text).map(drop).map_err(|error| {
+        Failure::new(FailureKind::Config, format!("--grep {text:?} is not a pattern"))
+            .cause(error.to_string())
+            .hint("write a regular expression, for example: wharf logs --grep '(?i)error|panic'")
+    })
+}
+
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
+    args.grep.as_deref().map(check_pattern).transpose()?;
     let config = context.config()?;
     let request = LogsRequest {
-        app: config.spec.app.clone(),
+        app: (!args.all).then(|| config.spec.app.clone()),
         services: args.services,
         follow: args.follow,
         lines: args.lines.0,
         since: args.since,
         until: args.until,
+        grep: args.grep,
     };
     let mut talk = context.session(&config).open(Request::Logs(request)).await?;
     let within = (!args.follow).then_some(LINE_WITHIN);
     let bold = context.console.out_style.clone();
     while !context.console.is_closed() {
         match talk.next("a line", within).await? {
-            ServerMessage::Line { service, line } if context.console.json => {
-                context.console.object("line", &Line { service: &service, line: &line });
+            ServerMessage::Line { app, service, line } if context.console.json => {
+                let line = Line { app: app.as_ref(), service: &service, line: &line };
+                context.console.object("line", &line);
             }
-            ServerMessage::Line { service, line } => {
-                let text = format!("{} | {}\n", bold.bold(&clean(&service)), clean(&line));
+            ServerMessage::Line { app, service, line } => {
+                let whose = app.map_or_else(|| service.clone(), |app| format!("{app}/{service}"));
+                let text = format!("{} | {}\n", bold.bold(&clean(&whose)), clean(&line));
                 context.console.data(&text);
             }
             ServerMessage::End => return Ok(Exit::DONE),

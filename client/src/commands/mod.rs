@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod completions;
 mod db;
 mod deploy;
 mod doctor;
@@ -12,11 +13,13 @@ mod init;
 mod jobs;
 mod keys;
 mod logs;
+mod man;
 mod migrate;
 mod pack;
 mod program;
 mod prune;
 mod releases;
+mod report;
 mod restart;
 mod rollback;
 mod scale;
@@ -57,6 +60,9 @@ pub enum Command {
     Prune(prune::Args),
     Keys(keys::Args),
     Migrate(migrate::Args),
+    Report(report::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     #[command(hide = true)]
     Down(down::Args),
 }
@@ -85,6 +91,9 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Migrate(args) => migrate::run(args, context).await,
         Command::Prune(args) => prune::run(args, context).await,
         Command::Scale(args) => scale::run(args, context).await,
+        Command::Report(args) => interruptible(context, report::run, args).await,
+        Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
         Command::Down(args) => down::run(&args, context.common.verbose),
     };
     match ended {

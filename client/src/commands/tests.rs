@@ -17,7 +17,7 @@ use wharf_proto::{
     event::JobKind,
     message::{ClientMessage, DeployRequest, Reply, Request, ServerMessage},
     plan::{DeployPlan, FileChanges},
-    release::FrontEnd,
+    release::{AppStatus, DiskSpace, FrontEnd},
 };
 
 const JOB: JobId = JobId(12);
@@ -371,11 +371,92 @@ async fn logs_end_when_the_server_says_so() {
             (request.lines, request.follow, request.services.as_slice()),
             (Some(5), true, ["web".into()].as_slice())
         );
-        end.say(ServerMessage::Line { service: "web".into(), line: "GET /\x1b[2J 200".into() }).await;
+        end.say(ServerMessage::Line { app: None, service: "web".into(), line: "GET /\x1b[2J 200".into() })
+            .await;
         end.say(ServerMessage::End).await;
     });
     let ran = wharf(project.path(), &agent, &["logs", "-f", "-n", "5", "web"]).await;
     assert_eq!((ran.exit, ran.told.out().as_str()), (Exit::DONE, "web | GET / 200\n"));
+}
+
+/// A pattern is looked at before anybody is asked: no conversation begins.
+#[tokio::test]
+async fn a_pattern_that_is_none_is_told_before_the_server_is_asked() {
+    let project = project();
+    let agent = Agent::default().then(|_| async { panic!("asked") });
+    let ran = wharf(project.path(), &agent, &["logs", "--grep", "a("]).await;
+    assert_eq!((ran.exit, agent.left()), (Exit(2), 1));
+    assert!(ran.told.err().contains("--grep \"a(\" is not a pattern"), "{}", ran.told.err());
+}
+
+#[tokio::test]
+async fn lines_of_all_apps_say_whose_they_are() {
+    let project = project();
+    let line = || ServerMessage::Line {
+        app: Some("blog".parse().unwrap()),
+        service: "web".into(),
+        line: "GET /".into(),
+    };
+    let script = move |mut end: End| async move {
+        let Request::Logs(request) = end.greet().await else { panic!("no logs") };
+        assert_eq!((request.app, request.grep.as_deref()), (None, Some("GET")));
+        end.say(line()).await;
+        end.say(ServerMessage::End).await;
+    };
+    let agent = Agent::default().then(script).then(script);
+    let ran = wharf(project.path(), &agent, &["logs", "--all", "--grep", "GET"]).await;
+    assert_eq!(ran.told.out(), "blog/web | GET /\n");
+    let ran = wharf(project.path(), &agent, &["logs", "--all", "--grep", "GET", "--json"]).await;
+    assert_eq!(
+        ran.told.out(),
+        "{\"type\":\"line\",\"app\":\"blog\",\"service\":\"web\",\"line\":\"GET /\"}\n"
+    );
+}
+
+async fn status(mut end: End, warnings: &'static [&'static str], free_bytes: u64) {
+    let Request::Status { .. } = end.greet().await else { panic!("no status") };
+    let app = AppStatus {
+        app: "fit".parse().unwrap(),
+        path: "/srv/fit".into(),
+        project: "fit".into(),
+        live: None,
+        containers: vec![],
+        last_backup: None,
+        last_backup_proof: None,
+        last_drill: None,
+        schedule: None,
+        job: None,
+        disk: Some(DiskSpace { free_bytes, size_bytes: 100 }),
+        warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
+    };
+    end.say(ServerMessage::Reply { reply: Reply::Status { apps: vec![app] } }).await;
+}
+
+/// A disk that fills up a little is no change; a server that is away for a moment is waited for.
+#[tokio::test(start_paused = true)]
+async fn watching_without_a_terminal_tells_of_changes_alone() {
+    let project = project();
+    let agent = Agent::default()
+        .then(|end| status(end, &[], 50))
+        .then(|end| status(end, &[], 40))
+        .then_unreachable()
+        .then_unreachable()
+        .then(|end| status(end, &["web is down"], 40))
+        .then(|mut end| async move {
+            end.greet().await;
+            end.fail(wharf_proto::Failure::new(FailureKind::Unauthorized, "no more")).await;
+        });
+    let ran = wharf(project.path(), &agent, &["status", "--watch", "--json", "--interval", "3600"]).await;
+    assert_eq!(ran.exit, Exit(4));
+    let lines: Vec<serde_json::Value> =
+        ran.told.out().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = lines.iter().map(|line| (&line["type"], &line["warnings"])).collect();
+    let (none, down) = (serde_json::json!([]), serde_json::json!(["web is down"]));
+    let null = serde_json::Value::Null;
+    let expected =
+        [(&"status".into(), &none), (&"status".into(), &down), (&serde_json::Value::from("failure"), &null)];
+    assert_eq!(told, expected);
+    assert_eq!(ran.told.err().matches("trying to reach it again").count(), 1, "{}", ran.told.err());
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub struct Console {
     pub json: bool,
     /// Whether stderr is a terminal, where a progress bar makes sense.
     pub terminal: bool,
+    /// Whether stdout is one, which can be drawn over.
+    pub out_terminal: bool,
     closed: bool,
 }
 
@@ -48,6 +50,7 @@ impl Console {
             verbosity,
             json,
             terminal: io::stderr().is_terminal(),
+            out_terminal: io::stdout().is_terminal(),
             closed: false,
         }
     }
@@ -63,6 +66,7 @@ impl Console {
             verbosity: Verbosity::Normal,
             json,
             terminal: false,
+            out_terminal: false,
             closed: false,
         };
         (console, captured)

@@ -15,6 +15,7 @@ mod migrations;
 mod plan;
 mod progress;
 mod prune;
+mod report;
 mod scales;
 mod secrets;
 mod story;
@@ -23,6 +24,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod text;
+mod watch;
 
 pub use backups::{backups, contents as backup_contents, prune_plan};
 pub use console::{Captured, Console, Verbosity};
@@ -34,8 +36,13 @@ pub use migrations::migrations;
 pub use plan::plan;
 pub use progress::Progress;
 pub use prune::docker_prune_plan;
+pub use report::{
+    DeployFacts, ErrorLines, HealthFacts, IncidentFacts, deploy as deploy_report, health as health_report,
+    incident as incident_report,
+};
 pub use scales::scales;
 pub use secrets::secrets;
 pub use story::Story;
 pub use tables::{audit, jobs, releases, status};
 pub use text::{Style, bytes, clean, duration};
+pub use watch::{alike, screen, watched};

@@ -1,10 +1,10 @@
 //! Releases, jobs, status and audit as tables.
 
-use super::{Style, backups::proven, clean, table::table};
+use super::{Style, backups::proven, bytes, clean, table::table};
 use wharf_proto::{
     Outcome,
     event::JobKind,
-    release::{AppStatus, AuditEntry, ContainerStatus, JobInfo, ReleaseInfo, ScheduleStatus},
+    release::{AppStatus, AuditEntry, ContainerStatus, DiskSpace, JobInfo, ReleaseInfo, ScheduleStatus},
 };
 
 /// Newest first, as they come.
@@ -33,7 +33,7 @@ fn release_row(release: &ReleaseInfo, style: &Style) -> Vec<String> {
 }
 
 /// One front end: its version; several: `mobile/app.json 1.0.2, …`.
-fn versions(release: &ReleaseInfo) -> String {
+pub(super) fn versions(release: &ReleaseInfo) -> String {
     let mut all = release.versions.iter();
     match (all.next(), release.versions.len()) {
         (Some((_, version)), 1) => version.clone(),
@@ -84,7 +84,7 @@ pub(super) fn job_kind(kind: &JobKind) -> String {
     }
 }
 
-fn outcome(outcome: &Outcome) -> String {
+pub(super) fn outcome(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Released { release } => format!("{release} live"),
         Outcome::Failed { failure } => format!("failed, nothing changed: {}", failure.message),
@@ -125,6 +125,9 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
     if let Some(schedule) = &app.schedule {
         out += &format!("  schedule     {}\n", clean(&when(schedule, style)));
     }
+    if let Some(disk) = &app.disk {
+        out += &format!("  disk         {}\n", free(disk));
+    }
     if let Some(job) = app.job {
         out += &format!("  running      job {job}: `wharf deploy --attach {job}` shows it\n");
     }
@@ -134,19 +137,19 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
     if !app.containers.is_empty() {
         let rows: Vec<Vec<String>> = app.containers.iter().map(container_row).collect();
         let containers =
-            table(&["SERVICE", "STATE", "HEALTH", "RESTARTS", "IMAGE", "CONTAINER"], &rows, style);
+            table(&["SERVICE", "STATE", "HEALTH", "RESTARTS", "MEMORY", "IMAGE", "CONTAINER"], &rows, style);
         out += &containers.lines().map(|line| format!("  {line}\n")).collect::<String>();
     }
     out
 }
 
-fn last_backup(app: &AppStatus, style: &Style) -> String {
+pub(super) fn last_backup(app: &AppStatus, style: &Style) -> String {
     let Some(at) = app.last_backup else { return "none".to_owned() };
     let proof = app.last_backup_proof.as_ref().map(|proof| format!(", {}", proven(proof, style)));
     format!("{}{}", style.time(at), proof.unwrap_or_default())
 }
 
-fn when(schedule: &ScheduleStatus, style: &Style) -> String {
+pub(super) fn when(schedule: &ScheduleStatus, style: &Style) -> String {
     let ScheduleStatus { schedule, timezone, on, next } = schedule;
     match next.filter(|_| *on) {
         Some(next) => format!("{schedule} ({timezone}), next {}", style.time(next)),
@@ -160,9 +163,27 @@ fn container_row(container: &ContainerStatus) -> Vec<String> {
         container.state.clone(),
         or_dash(container.health.as_deref().unwrap_or_default()),
         container.restarts.to_string(),
+        or_dash(&memory(container)),
         container.image.clone(),
         container.name.clone(),
     ]
+}
+
+/// `48.2 MB`, `48.2 MB of 512.0 MB (9 %)`; empty where it does not run.
+pub(super) fn memory(container: &ContainerStatus) -> String {
+    match (container.memory_bytes, container.memory_limit_bytes) {
+        (Some(used), Some(limit)) => {
+            let percent = used.saturating_mul(100) / limit.max(1);
+            format!("{} of {} ({percent} %)", bytes(used), bytes(limit))
+        }
+        (Some(used), None) => bytes(used),
+        (None, _) => String::new(),
+    }
+}
+
+/// `12.3 GB free of 40.0 GB`.
+pub(super) fn free(disk: &DiskSpace) -> String {
+    format!("{} free of {}", bytes(disk.free_bytes), bytes(disk.size_bytes))
 }
 
 /// Oldest last, as they come.

@@ -5,7 +5,9 @@ use wharf_proto::{
     AppName, BackupId, Event, EventBody, Failure, FailureKind, JobId, Outcome, ReleaseId, Step,
     event::{JobKind, Level},
     plan::{ContainerAction, DataMount, DeployPlan, FileChanges, ImageAction, ServicePlan, VersionChange},
-    release::{AppStatus, AuditEntry, ContainerStatus, JobInfo, LastDrill, ReleaseInfo, ScheduleStatus},
+    release::{
+        AppStatus, AuditEntry, ContainerStatus, DiskSpace, JobInfo, LastDrill, ReleaseInfo, ScheduleStatus,
+    },
 };
 
 fn app() -> AppName {
@@ -129,6 +131,8 @@ fn the_status_of_apps() {
         restarts: 0,
         image: format!("fitnessapp-{service}:v2"),
         started: None,
+        memory_bytes: Some(48_200_000),
+        memory_limit_bytes: health.map(|_| 512_000_000),
     };
     let busy = AppStatus {
         app: app(),
@@ -149,6 +153,7 @@ fn the_status_of_apps() {
             next: Some(at(30)),
         }),
         job: Some(JobId(7)),
+        disk: Some(DiskSpace { free_bytes: 12_345_678_901, size_bytes: 40_000_000_000 }),
         warnings: vec!["db has no restart policy".into()],
     };
     let empty = AppStatus {
@@ -165,6 +170,7 @@ fn the_status_of_apps() {
             next: None,
         }),
         job: None,
+        disk: None,
         warnings: vec![],
         ..busy.clone()
     };

@@ -1,6 +1,6 @@
 //! Which server it is, as whom, and with which of its programs.
 
-use crate::exec::Program;
+use crate::exec::{Program, SILENCE};
 use crate::instance::{Environment, Instance};
 use crate::{BackupError, DumpRequest};
 use bollard::Docker;

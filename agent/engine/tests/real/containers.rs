@@ -127,7 +127,10 @@ async fn logs_come_line_by_line_with_their_stream() {
     let script = "echo one; echo two; echo three >&2; printf four";
     let (engine, name) = running(&mut clean, &[BUSYBOX, "sh", "-c", script]).await;
     let options = LogOptions { follow: true, ..Default::default() };
-    let lines = |options| engine.logs(&name, &options).map(Result::unwrap).collect::<Vec<_>>();
+    let lines = async |options| {
+        let lines = engine.logs(&name, &options).map(Result::unwrap);
+        lines.map(|line| (line.kind, line.text)).collect::<Vec<_>>().await
+    };
     let mut all = tokio::time::timeout(LIMIT, lines(options)).await.unwrap();
     all.sort_by(|a, b| a.1.cmp(&b.1));
     let (out, err) = (StreamKind::Stdout, StreamKind::Stderr);

@@ -11,7 +11,8 @@ use wharf_proto::plan::{
     ContainerAction, DataMount, DeployPlan, FileChanges, ImageAction, ServicePlan, VersionChange,
 };
 use wharf_proto::release::{
-    AppStatus, AuditEntry, ContainerStatus, FrontEnd, JobInfo, LastDrill, ReleaseInfo, ScheduleStatus,
+    AppStatus, AuditEntry, ContainerStatus, DiskSpace, FrontEnd, JobInfo, LastDrill, ReleaseInfo,
+    ScheduleStatus,
 };
 use wharf_proto::secret::{SecretInfo, SecretList, SecretsChanged};
 use wharf_proto::spec::VolumeMode;
@@ -84,8 +85,8 @@ fn server_messages() -> Vec<[ServerMessage; 2]> {
         only(ServerMessage::Accepted { job: JobId(17) }),
         only(ServerMessage::Event { event: event(EventBody::StepStarted { step: Step::Plan }) }),
         [
-            ServerMessage::Line { service: "web".into(), line: "GET / 200 ü".into() },
-            ServerMessage::Line { service: String::new(), line: String::new() },
+            ServerMessage::Line { app: Some(app()), service: "web".into(), line: "GET / 200 ü".into() },
+            ServerMessage::Line { app: None, service: String::new(), line: String::new() },
         ],
         only(ServerMessage::Reply { reply: Reply::Releases { releases: vec![] } }),
     ];
@@ -355,8 +356,16 @@ pub fn full_status() -> AppStatus {
         restarts: 2,
         image: "fitnessapp-web:v4".into(),
         started: Some("2026-01-02T03:05:00Z".into()),
+        memory_bytes: Some(50_000_000),
+        memory_limit_bytes: Some(536_870_912),
     };
-    let unknown = ContainerStatus { health: None, started: None, ..container.clone() };
+    let unknown = ContainerStatus {
+        health: None,
+        started: None,
+        memory_bytes: None,
+        memory_limit_bytes: None,
+        ..container.clone()
+    };
     AppStatus {
         app: app(),
         path: "/home/deploy/fitnessapp".into(),
@@ -376,6 +385,7 @@ pub fn full_status() -> AppStatus {
             next: Some(text("2026-01-03T02:00:00Z")),
         }),
         job: Some(JobId(18)),
+        disk: Some(DiskSpace { free_bytes: 7_000_000_000, size_bytes: 40_000_000_000 }),
         warnings: vec!["web has no restart policy".into()],
     }
 }
@@ -392,6 +402,7 @@ pub fn minimal_status() -> AppStatus {
         last_drill: None,
         schedule: None,
         job: None,
+        disk: None,
         warnings: vec![],
     }
 }

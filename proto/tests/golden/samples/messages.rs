@@ -3,8 +3,9 @@
 use super::{events, family, only, operate, terminal, text, variants};
 use serde_json::{Value, json};
 use wharf_proto::backup::RestoreWhat;
+use wharf_proto::log::LogsRequest;
 use wharf_proto::message::{
-    ClientMessage, DeployRequest, JobOptions, LogsRequest, PackEncoding, Request, RollbackRequest, Source,
+    ClientMessage, DeployRequest, JobOptions, PackEncoding, Request, RollbackRequest, Source,
 };
 use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::spec::{
@@ -265,7 +266,7 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
     parts["spec"]["health"] = json!([{"url": "http://127.0.0.1/"}]);
     parts["spec"]["verify"] = json!({});
     parts["spec"]["secrets"] = json!({});
-    let logs = json!({"request": "logs", "app": "fitnessapp", "services": [], "follow": false});
+    let logs = json!({"request": "logs", "services": [], "follow": false});
     vec![
         ("request.deploy.sparse.json".into(), minimal_deploy(), deploy),
         ("request.deploy.sparse_parts.json".into(), with_parts, parts),
@@ -387,17 +388,26 @@ fn minimal_spec() -> AppSpec {
 
 fn full_logs() -> LogsRequest {
     LogsRequest {
-        app: app(),
+        app: Some(app()),
         services: vec!["web".into(), "api".into()],
         follow: true,
         lines: Some(100),
         since: Some("10m".into()),
         until: Some("2026-01-02T03:04:05Z".into()),
+        grep: Some("(?i)error".into()),
     }
 }
 
 fn minimal_logs() -> LogsRequest {
-    LogsRequest { app: app(), services: vec![], follow: false, lines: None, since: None, until: None }
+    LogsRequest {
+        app: None,
+        services: vec![],
+        follow: false,
+        lines: None,
+        since: None,
+        until: None,
+        grep: None,
+    }
 }
 
 fn migrate(service: &str) -> MigrateSpec {
