@@ -126,7 +126,6 @@ async fn questions_about_what_is_not_there_say_so() {
         (Request::Status { app: Some(app()) }, "no app called fitnessapp"),
         (Request::Rollback(rollback), "no app called fitnessapp"),
         (Request::Logs(logs), "no app called fitnessapp"),
-        (Request::Logs(pattern), "unclosed group"),
         (Request::Logs(service), "no container of a service called web"),
         (Request::Attach { job: JobId(7), from_index: 0 }, "no job 7"),
         (Request::Attach { job: JobId(u64::MAX), from_index: u64::MAX }, "no job"),
@@ -139,6 +138,9 @@ async fn questions_about_what_is_not_there_say_so() {
     let mut talk = agent.talk();
     talk.open(Request::FrontEnds { app: app(), rules: vec![rule] }).await;
     says(&talk.failure().await, FailureKind::Config, "when_changed");
+    let mut talk = agent.talk();
+    talk.open(Request::Logs(pattern)).await;
+    says(&talk.failure().await, FailureKind::Config, "unclosed group");
     agent.is_as_new().await;
     agent.stop().await;
 }
