@@ -1,7 +1,8 @@
 //! MariaDB and Redis: dumped before deploys, proven, restored beside, and never in a backup that is not whole. Part of R23–R25.
 
 use std::path::PathBuf;
-use wharf_tests::{World, docker};
+use std::time::{Duration, Instant};
+use wharf_tests::{World, await_that, docker};
 
 const DATABASES: &str = "[[mysql]]\nservice = \"maria\"\n[[redis]]\nservice = \"cache\"\n";
 /// A dump must not be confused by what is in it.
@@ -67,7 +68,9 @@ fn mariadb_and_redis_are_dumped_proven_and_restored() {
     assert!(!status().contains("no backup holds"), "{}", status());
 
     // A key that is gone when the backup is proven was in it all the same.
-    redis(&world, &["SET", "short", "lived", "PX", "1500"]);
+    let lives = Duration::from_secs(20);
+    redis(&world, &["SET", "short", "lived", "EX", &lives.as_secs().to_string()]);
+    let set = Instant::now();
     let id = create(&world);
     let listed = world.laptop.wharf(&["backup", "list", "-v"]).exits(0).stdout;
     assert!(listed.contains("database maria/shop") && listed.contains("Redis cache"), "{listed}");
@@ -80,6 +83,7 @@ fn mariadb_and_redis_are_dumped_proven_and_restored() {
     redis(&world, &["FLUSHALL"]);
     let changed = || (sql(&world, "shop", "CHECKSUM TABLE items, log"), world.fingerprint());
     let before = changed();
+    await_that("the time of the short-lived key is over", || set.elapsed() > lives);
     let proven = world.laptop.wharf(&["backup", "verify", &id]).exits(0);
     assert!(
         proven.stderr.contains("2 databases restored with 3 tables and 2 rows, 3 keys"),
