@@ -8,7 +8,7 @@ use clap::{Args, Parser};
 #[command(name = "wharf", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "The project is described by wharf.toml, in this folder or one above it.\n\
     Exit codes: 0 done, 1 failed and put back, 2 usage or configuration, 3 refused,\n\
-    4 cannot reach or authenticate, 5 failed and could not put back.")]
+    4 cannot reach or authenticate, 5 failed and could not put back, 130 stopped with Ctrl-C.")]
 pub struct Cli {
     #[command(flatten)]
     pub common: Common,

@@ -18,7 +18,7 @@ pub struct Args {
     all: bool,
     /// How many, from the newest
     #[arg(short = 'n', long = "lines", value_name = "COUNT", default_value_t = 50)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
 }
 

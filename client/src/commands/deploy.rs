@@ -48,7 +48,8 @@ pub struct Args {
     /// Build every service, whatever is unchanged
     #[arg(long)]
     rebuild: bool,
-    /// Skip the project's checks and git rules; the audit says so
+    /// Skip the project's checks, git rules and the look for secrets in what is shipped; the audit
+    /// says so
     #[arg(long)]
     force: bool,
     /// Refresh base images and pulled images first

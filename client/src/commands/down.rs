@@ -17,7 +17,7 @@ pub(super) fn run(args: &Args, short_v: bool) -> Result<Exit, Failure> {
         Failure::new(FailureKind::Refused, "Wharf deletes no volume, whatever it is told")
             .cause("the app's data lives in its volumes: `down --volumes` would end it in a second, without a way back")
             .hint("to stop the containers and keep the data, run `docker compose down` (without -v) on the server")
-            .hint("a volume that nobody needs any more is removed by hand, by name, on the server: `docker volume rm NAME`")
+            .hint("a volume that nobody needs any more is deleted on the server itself, once a backup of it is proven: `sudo wharfd volume delete NAME`")
     } else {
         Failure::new(FailureKind::Refused, "Wharf does not take an app down")
             .cause("it ships releases and rolls them back; what runs stays an ordinary Compose project")

@@ -31,7 +31,7 @@ pub struct Args {
     /// How many lines from the end, of those that match; `all` for all
     #[arg(short = 'n', long, value_name = "COUNT", default_value = "200", value_parser = lines)]
     lines: Lines,
-    /// From then on: a duration (10m, 2h) or a time (2026-11-21T10:00:00)
+    /// From then on: a duration (10m, 2h) or a time (2026-11-21T10:00:00Z)
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
     /// Up to then

@@ -84,7 +84,7 @@ fn backups(app: &AppFacts, now: Timestamp) -> Vec<Finding> {
         findings.push(Finding::warning(
             "recovery key",
             "nobody has saved it: without it the backups cannot be opened on another server",
-            "put it away: wharf backup key",
+            "put it away, and say so: wharf backup key, then wharf backup key --saved",
         ));
     }
     if let Some(Proof::Failed { why, .. }) = app.status.last_drill.as_ref().map(|drill| &drill.proof) {

@@ -80,7 +80,8 @@ if [ -d "$state" ]; then
     rmdir "$state/apps" 2>/dev/null || true
     if rmdir "$state" 2>/dev/null; then say removed "$state"; fi
 fi
-for kept in "$state"/apps/*/backups "$state"/apps/*/backups.key* "$state"/apps/*/saved-aside /etc/wharf/*; do
+for kept in "$state"/apps/*/backups "$state"/apps/*/backups.key* "$state"/apps/*/offsite \
+    "$state"/apps/*/saved-aside /etc/wharf/*; do
     if [ -e "$kept" ]; then say kept "$kept"; fi
 done
 "#;
