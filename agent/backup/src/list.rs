@@ -37,7 +37,11 @@ fn info(repository: &Indexed, snapshot: SnapshotFile) -> BackupInfo {
     let recoverable = repository.node_from_snapshot_and_path(&snapshot, RECOVERY_PATH).is_ok();
     let summary = snapshot.summary.unwrap_or_default();
     BackupInfo {
-        original: snapshot.original.map(|original| backup_id(original.to_hex())),
+        // rustic gives one that was made there its own id as its original's.
+        original: snapshot
+            .original
+            .filter(|original| *original != snapshot.id)
+            .map(|original| backup_id(original.to_hex())),
         id: backup_id(snapshot.id.to_hex()),
         time: snapshot.time.timestamp(),
         host: snapshot.hostname,

@@ -38,7 +38,7 @@ pub(crate) async fn load(request: LoadRequest, outbox: Arc<Outbox>) -> Result<Lo
     let docker = connect(&request.docker_socket).await?;
     let loader = Loader::begin(&docker, &request, &dump, &beside).await?;
     let (reading, pieces) = read_back(Arc::clone(&repository), node, Phase::Restore, outbox);
-    let (read, restored) = tokio::join!(reading, loader.run(&docker, pieces, beside));
+    let (read, restored) = tokio::join!(reading, loader.run(&docker, pieces));
     let read = read?;
     restored?;
     if !read.is_some_and(|read| is(&dump, &read)) {
@@ -46,6 +46,7 @@ pub(crate) async fn load(request: LoadRequest, outbox: Arc<Outbox>) -> Result<Lo
         return Err(BackupError::Damaged { repo: store.repo.clone(), findings: vec![finding] });
     }
     let tables = loader.count(&docker, &dump).await?;
+    loader.finish(&docker, beside).await?;
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(LoadReport { dump, tables, duration_ms })
 }
@@ -84,16 +85,19 @@ impl Loader {
         })
     }
 
-    async fn run(
-        &self,
-        docker: &Docker,
-        pieces: Receiver<Bytes>,
-        beside: Vec<u8>,
-    ) -> Result<(), BackupError> {
+    async fn run(&self, docker: &Docker, pieces: Receiver<Bytes>) -> Result<(), BackupError> {
         match self {
             Self::Postgres(load) => load.run(docker, pieces).await,
-            Self::Mysql(load) => load.run(docker, pieces, beside).await,
+            Self::Mysql(load) => load.run(docker, pieces).await,
             Self::Redis(load) => load.run(docker, pieces).await,
+        }
+    }
+
+    /// What comes after the count, since it may change rows by itself.
+    async fn finish(&self, docker: &Docker, beside: Vec<u8>) -> Result<(), BackupError> {
+        match self {
+            Self::Mysql(load) => load.events(docker, beside).await,
+            Self::Postgres(_) | Self::Redis(_) => Ok(()),
         }
     }
 

@@ -134,7 +134,7 @@ async fn redis_comes_back_with_every_key() {
     cli(&container, &["SET", "colour", "red"]);
     cli(&container, &["-n", "3", "SET", "basket", "full"]);
     // Gone before it is loaded, and in the dump all the same.
-    cli(&container, &["SET", "short", "lived", "PX", "3000"]);
+    cli(&container, &["SET", "short", "lived", "PX", "20000"]);
     let backup = scene.make_backup(vec![dump(DatabaseKind::Redis, &container, "cache")]).await.unwrap();
     let [found] = backup.dumps.as_slice() else { panic!("{backup:?}") };
     assert_eq!(found.path, "/dumps/cache.rdb");

@@ -257,6 +257,21 @@ async fn what_only_dropped_copies_needed_is_freed() {
     let report = ask(thin).await.unwrap();
     assert!(report.freed_bytes > 4_000_000, "{report:?}");
     restic(&disk.path().join("app"), &scene);
+    // What somebody else puts there is told from copies.
+    let foreign = std::process::Command::new("restic")
+        .args(["--no-cache", "backup", "--quiet", "--repo"])
+        .arg(disk.path().join("app"))
+        .arg("--password-file")
+        .arg(recovery_key_file(&scene.key_file))
+        .arg(&scene.project)
+        .status();
+    if foreign.is_ok_and(|status| status.success()) {
+        let from =
+            Location { key_file: scene.folder.path().join("no.key"), ..copy_at(&scene, place.clone()) };
+        let listed = ask(LookRequest { from }).await.unwrap().backups;
+        let originals: Vec<_> = listed.iter().filter_map(|backup| backup.original.clone()).collect();
+        assert_eq!((listed.len(), originals), (2, vec![new.id.clone()]));
+    }
     // The ones on the server are as they were, and what is wanted there is there.
     let again = CopyRequest {
         from: own(&scene),

@@ -1,11 +1,10 @@
 //! Everything that the engine has of images, and what containers need of it.
 
+use crate::container::LABEL_PROJECT;
 use crate::{Engine, EngineError};
 use bollard::query_parameters::{ListContainersOptions, ListImagesOptions};
 use std::collections::BTreeSet;
 use wharf_plan::house::Image;
-
-const LABEL_PROJECT: &str = "com.docker.compose.project";
 
 impl Engine {
     /// Every image, but for those that are only layers of others.

@@ -29,6 +29,8 @@ pub struct HouseFacts<'a> {
     pub others: &'a [AppName],
     /// The app's own releases.
     pub listed: &'a BTreeSet<ReleaseId>,
+    /// Their services that have an image: what others called so by chance is not theirs.
+    pub services: &'a BTreeSet<String>,
     pub images: &'a [Image],
     /// IDs that containers or listed releases need, of whichever app.
     pub needed: &'a BTreeSet<String>,
@@ -52,7 +54,7 @@ pub fn unneeded(facts: &HouseFacts) -> Vec<Unneeded> {
             found.push(Unneeded::Nameless { id, size_bytes: image.size_bytes });
             continue;
         }
-        let ours = image.names.iter().filter_map(|name| Some((name, release_of(name, facts)?)));
+        let ours = image.names.iter().filter_map(|name| Some((name, release_of(name, image, facts)?)));
         let old: Vec<_> = ours.filter(|(_, release)| !facts.listed.contains(release)).collect();
         for (at, (name, release)) in old.iter().enumerate() {
             // It frees room only with its last name.
@@ -68,15 +70,19 @@ pub fn unneeded(facts: &HouseFacts) -> Vec<Unneeded> {
     found
 }
 
-/// The release that a name of the form `APP-SERVICE:vN` is for. Where another app's name begins alike, `a` and `a-b`, it
-/// might be that one's, and is nobody's.
-fn release_of(name: &str, facts: &HouseFacts) -> Option<ReleaseId> {
+/// The release that a name of the form `APP-SERVICE:vN` is for, of a service that the app has or of an image that Compose
+/// built for it. Where another app's name begins alike, `a` and `a-b`, it might be that one's, and is nobody's.
+fn release_of(name: &str, image: &Image, facts: &HouseFacts) -> Option<ReleaseId> {
     let (repository, tag) = name.rsplit_once(':')?;
     let belongs = |app: &AppName| {
         let service = repository.strip_prefix(app.as_str()).and_then(|rest| rest.strip_prefix('-'));
         service.is_some_and(|service| !service.is_empty() && !service.contains('/'))
     };
     if !belongs(facts.app) || facts.others.iter().any(belongs) {
+        return None;
+    }
+    let service = repository.get(facts.app.as_str().len() + 1..)?;
+    if !facts.services.contains(service) && image.project.as_deref() != Some(facts.project) {
         return None;
     }
     let digits = tag.strip_prefix('v')?;
@@ -107,6 +113,7 @@ mod tests {
             project: "shopproject",
             others: &others,
             listed: &BTreeSet::from([ReleaseId(3), ReleaseId(4)]),
+            services: &["web", "web-api"].map(str::to_owned).into(),
             images: &[image],
             needed: &needed,
         });
@@ -136,6 +143,9 @@ mod tests {
             (&["shop-:v2"], None, &[]),
             (&["shop:v2"], None, &[]),
             (&["shopper-web:v2"], None, &[]),
+            // A service that the app does not have, unless Compose says that it had.
+            (&["shop-scraper:v2"], None, &[]),
+            (&["shop-scraper:v2"], Some("shopproject"), &["shop-scraper:v2 7"]),
             (&["registry:5000/shop-web:v2"], None, &[]),
             (&["postgres:17"], None, &[]),
         ] {

@@ -12,6 +12,7 @@ use crate::failures;
 use crate::jobs::backup::quiet_child;
 use crate::jobs::run::Job;
 use wharf_backup::{BackupError, CheckRequest, DumpReport, LoadTarget, SqliteRequest};
+use wharf_plan::facts::ContainerState;
 use wharf_proto::backup::Proof;
 use wharf_proto::database::DatabaseKind;
 use wharf_proto::{BackupId, Failure, FailureKind, Step};
@@ -187,9 +188,20 @@ async fn image(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<String, 
     Ok(now.image_id)
 }
 
+async fn lives(job: &Job, server: &Server) -> bool {
+    let container = job.agent.engine.container(&server.container).await.ok().flatten();
+    container.is_some_and(|found| found.state == ContainerState::Running && !found.oom_killed)
+}
+
 async fn try_dump(job: &Job, backup: &BackupId, dump: &DumpReport, server: &Server) -> Result<(), Found> {
     let into = LoadTarget { container: server.container.clone(), user: server.user.clone(), database: None };
-    let report = load(job, backup, &dump.label, into).await.map_err(|e| Found::of(&e))?;
+    let report = match load(job, backup, &dump.label, into).await {
+        Ok(report) => report,
+        Err(error) if lives(job, server).await => return Err(Found::of(&error)),
+        // A server that ended meanwhile, for want of memory say, proves nothing either way: what the backup holds was
+        // read back before.
+        Err(error) => return Err(Found::Nothing(error.failure())),
+    };
     let differences = differences(&dump.tables, &report.tables);
     if !differences.is_empty() {
         let text = format!("what came back of {} is not what was dumped", dump.database);

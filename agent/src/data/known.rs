@@ -18,6 +18,8 @@ const PREFIX_DIGITS: usize = 4;
 #[derive(Debug, Clone)]
 pub struct Known {
     pub id: BackupId,
+    /// Where it came back from a copy: the id that it had in the repository that it was made in, and has in copies.
+    pub original: Option<BackupId>,
     pub time: Timestamp,
     pub files: u64,
     pub size_bytes: u64,
@@ -113,7 +115,7 @@ pub async fn infos(agent: &Agent, app: &AppRecord) -> Result<Vec<BackupInfo>, Fa
     let before = releases_made(agent, &app.app).await?;
     let mut copies = super::offsite::copies(agent, &app.app);
     let info = |backup: Known| {
-        let copies = copies.remove(&backup.id).unwrap_or_default();
+        let copies = copies.remove(backup.original.as_ref().unwrap_or(&backup.id)).unwrap_or_default();
         BackupInfo { copies, ..info(backup, &before) }
     };
     Ok(known.into_iter().map(info).collect())
@@ -142,6 +144,7 @@ fn of_listed(listed: wharf_backup::BackupInfo, records: &[BackupRecord]) -> Know
     let record = records.iter().find(|record| record.id == listed.id).cloned();
     let report = record.as_ref().and_then(report);
     Known {
+        original: listed.original,
         id: listed.id,
         time: listed.time,
         files: listed.files,
@@ -158,6 +161,7 @@ fn of_record(record: BackupRecord) -> Known {
     let report = report(&record);
     Known {
         id: record.id.clone(),
+        original: None,
         time: record.at,
         files: report.as_ref().map_or(0, |report| report.files),
         size_bytes: report.as_ref().map_or(0, |report| report.size_bytes),
@@ -240,6 +244,7 @@ mod tests {
     fn known(ids: &[&str]) -> Vec<Known> {
         let backup = |id: &&str| Known {
             id: BackupId((*id).to_owned()),
+            original: None,
             time: Timestamp::UNIX_EPOCH,
             files: 0,
             size_bytes: 0,

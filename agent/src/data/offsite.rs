@@ -34,6 +34,9 @@ struct Known {
     there: BTreeSet<BackupId>,
     /// Since when it fails, and why.
     failing: Option<(Timestamp, String)>,
+    /// Why what it is not to keep is there still.
+    #[serde(default)]
+    undropped: Option<String>,
 }
 
 /// Copies what the places lack: now, after each backup, and every hour. Never returns.
@@ -63,7 +66,10 @@ pub fn warnings(agent: &Agent, app: &AppName) -> Vec<String> {
 }
 
 fn warning(name: &str, known: &Known, now: Timestamp) -> Option<String> {
-    let (since, why) = known.failing.as_ref()?;
+    let Some((since, why)) = known.failing.as_ref() else {
+        let why = known.undropped.as_ref()?;
+        return Some(format!("old backups cannot be dropped at {name}, all new ones are there: {why}"));
+    };
     if now.as_second() - since.as_second() < PATIENCE_SECONDS && known.complete.is_some() {
         return None;
     }
@@ -91,8 +97,12 @@ async fn bring(agent: &Agent, record: &AppRecord, offsite: &Offsite) {
     if !agent.layout.repository(app).is_dir() {
         return;
     }
+    let mut undropped = None;
     let result = match brought(agent, record, offsite, place).await {
-        Ok(report) => Ok(report),
+        Ok((report, problem)) => {
+            undropped = problem;
+            Ok(report)
+        }
         // Something else works on it just now; the next look finds it free.
         Err(Trouble::Busy) => return,
         Err(Trouble::Failed(failure)) => {
@@ -102,7 +112,11 @@ async fn bring(agent: &Agent, record: &AppRecord, offsite: &Offsite) {
         }
     };
     let file = file(agent, app, &offsite.name);
-    let known = learned(read(&file), result, Timestamp::now());
+    let mut known = learned(read(&file), result, Timestamp::now());
+    known.undropped = undropped.map(|failure| {
+        tracing::warn!(%app, offsite = offsite.name, %failure, "old copies were not dropped");
+        failure.message
+    });
     if let Err(error) = write(&file, &known) {
         tracing::warn!(%app, offsite = offsite.name, %error, "cannot write down what was copied");
     }
@@ -129,7 +143,7 @@ async fn brought(
     record: &AppRecord,
     offsite: &Offsite,
     place: Place,
-) -> Result<CopyReport, Trouble> {
+) -> Result<(CopyReport, Option<Failure>), Trouble> {
     let (app, child) = (&record.app, child(agent));
     let mut request = request(agent, app, offsite, place);
     let mut dropped = Vec::new();
@@ -147,10 +161,15 @@ async fn brought(
     let report = wharf_backup::run(&child, request, tell).await?;
     if !dropped.is_empty() {
         let request = ThinRequest { at, ids: dropped, grace_hours: thin::GRACE_HOURS };
-        let gone = wharf_backup::run(&child, request, tell).await?;
-        tracing::info!(%app, offsite = offsite.name, backups = gone.removed, "dropped there by its retention");
+        match wharf_backup::run(&child, request, tell).await {
+            Ok(gone) => {
+                tracing::info!(%app, offsite = offsite.name, backups = gone.removed, "dropped there by its retention");
+            }
+            // What was copied is there all the same.
+            Err(error) => return Ok((report, Some(error.failure()))),
+        }
     }
-    Ok(report)
+    Ok((report, None))
 }
 
 fn request(agent: &Agent, app: &AppName, offsite: &Offsite, place: Place) -> CopyRequest {
@@ -222,6 +241,8 @@ mod tests {
         assert!(warning("disk", &never, at(11)).unwrap().contains("none was ever complete"));
         let once = learned(never, Ok(report), at(20));
         assert_eq!(warning("disk", &once, at(21)), None);
+        let full = Known { undropped: Some("it may only add files".into()), ..once.clone() };
+        assert!(warning("disk", &full, at(21)).unwrap().contains("it may only add files"));
         let again = learned(learned(once, failed(), at(100)), failed(), at(200));
         assert_eq!(warning("disk", &again, at(100 + PATIENCE_SECONDS - 1)), None);
         let told = warning("disk", &again, at(100 + PATIENCE_SECONDS)).unwrap();

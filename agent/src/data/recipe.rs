@@ -70,7 +70,7 @@ pub fn recipe(dump: &DumpReport) -> Result<Recipe, Failure> {
                 format!("PGDATA={DRILL_FOLDER}/data"),
             ],
             user: Some(dump.user.clone()),
-            scratch_bytes: EMPTY_BYTES + 4 * dump.size_bytes,
+            scratch_bytes: EMPTY_BYTES.saturating_add(dump.size_bytes.saturating_mul(4)),
             memory_bytes,
         },
         DatabaseKind::Mysql => Recipe {
@@ -78,7 +78,7 @@ pub fn recipe(dump: &DumpReport) -> Result<Recipe, Failure> {
             command: std::iter::once(format!("--datadir={DRILL_FOLDER}/data")).chain(words(&MYSQL)).collect(),
             env: words(&["MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1", "MYSQL_ALLOW_EMPTY_PASSWORD=1"]),
             user: Some("root".to_owned()),
-            scratch_bytes: EMPTY_MYSQL_BYTES + 4 * dump.size_bytes,
+            scratch_bytes: EMPTY_MYSQL_BYTES.saturating_add(dump.size_bytes.saturating_mul(4)),
             memory_bytes,
         },
         DatabaseKind::Redis => Recipe {
@@ -86,8 +86,8 @@ pub fn recipe(dump: &DumpReport) -> Result<Recipe, Failure> {
             command: Vec::new(),
             env: Vec::new(),
             user: None,
-            scratch_bytes: 16 * MIB + 2 * dump.size_bytes,
-            memory_bytes: memory_bytes + REDIS_TIMES * dump.size_bytes,
+            scratch_bytes: (16 * MIB).saturating_add(dump.size_bytes.saturating_mul(2)),
+            memory_bytes: memory_bytes.saturating_add(dump.size_bytes.saturating_mul(REDIS_TIMES)),
         },
         DatabaseKind::Unknown => return Err(unknown(dump)),
     })

@@ -8,7 +8,7 @@ use crate::agent::Agent;
 use crate::chores::zone;
 use crate::config::Retention;
 use crate::jobs::backup::child;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use wharf_backup::{BackupError, BackupInfo, Location, LookRequest};
 use wharf_proto::{BackupId, Failure};
 use wharf_schedule::{Candidate, Floor, Kept, Zone};
@@ -38,12 +38,20 @@ pub async fn wanted(
     keep: Retention,
 ) -> Result<Wanted, Failure> {
     let here = known::listed(agent, &record.app).await?;
-    let there = match wharf_backup::run(&child(agent), LookRequest { from: at.clone() }, |_| ()).await {
+    let mut there = match wharf_backup::run(&child(agent), LookRequest { from: at.clone() }, |_| ()).await {
         Ok(report) => report.backups,
         // It was never copied to. One that is there no more, the copy tells of.
         Err(BackupError::RepositoryMissing { .. }) => Vec::new(),
         Err(error) => return Err(error.failure()),
     };
+    // One that came back from a copy has another id here than the copies of it have as their original's.
+    let here_as: BTreeMap<&BackupId, &BackupId> =
+        here.iter().filter_map(|backup| Some((backup.original.as_ref()?, &backup.id))).collect();
+    for copy in &mut there {
+        if let Some(id) = copy.original.as_ref().and_then(|original| here_as.get(original)) {
+            copy.original = Some((*id).clone());
+        }
+    }
     let kept = prune::kept(agent, &record.app, &here).await?;
     let here: Vec<Candidate> = here.iter().map(prune::candidate).collect();
     let now = agent.clock.now();

@@ -49,7 +49,7 @@ pub async fn start(job: &Job, number: usize, dump: &DumpReport, image: String) -
         env: recipe.env,
         labels: vec![(JOB_LABEL.to_owned(), job.label())],
         scratch: (DRILL_FOLDER.to_owned(), scratch),
-        memory_bytes: recipe.memory_bytes + if in_memory { bytes } else { 0 },
+        memory_bytes: recipe.memory_bytes.saturating_add(if in_memory { bytes } else { 0 }),
     };
     let container = job.agent.engine.start_throwaway(&spec).await.map_err(|e| failures::of_engine(&e))?;
     let server = Server { container, user: recipe.user, folder };

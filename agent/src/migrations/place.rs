@@ -118,6 +118,9 @@ impl Place {
             Err(why) => failure
                 .cause(format!("whether it is applied cannot be told: {why}"))
                 .hint("see what is applied when the database answers: wharf migrate status"),
+            Ok(_) if ended.is_ok() && run.script.transaction => failure
+                .cause("it was committed: look whether the file drops or changes that table itself")
+                .hint("to go back, restore the backup from just before: wharf backup list"),
             Ok(None) if run.script.transaction => {
                 failure.cause("it was rolled back: nothing of it is in the database")
             }
@@ -151,7 +154,7 @@ impl Place {
             (true, Some(code)) => failure.causes.push(format!("psql ended with exit code {code}")),
             (true, None) => failure.causes.push("psql did not say how it ended".to_owned()),
             (false, _) => {
-                failure.causes.extend(with_lines_of(run.name, sent, stderr).lines().map(str::to_owned));
+                failure.causes.extend(told_lines(&with_lines_of(run.name, sent, stderr)));
             }
         }
         if stderr.contains("cannot run inside a transaction block") {
@@ -165,4 +168,8 @@ impl Place {
         }
         failure
     }
+}
+/// What psql said, without the values of rows: jobs are shown to keys that may not read the data.
+fn told_lines(said: &str) -> Vec<String> {
+    said.lines().filter(|line| !line.trim_start().starts_with("DETAIL:")).map(str::to_owned).collect()
 }

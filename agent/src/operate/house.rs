@@ -41,12 +41,13 @@ fn shown(unneeded: Unneeded) -> UnneededImage {
 async fn unneeded(agent: &Agent, app: &AppName, project: &str) -> Result<Vec<Unneeded>, Failure> {
     // Containers first: one that is made meanwhile keeps its image by itself.
     let mut needed = agent.engine.images_in_use().await.map_err(|e| failures::of_engine(&e))?;
-    let (mut others, mut listed) = (Vec::new(), BTreeSet::new());
+    let (mut others, mut listed, mut services) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     for known in agent.state.apps().await.map_err(|e| failures::of_state(&e))? {
         for release in agent.state.releases(&known.app).await.map_err(|e| failures::of_state(&e))? {
             needed.extend(release.images.values().map(|image| image.id.clone()));
             if known.app == *app {
                 listed.insert(release.release);
+                services.extend(release.images.into_keys());
             }
         }
         if known.app != *app {
@@ -54,8 +55,15 @@ async fn unneeded(agent: &Agent, app: &AppName, project: &str) -> Result<Vec<Unn
         }
     }
     let images = agent.engine.images().await.map_err(|e| failures::of_engine(&e))?;
-    let facts =
-        HouseFacts { app, project, others: &others, listed: &listed, images: &images, needed: &needed };
+    let facts = HouseFacts {
+        app,
+        project,
+        others: &others,
+        listed: &listed,
+        services: &services,
+        images: &images,
+        needed: &needed,
+    };
     Ok(house::unneeded(&facts))
 }
 

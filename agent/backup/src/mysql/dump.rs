@@ -37,6 +37,9 @@ pub(crate) async fn prepare(
         Some(database) => vec![(request.label.clone(), database)],
         None => all.iter().map(|name| (label_of(&request.label, name), name.clone())).collect(),
     };
+    if chosen.is_empty() && request.user.is_some() {
+        return Err(server.at.failed(server.tools.client, None, "its user sees no database of the server"));
+    }
     if chosen.is_empty() {
         outbox.note(format!("{} has no database yet, so there is nothing to dump", request.label));
     }

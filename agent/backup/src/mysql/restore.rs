@@ -48,24 +48,19 @@ impl Load {
         Ok(load)
     }
 
-    /// Feeds the dump to the client, which stops at the first error.
-    pub(crate) async fn run(
-        &self,
-        docker: &Docker,
-        pieces: Receiver<Bytes>,
-        events: Vec<u8>,
-    ) -> Result<(), BackupError> {
-        self.feed(docker, pieces).await?;
-        if self.alone {
-            let (sender, events_piece) = mpsc::channel(1);
-            let _ = sender.send(events.into()).await;
-            drop(sender);
-            self.feed(docker, events_piece).await?;
+    /// Makes the database's events, where the server is its own. They begin to run at once, so nothing is counted after.
+    pub(crate) async fn events(&self, docker: &Docker, events: Vec<u8>) -> Result<(), BackupError> {
+        if !self.alone {
+            return Ok(());
         }
-        Ok(())
+        let (sender, pieces) = mpsc::channel(1);
+        let _ = sender.send(events.into()).await;
+        drop(sender);
+        self.run(docker, pieces).await
     }
 
-    async fn feed(&self, docker: &Docker, mut pieces: Receiver<Bytes>) -> Result<(), BackupError> {
+    /// Feeds the dump to the client, which stops at the first error.
+    pub(crate) async fn run(&self, docker: &Docker, mut pieces: Receiver<Bytes>) -> Result<(), BackupError> {
         let mut arguments = self.server.arguments(self.server.tools.client);
         // Its own commands, which could run programs, are off; DELIMITER is left.
         arguments.push("--binary-mode".to_owned());
