@@ -19,7 +19,7 @@ fn what_is_missing_is_named_with_its_remedy() {
     assert!(text_of(&found, "restart policy").starts_with("web: "), "{found:?}");
     assert!(text_of(&found, "backup contents").contains("uploads"), "{found:?}");
     let shown = world.laptop.wharf(&["doctor"]).exits(0);
-    assert!(shown.stdout.contains("-> put it away: wharf backup key"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("wharf backup key --saved"), "{}", shown.stdout);
 
     // Each remedy remedies.
     world.laptop.write("docker/docker-compose.prod.yml", compose);
