@@ -16,6 +16,7 @@ const POINTS: &[&str] = &[
     "apply.inside",
     "apply.after",
     "migrate.before",
+    "migrate.inside",
     "migrate.after",
     "start.before",
     "start.inside",
@@ -29,20 +30,29 @@ const POINTS: &[&str] = &[
 ];
 
 /// What runs in CI: one point of each kind. `scripts/test --long` runs all.
-const SAMPLE: &[&str] = &["build.inside", "apply.inside", "start.inside", "commit.before", "commit.after"];
+const SAMPLE: &[&str] =
+    &["build.inside", "apply.inside", "migrate.inside", "start.inside", "commit.before", "commit.after"];
 
 #[test]
 fn the_agent_dies_anywhere_and_one_release_serves_wholly() {
     let mut world = World::fitnessapp();
     world.deploy(&[]).exits(0);
     world.add_workout("squats");
-    world.write_config("[[migrate]]\nservice = \"backend\"\ncommand = [\"true\"]\n");
+    world.write_config(
+        "[[migrate]]\nservice = \"backend\"\ncommand = [\"true\"]\n\
+         [[migrate]]\nservice = \"db\"\nfolder = \"migrations\"\n",
+    );
     let points = if wharf_tests::long() { POINTS } else { SAMPLE };
     let mut backend = "1.0.0".to_owned();
     for (number, point) in points.iter().enumerate() {
         println!("killing the agent at {point}");
         let next = format!("2.0.{number}");
         world.laptop.edit("backend/version.py", &backend, &next);
+        // One that was applied before the agent died would fail if it were run again.
+        world.laptop.write(
+            &format!("migrations/{number:03}.sql"),
+            format!("CREATE TABLE migrated_{number} (id int);"),
+        );
         let before = wharf_tests::tree::read(&world.app_dir);
         world.server.restart(&[("WHARFD_CRASH_AT", point)]);
         // The client waits for the agent to come back; it is not what is tested here.
@@ -66,6 +76,8 @@ fn the_agent_dies_anywhere_and_one_release_serves_wholly() {
     world.laptop.edit("backend/version.py", &backend, "3.0.0");
     world.deploy(&[]).exits(0);
     assert_eq!(world.backend_version(), "3.0.0");
+    let migrations = world.laptop.wharf(&["migrate", "status"]).exits(0).stdout;
+    assert_eq!(migrations.matches("applied").count(), points.len(), "{migrations}");
     assert_eq!(world.workouts(), ["squats"]);
     world.nothing_is_left("all of it");
 }
