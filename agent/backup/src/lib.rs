@@ -55,6 +55,7 @@ pub use child::child_main;
 pub use error::BackupError;
 pub use key::{Initialized, RecoveryKey, init_repo, recovery_key, recovery_key_file};
 pub use location::Location;
+pub use mysql::{identifier as mysql_identifier, literal as mysql_literal};
 pub use parent::{Child, run};
 pub use place::{Place, S3Place, SftpPlace};
 pub use redis::{DRILL_FOLDER, drill_command};

@@ -7,3 +7,4 @@ mod tally;
 
 pub(crate) use dump::prepare;
 pub(crate) use restore::{Load, sql};
+pub use server::{identifier, literal};

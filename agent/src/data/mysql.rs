@@ -5,8 +5,7 @@
 
 use super::database::Address;
 use crate::agent::Agent;
-use std::fmt::Write;
-use wharf_backup::{BackupError, MARKER_TABLE};
+use wharf_backup::{BackupError, MARKER_TABLE, mysql_identifier as identifier, mysql_literal as literal};
 use wharf_proto::{AppName, Failure};
 
 /// The names of all databases.
@@ -76,27 +75,12 @@ async fn ask(at: &Address, agent: &Agent, app: &AppName, statements: &str) -> Re
     answer.map_err(|error| error.failure())
 }
 
-fn identifier(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
-/// Its digits mean the text itself, whatever the server's mode.
-fn literal(text: &str) -> String {
-    let digits = text.bytes().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    });
-    format!("_utf8mb4 X'{digits}'")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_stay_names() {
-        assert_eq!(identifier("a`b"), "`a``b`");
-        assert_eq!(literal("ä'"), "_utf8mb4 X'c3a427'");
+    fn a_character_set_is_two_plain_words() {
         assert_eq!(like("utf8mb4 utf8mb4_bin"), " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin");
         assert_eq!(like("utf8mb4; DROP DATABASE shop"), "");
     }

@@ -44,18 +44,26 @@ pub async fn wanted(
         Err(BackupError::RepositoryMissing { .. }) => Vec::new(),
         Err(error) => return Err(error.failure()),
     };
-    // One that came back from a copy has another id here than the copies of it have as their original's.
-    let here_as: BTreeMap<&BackupId, &BackupId> =
-        here.iter().filter_map(|backup| Some((backup.original.as_ref()?, &backup.id))).collect();
-    for copy in &mut there {
-        if let Some(id) = copy.original.as_ref().and_then(|original| here_as.get(original)) {
-            copy.original = Some((*id).clone());
-        }
-    }
+    as_known_here(&mut there, here.iter().map(|backup| (backup.original.as_ref(), &backup.id)));
     let kept = prune::kept(agent, &record.app, &here).await?;
     let here: Vec<Candidate> = here.iter().map(prune::candidate).collect();
     let now = agent.clock.now();
     Ok(decide(&here, &there, keep, agent.config.retention, &kept, zone(&record.spec)?, now))
+}
+
+/// Gives copies the names that their backups have here: one that came back from a copy has another id here than the one
+/// that it was made with, which is the one that its copies name.
+fn as_known_here<'a>(
+    there: &mut [BackupInfo],
+    here: impl Iterator<Item = (Option<&'a BackupId>, &'a BackupId)>,
+) {
+    let names: BTreeMap<&BackupId, &BackupId> =
+        here.filter_map(|(original, id)| Some((original?, id))).collect();
+    for copy in there {
+        if let Some(id) = copy.original.as_ref().and_then(|original| names.get(original)) {
+            copy.original = Some((*id).clone());
+        }
+    }
 }
 
 fn decide(
@@ -147,6 +155,19 @@ mod tests {
         let newer = [copy("c8", Some("b8"), 8)];
         let wanted = decided(&now, &newer, daily(1), none, &Kept::default());
         assert_eq!(wanted, Wanted { copied: vec![id("b4")], dropped: vec![] });
+    }
+
+    #[test]
+    fn what_came_back_by_a_recovery_is_the_same_backup_as_its_copy() {
+        // Here it is x1 and x2; they were made as b1 and b2.
+        let now = [here("x1", 1), here("x2", 2)];
+        let names = [(Some(id("b1")), id("x1")), (Some(id("b2")), id("x2")), (None, id("b3"))];
+        let mut there = [copy("c1", Some("b1"), 1), copy("c2", Some("b2"), 2), copy("c3", Some("b3"), 3)];
+        as_known_here(&mut there, names.iter().map(|(original, id)| (original.as_ref(), id)));
+        let pinned = Kept { pinned: [id("x1")].into(), ..Kept::default() };
+        let last = Retention { last: 2, ..Retention::default() };
+        let wanted = decided(&now, &there, last, Retention::default(), &pinned);
+        assert_eq!(wanted, Wanted { copied: vec![id("x1"), id("x2")], dropped: vec![] });
     }
 
     #[test]

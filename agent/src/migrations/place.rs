@@ -173,3 +173,18 @@ impl Place {
 fn told_lines(said: &str) -> Vec<String> {
     said.lines().filter(|line| !line.trim_start().starts_with("DETAIL:")).map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_row_s_values_are_told() {
+        let said = "ERROR:  duplicate key value violates unique constraint \"users_email_key\"\n\
+            DETAIL:  Key (email)=(bob@example.org) already exists.";
+        assert_eq!(
+            told_lines(said),
+            ["ERROR:  duplicate key value violates unique constraint \"users_email_key\""]
+        );
+    }
+}

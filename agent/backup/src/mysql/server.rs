@@ -141,8 +141,8 @@ async fn tools(docker: &Docker, at: &Instance) -> Result<Tools, BackupError> {
     Err(at.failed("mysqldump", None, "the container has neither mariadb-dump nor mysqldump"))
 }
 
-/// A name as SQL has it.
-pub(crate) fn identifier(name: &str) -> String {
+/// A name as MySQL's SQL has it.
+pub fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
@@ -151,8 +151,8 @@ pub(crate) fn unhex(digits: &str) -> Option<String> {
     String::from_utf8(hex::decode(digits).ok()?).ok()
 }
 
-/// A text as hexadecimal digits, which SQL takes for the text itself whatever the server's mode.
-pub(crate) fn literal(text: &str) -> String {
+/// A text as hexadecimal digits, which MySQL's SQL takes for the text itself whatever the server's mode.
+pub fn literal(text: &str) -> String {
     // An empty one has no digits to write.
     if text.is_empty() { "''".to_owned() } else { format!("_utf8mb4 X'{}'", hex::encode(text)) }
 }

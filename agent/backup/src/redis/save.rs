@@ -77,6 +77,7 @@ async fn save(docker: &Docker, server: &Server) -> Result<(), BackupError> {
         if Instant::now() >= until {
             return Err(failed(&format!("it was not done after {} s", SAVES_WITHIN.as_secs())));
         }
+        // Redis tells nobody that a save has ended.
         tokio::time::sleep(ASK_EVERY).await;
     }
 }
