@@ -1,7 +1,7 @@
 //! One conversation with one client: hello, request, answer.
 
 use crate::{
-    agent::Agent, answers, data, failures, jobs, keys, migrations, operate, programs, receive, secrets,
+    agent::Agent, answers, data, failures, jobs, keys, locks, migrations, operate, programs, receive, secrets,
 };
 use std::future::Future;
 use std::sync::Arc;
@@ -196,6 +196,7 @@ async fn converse(agent: &Agent, guest: &Guest, talk: &mut Talk) -> Result<Optio
         tracing::warn!(by = talk.who.by, from = talk.who.from, "refused: {denied}");
         denied.failure()
     })?;
+    locks::check_request(agent, &request).await?;
     dispatch(agent, talk, &permit, request).await
 }
 
@@ -244,6 +245,9 @@ async fn dispatch(
         }
         about_keys @ (Request::Keys | Request::KeyAdd { .. } | Request::KeyRemove { .. }) => {
             keys::requested(agent, &talk.who, about_keys).await
+        }
+        about_locks @ (Request::Lock { .. } | Request::Unlock { .. } | Request::LockStatus { .. }) => {
+            locks::requested(agent, &talk.who, permit, about_locks).await
         }
         Request::Doctor { app } => answers::doctor::look(agent, permit, app.as_ref()).await,
         Request::Unknown => {

@@ -21,6 +21,7 @@ pub mod jobs;
 pub mod keys;
 pub mod layout;
 pub mod local;
+pub mod locks;
 pub mod log;
 pub mod migrations;
 pub mod operate;

@@ -15,6 +15,7 @@ pub mod frame;
 pub mod id;
 pub mod key;
 pub mod limits;
+pub mod lock;
 pub mod log;
 pub mod manifest;
 pub mod message;

@@ -19,6 +19,7 @@ use crate::{
     database::DatabaseStatus,
     doctor::ServerFacts,
     key::{KeyInfo, NewKey},
+    lock::DeployLock,
     log::LogsRequest,
     migration::MigrationFolder,
     operate::{DockerPrunePlan, ScaleChange, ServiceScale},
@@ -273,6 +274,18 @@ pub enum Request {
     Doctor {
         app: Option<AppName>,
     },
+    /// Keep everybody from changing the app.
+    Lock {
+        app: AppName,
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    Unlock {
+        app: AppName,
+    },
+    LockStatus {
+        app: AppName,
+    },
     /// A request of a newer client.
     #[serde(other)]
     Unknown,
@@ -424,6 +437,12 @@ pub enum Reply {
     },
     Doctor {
         facts: Box<ServerFacts>,
+    },
+    Lock {
+        /// The lock that holds; the answer to an unlock: the one that was lifted.
+        lock: Option<DeployLock>,
+        /// The job that runs now.
+        job: Option<JobId>,
     },
 }
 

@@ -138,6 +138,10 @@ fn needed(request: &Request) -> (Role, About<'_>) {
         Request::Prune { app, .. } => (Role::Operate, About::App(app)),
         Request::Restart { app, .. } | Request::Scale { app, .. } => (Role::Operate, About::App(app)),
 
+        // A lock keeps back whoever has the role `deploy`, pipelines above all: it would be none if they could lift it.
+        Request::Lock { app, .. } | Request::Unlock { app } => (Role::Operate, About::App(app)),
+        Request::LockStatus { app } => (Role::Read, About::App(app)),
+
         // Who may connect decides who may do anything.
         Request::Keys | Request::KeyAdd { .. } | Request::KeyRemove { .. } => (Role::Admin, About::Server),
 

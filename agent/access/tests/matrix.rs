@@ -154,6 +154,9 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("prune", clean(false), "operate admin", OneApp),
         ("doctor", Request::Doctor { app: Some(a()) }, "read backup deploy operate admin", OneApp),
         ("doctor", Request::Doctor { app: None }, "read backup deploy operate admin", AllApps),
+        ("lock", Request::Lock { app: a(), reason: None }, "operate admin", OneApp),
+        ("unlock", Request::Unlock { app: a() }, "operate admin", OneApp),
+        ("lock_status", Request::LockStatus { app: a() }, "read backup deploy operate admin", OneApp),
         ("unknown", Request::Unknown, "read backup deploy operate admin", AllApps),
     ]
 }
@@ -195,6 +198,9 @@ fn title(request: &Request) -> &'static str {
         Request::KeyRemove { .. } => "key_remove",
         Request::Prune { .. } => "prune",
         Request::Doctor { .. } => "doctor",
+        Request::Lock { .. } => "lock",
+        Request::Unlock { .. } => "unlock",
+        Request::LockStatus { .. } => "lock_status",
         Request::Unknown => "unknown",
     }
 }

@@ -12,6 +12,7 @@ mod follow;
 mod init;
 mod jobs;
 mod keys;
+mod lock;
 mod logs;
 mod man;
 mod migrate;
@@ -58,6 +59,8 @@ pub enum Command {
     Restart(restart::Args),
     Scale(scale::Args),
     Prune(prune::Args),
+    Lock(lock::LockArgs),
+    Unlock(lock::UnlockArgs),
     Keys(keys::Args),
     Migrate(migrate::Args),
     Report(report::Args),
@@ -89,6 +92,8 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Restart(args) => restart::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
         Command::Migrate(args) => migrate::run(args, context).await,
+        Command::Lock(args) => interruptible(context, lock::lock, args).await,
+        Command::Unlock(args) => interruptible(context, lock::unlock, args).await,
         Command::Prune(args) => prune::run(args, context).await,
         Command::Scale(args) => scale::run(args, context).await,
         Command::Report(args) => interruptible(context, report::run, args).await,

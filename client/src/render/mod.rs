@@ -43,6 +43,6 @@ pub use report::{
 pub use scales::scales;
 pub use secrets::secrets;
 pub use story::Story;
-pub use tables::{audit, jobs, releases, status};
+pub use tables::{audit, jobs, locked, releases, status};
 pub use text::{Style, bytes, clean, duration};
 pub use watch::{alike, screen, watched};

@@ -3,6 +3,7 @@
 use super::messages::app;
 use super::{only, text};
 use wharf_proto::key::{KeyInfo, NewKey};
+use wharf_proto::lock::DeployLock;
 use wharf_proto::message::{MigrateDown, Reply, Request};
 use wharf_proto::migration::{MigrationFolder, MigrationInfo, MigrationState};
 use wharf_proto::operate::{DockerPrunePlan, ScaleChange, ServiceScale, UnneededImage};
@@ -70,6 +71,12 @@ pub fn requests() -> Vec<[Request; 2]> {
             Request::Prune { app: app(), keep_cache_bytes: 0, dry_run: false, lock_wait_seconds: 0 },
         ],
         [Request::Doctor { app: Some(app()) }, Request::Doctor { app: None }],
+        [
+            Request::Lock { app: app(), reason: Some("a sale until Monday".into()) },
+            Request::Lock { app: app(), reason: None },
+        ],
+        only(Request::Unlock { app: app() }),
+        only(Request::LockStatus { app: app() }),
     ]
 }
 
@@ -84,6 +91,19 @@ pub fn docker_prune_plan() -> [Reply; 2] {
     let full =
         DockerPrunePlan { images: vec![image, nameless], cache_bytes: 3_000_000_000, keep_cache_bytes: 2 };
     [full, DockerPrunePlan::default()].map(|plan| Reply::DockerPrunePlan { plan })
+}
+
+pub fn full_lock() -> DeployLock {
+    DeployLock {
+        by: "ada@laptop (key ada)".into(),
+        at: text("2026-01-02T03:04:05Z"),
+        reason: Some("a sale until Monday".into()),
+    }
+}
+
+pub fn lock() -> [Reply; 2] {
+    let full = Reply::Lock { lock: Some(full_lock()), job: Some(wharf_proto::JobId(18)) };
+    [full, Reply::Lock { lock: None, job: None }]
 }
 
 pub fn scales() -> [Reply; 2] {
