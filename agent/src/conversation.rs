@@ -1,7 +1,8 @@
 //! One conversation with one client: hello, request, answer.
 
 use crate::{
-    agent::Agent, answers, data, failures, jobs, keys, locks, migrations, operate, programs, receive, secrets,
+    agent::Agent, answers, data, failures, forget, jobs, keys, locks, migrations, operate, programs, receive,
+    registries, secrets,
 };
 use std::future::Future;
 use std::sync::Arc;
@@ -246,6 +247,12 @@ async fn dispatch(
         about_keys @ (Request::Keys | Request::KeyAdd { .. } | Request::KeyRemove { .. }) => {
             keys::requested(agent, &talk.who, about_keys).await
         }
+        Request::Forget { app, confirmed, lock_wait_seconds } => {
+            return forget::requested(agent, talk, permit, &app, &confirmed, lock_wait_seconds).await;
+        }
+        about_registries @ (Request::Registries
+        | Request::RegistryLogin(_)
+        | Request::RegistryLogout { .. }) => registries::requested(agent, &talk.who, about_registries).await,
         about_locks @ (Request::Lock { .. } | Request::Unlock { .. } | Request::LockStatus { .. }) => {
             locks::requested(agent, &talk.who, permit, about_locks).await
         }

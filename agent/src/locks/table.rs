@@ -16,9 +16,10 @@ pub fn kept_back(request: &Request) -> Option<&AppName> {
         Request::Rollback(rollback) => changes(&rollback.app, rollback.options.dry_run),
         Request::SecretChange(change) => changes(&change.spec.app, change.options.dry_run),
         Request::DatabasePassword(change) => changes(&change.app, change.options.dry_run),
-        Request::Restart { app, .. } | Request::Scale { app, .. } | Request::MigrateUp { app, .. } => {
-            Some(app)
-        }
+        Request::Restart { app, .. }
+        | Request::Scale { app, .. }
+        | Request::MigrateUp { app, .. }
+        | Request::Forget { app, .. } => Some(app),
         Request::MigrateDown(down) => Some(&down.app),
         // Beside, into a folder or into another volume it touches nothing that serves.
         Request::BackupRestore { app, what: RestoreWhat::Over { .. }, .. } => Some(app),
@@ -49,6 +50,9 @@ pub fn kept_back(request: &Request) -> Option<&AppName> {
         | Request::KeyAdd { .. }
         | Request::KeyRemove { .. }
         | Request::Doctor { .. }
+        | Request::Registries
+        | Request::RegistryLogin(_)
+        | Request::RegistryLogout { .. }
         | Request::Lock { .. }
         | Request::Unlock { .. }
         | Request::LockStatus { .. }
@@ -91,6 +95,7 @@ mod tests {
             (of_app("restart"), true),
             (json!({"request": "scale", "app": "shop", "changes": []}), true),
             (of_app("migrate_up"), true),
+            (json!({"request": "forget", "app": "shop", "confirmed": "shop"}), true),
             (restore(json!({"what": "over", "confirmed": "shop"})), true),
             (restore(json!({"what": "beside", "database": "d", "as_name": "s"})), false),
             (of_app("backup_create"), false),

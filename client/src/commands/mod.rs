@@ -9,6 +9,7 @@ mod doctor;
 mod down;
 mod exec;
 mod follow;
+mod forget;
 mod init;
 mod jobs;
 mod keys;
@@ -19,6 +20,7 @@ mod migrate;
 mod pack;
 mod program;
 mod prune;
+mod registry;
 mod releases;
 mod report;
 mod restart;
@@ -59,6 +61,8 @@ pub enum Command {
     Restart(restart::Args),
     Scale(scale::Args),
     Prune(prune::Args),
+    Registry(registry::Args),
+    Forget(forget::Args),
     Lock(lock::LockArgs),
     Unlock(lock::UnlockArgs),
     Keys(keys::Args),
@@ -92,6 +96,8 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Restart(args) => restart::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
         Command::Migrate(args) => migrate::run(args, context).await,
+        Command::Registry(args) => registry::run(args, context).await,
+        Command::Forget(args) => forget::run(args, context).await,
         Command::Lock(args) => interruptible(context, lock::lock, args).await,
         Command::Unlock(args) => interruptible(context, lock::unlock, args).await,
         Command::Prune(args) => prune::run(args, context).await,

@@ -81,6 +81,7 @@ pub(super) fn job_kind(kind: &JobKind) -> String {
         JobKind::Scale { services } => format!("scale {}", services.join(" ")),
         JobKind::MigrateUp => "migrate up".to_owned(),
         JobKind::MigrateDown { names } => format!("migrate down {}", names.join(" ")),
+        JobKind::Forget => "forget".to_owned(),
         JobKind::Unknown => "something newer".to_owned(),
     }
 }
@@ -136,7 +137,7 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
         out += &format!(
             "  {}       {}; `wharf unlock` lifts it\n",
             style.yellow("locked"),
-            clean(&locked(lock, style))
+            locked(lock, style).trim_start_matches("locked ")
         );
     }
     for warning in &app.warnings {

@@ -54,6 +54,7 @@ variants!(REPLIES, reply_variant, Reply,
     Reply::KeyChanged { .. } => "key_changed",
     Reply::DockerPrunePlan { .. } => "docker_prune_plan",
     Reply::Doctor { .. } => "doctor",
+    Reply::Registries { .. } => "registries",
     Reply::Lock { .. } => "lock",
 );
 family!(Reply, "reply", REPLIES, reply_variant, replies());
@@ -140,6 +141,7 @@ fn replies() -> Vec<[Reply; 2]> {
         operate::key_changed(),
         operate::docker_prune_plan(),
         doctor::doctor(),
+        operate::registries(),
         operate::lock(),
     ]
 }
