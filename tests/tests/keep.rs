@@ -1,6 +1,6 @@
 //! Locks, apps that leave, and what a server keeps. Issue 4, "Operations" (R43).
 
-use wharf_tests::{Registry, World, docker, registry};
+use wharf_tests::{Registry, World, await_that, docker, registry};
 
 #[test]
 fn a_locked_app_is_changed_by_nobody() {
@@ -212,7 +212,10 @@ fn forgettable(world: &World) -> Vec<String> {
 /// A base image and a service's image from a registry that lets nobody in without a password.
 #[test]
 fn private_images_are_pulled_by_a_login_that_nobody_sees() {
-    let world = World::fitnessapp();
+    let mut world = World::fitnessapp();
+    std::fs::write(world.server.folder.join("wharfd.toml"), "[house]\nimages = true\n")
+        .expect("a file of the test's");
+    world.server.restart(&[]);
     let folder = world.server.folder.join("registry");
     let mut private = Registry::start(&folder);
     let python = private.push("wharf-base/python:3", "team/python:3", &folder.join("pusher"));
@@ -241,6 +244,7 @@ fn private_images_are_pulled_by_a_login_that_nobody_sees() {
     // Compose pulls by it too, where it has to.
     assert!(found_in(&world.server.folder.join("state/docker/config.json"), host));
     nobody_saw_it(&world);
+    kept_in_bounds(&world);
     world.laptop.wharf(&["registry", "logout", host]).exits(0);
     world.laptop.wharf(&["registry", "logout", host]).exits(2);
     assert!(!world.server.folder.join("state/docker/config.json").exists());
@@ -275,4 +279,19 @@ fn find(folder: &std::path::Path, text: &str, found: &mut Vec<std::path::PathBuf
             _ => {}
         }
     }
+}
+
+/// With `[house]` in the server's configuration, what a release leaves behind goes by itself.
+fn kept_in_bounds(world: &World) {
+    let old = format!("{}-backend:v99", world.app);
+    docker::docker(&["tag", "wharf-base/nginx:1", &old]);
+    world.laptop.edit("backend/version.py", "1.0.0", "2.0.0");
+    world.deploy(&[]).exits(0);
+    let is_there = || docker::docker(&["image", "ls", "-q", &old]);
+    await_that("an image that nothing needs goes by itself", || is_there().is_empty());
+    await_that("its job is over and listed", || {
+        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        jobs.iter().any(|job| job["kind"]["name"] == "prune_docker" && job["outcome"]["result"] == "done")
+    });
+    assert_eq!(world.workouts(), ["squats"]);
 }
