@@ -60,9 +60,7 @@ impl Engine {
             return Ok(Login { identity_token: token, ..login });
         }
         let said = without(field("message"), &login.password);
-        // Older engines answer 500 for both, with the registry's status in words.
-        let refused = status == StatusCode::UNAUTHORIZED || said.contains("unauthorized");
-        Err(if refused {
+        Err(if is_refusal(status, &said) {
             LoginError::Refused { host: host.to_owned(), user: login.username.clone(), said }
         } else {
             LoginError::Unknown { host: host.to_owned(), said }
@@ -90,6 +88,13 @@ impl Engine {
     }
 }
 
+/// Engines answer 500 for a registry that refuses, too, with its status in words.
+fn is_refusal(status: StatusCode, said: &str) -> bool {
+    let said = said.to_lowercase();
+    let words = ["unauthorized", "403 forbidden", "access denied", "incorrect username or password"];
+    status == StatusCode::UNAUTHORIZED || words.iter().any(|word| said.contains(word))
+}
+
 /// What was said, without the password, should a registry repeat it.
 fn without(said: &str, password: &str) -> String {
     if password.is_empty() { said.trim().to_owned() } else { said.trim().replace(password, "…") }
@@ -98,6 +103,24 @@ fn without(said: &str, password: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registry_that_refuses_is_told_from_one_that_is_not_there() {
+        let engine = StatusCode::INTERNAL_SERVER_ERROR;
+        for (status, said, refused) in [
+            (engine, "login attempt to http://127.0.0.1:5000/v2/ failed with status: 401 Unauthorized", true),
+            (engine, "Get \"https://x.example/v2/\": denied: access denied", true),
+            (StatusCode::UNAUTHORIZED, "", true),
+            (
+                engine,
+                "Get \"http://127.0.0.1:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused",
+                false,
+            ),
+            (engine, "Get \"https://x.example/v2/\": dial tcp: lookup x.example: no such host", false),
+        ] {
+            assert_eq!(is_refusal(status, said), refused, "{said}");
+        }
+    }
 
     #[test]
     fn a_password_that_is_repeated_is_struck_out() {
