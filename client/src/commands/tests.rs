@@ -273,6 +273,7 @@ async fn a_dry_run_offers_the_new_version_and_writes_nothing() {
             dumps: vec![],
             migrations: vec![],
             warnings: vec![],
+            promoted: None,
         };
         end.say(ServerMessage::Reply { reply: Reply::Plan { plan: Box::new(plan) } }).await;
     });
@@ -428,6 +429,7 @@ async fn status(mut end: End, warnings: &'static [&'static str], free_bytes: u64
         job: None,
         disk: Some(DiskSpace { free_bytes, size_bytes: 100 }),
         warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
+        promoted: None,
     };
     end.say(ServerMessage::Reply { reply: Reply::Status { apps: vec![app] } }).await;
 }

@@ -7,13 +7,16 @@ mod local;
 use super::{
     Config, ServerAddress,
     error::{ConfigError, Place},
-    keys,
+    here, keys,
     raw::{Raw, RawBump, RawCompose, RawServer},
 };
-use std::{ops::Range, ops::RangeInclusive, path::PathBuf};
+use std::{
+    ops::{Range, RangeInclusive},
+    path::{Path, PathBuf},
+};
 use toml::Spanned;
 use wharf_proto::{
-    AppSpec, RelPath,
+    AppName, AppSpec, RelPath,
     spec::{BumpRule, ComposeSpec, HookSpec, MigrateSpec, ProbeSpec, VerifySpec},
 };
 
@@ -31,6 +34,16 @@ pub(super) struct Checker<'a> {
     /// The environments that exist.
     pub known: Vec<String>,
     pub environment: Option<&'a str>,
+    pub source: Source,
+}
+
+/// Whose files are shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The project's: what is named must be there.
+    Project,
+    /// Those of a release that a server keeps.
+    Elsewhere,
 }
 
 pub(super) type Checked<T> = Result<T, ConfigError>;
@@ -41,7 +54,7 @@ impl Checker<'_> {
         let name = app.get_ref().parse().map_err(|error: wharf_proto::id::IdError| {
             self.value(app.span(), "app", error.to_string(), "write for example: app = \"myapp\"")
         })?;
-        let (server, path) = self.server(raw.server)?;
+        let (server, path) = self.server(raw.server, &name)?;
         let compose = self.required(raw.compose, "compose.files", None)?;
         let migrations: Vec<Range<usize>> = raw.migrate.iter().map(Spanned::span).collect();
         let databases = self.databases(raw.postgres, raw.mysql, raw.redis)?;
@@ -85,7 +98,14 @@ impl Checker<'_> {
         })
     }
 
-    fn server(&self, server: Option<Spanned<RawServer>>) -> Checked<(ServerAddress, String)> {
+    fn server(&self, server: Option<Spanned<RawServer>>, app: &AppName) -> Checked<(ServerAddress, String)> {
+        let is_local = |server: &Spanned<RawServer>| match &server.get_ref().host {
+            Some(host) => host.get_ref() == here::HOST,
+            None => self.environment == Some(here::ENVIRONMENT),
+        };
+        if server.as_ref().map_or(self.environment == Some(here::ENVIRONMENT), is_local) {
+            return Ok((ServerAddress::this_machine(), self.local_path(server, app)?));
+        }
         let server = server.ok_or_else(|| ConfigError::NoServer {
             place: self.nowhere(),
             environment: self.environment.map(|name| format!(" for --env {name}")).unwrap_or_default(),
@@ -99,6 +119,33 @@ impl Checker<'_> {
         address.identity = server.identity.map(|path| self.identity(path.get_ref()));
         let path = self.required(server.path, "server.path", Some(span))?;
         Ok((address, self.server_path(&path)?))
+    }
+
+    /// The app directory on this machine, which must not be where somebody works.
+    fn local_path(&self, server: Option<Spanned<RawServer>>, app: &AppName) -> Checked<String> {
+        let section = server.as_ref().map(Spanned::span);
+        let (path, span) = match server.and_then(|server| server.into_inner().path) {
+            Some(path) => (self.server_path(&path)?, path.span()),
+            None => {
+                let found = here::app_folder(app).and_then(|path| path.into_os_string().into_string().ok());
+                let Some(path) = found else {
+                    return Err(ConfigError::Missing {
+                        place: section
+                            .map_or_else(|| self.nowhere(), |at| Place::of(self.file, self.text, at)),
+                        key: "server.path",
+                        example: keys::example("server.path").unwrap_or("path"),
+                    });
+                };
+                (path, section.unwrap_or(0..0))
+            }
+        };
+        if here::overlap(Path::new(&path), &self.root) {
+            let message = format!("{path:?} and the project's own folder are in one another");
+            let instead =
+                "a deploy writes over the files there: write a folder of its own, or leave `path` out";
+            return Err(self.value(span, "server.path", message, instead));
+        }
+        Ok(path)
     }
 
     /// A key file: `~` is the home folder, a relative path starts at the project.
@@ -151,7 +198,7 @@ impl Checker<'_> {
 
     fn compose_file(&self, file: &Spanned<String>) -> Checked<RelPath> {
         let path = self.relative(file, "compose.files")?;
-        if path.below(&self.root).is_file() {
+        if self.source == Source::Elsewhere || path.below(&self.root).is_file() {
             return Ok(path);
         }
         let message = format!("there is no file {:?} in the project", file.get_ref());
@@ -180,7 +227,7 @@ impl Checker<'_> {
 
     fn bump(&self, rule: RawBump) -> Checked<BumpRule> {
         let file = self.relative(&rule.file, "bump.file")?;
-        if !file.below(&self.root).is_file() {
+        if self.source == Source::Project && !file.below(&self.root).is_file() {
             let message = format!("there is no file {:?} in the project", rule.file.get_ref());
             let instead =
                 "write the path of the app.json whose version must rise, from the folder of wharf.toml";
@@ -201,6 +248,7 @@ impl Checker<'_> {
     fn migrate(&self, spec: Spanned<MigrateSpec>) -> Checked<MigrateSpec> {
         let (span, spec) = (spec.span(), spec.into_inner());
         if let Some(folder) = &spec.folder
+            && self.source == Source::Project
             && !folder.below(&self.root).is_dir()
         {
             let message = format!("there is no folder {folder} in the project");

@@ -69,7 +69,7 @@ fn project() -> tempfile::TempDir {
 }
 
 fn parse(root: &Path, text: &str, environment: Option<&str>) -> Result<Config, ConfigError> {
-    load::parse(FILE_NAME, text, root.to_owned(), environment)
+    load::parse(FILE_NAME, text, root.to_owned(), environment, check::Source::Project)
 }
 
 #[test]

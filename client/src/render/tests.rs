@@ -34,6 +34,7 @@ fn release(number: u32) -> ReleaseInfo {
         git_commit: (number == 2).then(|| "0123456789abcdef".into()),
         backup: (number > 0).then(backup),
         proof: (number == 2).then(|| Proof::Proven { at: at(3) }),
+        promoted: None,
     }
 }
 
@@ -80,6 +81,7 @@ fn a_plan() -> DeployPlan {
         dumps: vec!["fitness in db".into()],
         migrations: vec!["web: alembic upgrade head".into()],
         warnings: vec!["db has no restart policy".into()],
+        promoted: None,
     }
 }
 
@@ -155,6 +157,7 @@ fn the_status_of_apps() {
         job: Some(JobId(7)),
         disk: Some(DiskSpace { free_bytes: 12_345_678_901, size_bytes: 40_000_000_000 }),
         warnings: vec!["db has no restart policy".into()],
+        promoted: None,
     };
     let empty = AppStatus {
         app: "other".parse().unwrap(),

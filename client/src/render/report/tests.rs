@@ -24,6 +24,7 @@ fn release(number: u32) -> ReleaseInfo {
         git_commit: (number == 2).then(|| "0123456789abcdef".into()),
         backup: Some(BackupId("1a2b3c4d5e6f".into())),
         proof: None,
+        promoted: None,
     }
 }
 
