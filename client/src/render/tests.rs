@@ -157,7 +157,6 @@ fn the_status_of_apps() {
         job: Some(JobId(7)),
         disk: Some(DiskSpace { free_bytes: 12_345_678_901, size_bytes: 40_000_000_000 }),
         warnings: vec!["db has no restart policy".into()],
-        promoted: None,
     };
     let empty = AppStatus {
         app: "other".parse().unwrap(),

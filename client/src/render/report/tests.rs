@@ -134,6 +134,7 @@ fn events() -> Vec<Event> {
         dumps: vec!["fitness in db".into()],
         migrations: vec![],
         warnings: vec![],
+        promoted: None,
     };
     let output =
         |step, line: &str| EventBody::Output { step, service: Some("web".into()), line: line.into() };
