@@ -3,7 +3,7 @@
 
 use super::{Dial, Receive, Send, SessionError};
 use crate::{config::agent_state, sys};
-use std::{io::ErrorKind, path::PathBuf};
+use std::path::PathBuf;
 use wharf_proto::{Failure, FailureKind};
 use wharf_ssh::Stage;
 
@@ -87,6 +87,7 @@ impl Dial for Local {
 mod unix {
     use super::*;
     use async_trait::async_trait;
+    use std::io::ErrorKind;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{
