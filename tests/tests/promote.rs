@@ -123,6 +123,9 @@ fn the_very_source_of_staging_goes_to_production_and_a_laptop_needs_no_server() 
     let listed = world.laptop.wharf(&["releases", "--env", "production"]).exits(0).stdout;
     assert!(listed.contains("promoted from staging v1: the first"), "{listed}");
 
+    let audit = world.laptop.wharf(&["audit", "--env", "production"]).exits(0).stdout;
+    assert!(audit.contains(&format!("promoted from staging v1 of {}", staging.app)), "{audit}");
+
     // Again: nothing differs, and nothing is touched.
     let before = docker::containers(&production.app);
     promote(&world, &["staging", "production"]).exits(0);
@@ -154,5 +157,8 @@ fn the_very_source_of_staging_goes_to_production_and_a_laptop_needs_no_server() 
     world.deploy(&["--env", "local"]).exits(0);
     assert_eq!((local.api(), local.web()), ("three".to_owned(), "local".to_owned()));
     assert!(local.folder.join("docker-compose.yml").is_file());
-    world.laptop.wharf(&["status", "--env", "local"]).exits(0);
+    let doctor = world.laptop.wharf(&["doctor", "--env", "local", "--json"]).json();
+    let ways: Vec<_> = doctor.iter().filter(|check| check["check"] == "agent").collect();
+    assert!(ways.len() == 1 && ways[0]["level"] == "ok", "{doctor:?}");
+    assert!(!doctor.iter().any(|check| check["check"] == "connection"), "{doctor:?}");
 }
