@@ -27,6 +27,7 @@ pub mod operate;
 pub mod passwd;
 pub mod preamble;
 pub mod programs;
+pub mod promote;
 pub mod receive;
 pub mod recovery;
 pub mod room;

@@ -22,6 +22,7 @@ pub mod migration;
 pub mod operate;
 pub mod path;
 pub mod plan;
+pub mod preamble;
 pub mod release;
 pub mod secret;
 pub mod spec;

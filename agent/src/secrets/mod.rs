@@ -129,6 +129,7 @@ async fn work(
         options: JobOptions { message: Some(message), ..options },
         versions: live.versions,
         git_commit: live.git_commit,
+        promoted: live.promoted,
         by: by.to_owned(),
         env: Some(change),
         role: None,

@@ -1,11 +1,11 @@
 //! What clients say and ask.
 
-use super::{events, family, only, operate, terminal, text, variants};
+use super::{answers, events, family, only, operate, terminal, text, variants};
 use serde_json::{Value, json};
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::log::LogsRequest;
 use wharf_proto::message::{
-    ClientMessage, DeployRequest, JobOptions, PackEncoding, Request, RollbackRequest, Source,
+    ClientMessage, DeployRequest, JobOptions, PackEncoding, Promoted, Request, RollbackRequest, Source,
 };
 use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::spec::{
@@ -13,13 +13,14 @@ use wharf_proto::spec::{
     MysqlSpec, PostgresSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec, VolumeMode, VolumeSpec,
 };
 use wharf_proto::version::Hello;
-use wharf_proto::{BackupId, JobId, ReleaseId};
+use wharf_proto::{BackupId, Digest, JobId, ReleaseId};
 
 variants!(CLIENT, client_variant, ClientMessage,
     ClientMessage::Open { .. } => "open",
     ClientMessage::Manifest { .. } => "manifest",
     ClientMessage::Pack { .. } => "pack",
     ClientMessage::Sent => "sent",
+    ClientMessage::Wanted { .. } => "wanted",
     ClientMessage::Resize { .. } => "resize",
     ClientMessage::InputEnd => "input_end",
     ClientMessage::Taken { .. } => "taken",
@@ -30,6 +31,8 @@ variants!(REQUESTS, request_variant, Request,
     Request::Deploy(_) => "deploy",
     Request::Rollback(_) => "rollback",
     Request::FrontEnds { .. } => "front_ends",
+    Request::ReleaseSource { .. } => "release_source",
+    Request::ReleaseContent { .. } => "release_content",
     Request::Attach { .. } => "attach",
     Request::Releases { .. } => "releases",
     Request::Jobs { .. } => "jobs",
@@ -79,6 +82,10 @@ fn client_messages() -> Vec<[ClientMessage; 2]> {
         ],
         only(ClientMessage::Pack { encoding: PackEncoding::Zip, size_bytes: 4_194_304 }),
         only(ClientMessage::Sent),
+        [
+            ClientMessage::Wanted { digests: vec![Digest::of(b"first"), Digest::of(b"other")], last: false },
+            ClientMessage::Wanted { digests: vec![], last: true },
+        ],
     ];
     [ships, terminal::client_messages()].concat()
 }
@@ -99,6 +106,11 @@ fn requests() -> Vec<[Request; 2]> {
             Request::FrontEnds { app: app(), rules: vec![bump()] },
             Request::FrontEnds { app: app(), rules: vec![] },
         ],
+        [
+            Request::ReleaseSource { app: app(), release: Some(ReleaseId(12)) },
+            Request::ReleaseSource { app: app(), release: None },
+        ],
+        only(Request::ReleaseContent { app: app(), release: ReleaseId(12) }),
         only(Request::Attach { job: JobId(17), from_index: 42 }),
         only(Request::Releases { app: app() }),
         [Request::Jobs { app: some.clone(), limit: 20 }, Request::Jobs { app: none.clone(), limit: 0 }],
@@ -220,6 +232,7 @@ pub fn deploy() -> Request {
             git_branch: Some("main".into()),
             git_dirty: true,
             checks_skipped: true,
+            promoted: Some(Promoted { from: answers::promoted(), agent: "0011223344556677".into() }),
         },
     }))
 }
