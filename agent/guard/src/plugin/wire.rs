@@ -25,7 +25,8 @@ pub const IMPLEMENTS: &str = r#"{"Implements":["authz"]}"#;
 struct Asked {
     #[serde(rename = "RequestMethod")]
     method: String,
-    #[serde(rename = "RequestURI")]
+    // The engine writes it so; its documentation the other way.
+    #[serde(rename = "RequestUri", alias = "RequestURI")]
     uri: String,
     #[serde(rename = "RequestBody", default)]
     body: Option<String>,
@@ -89,7 +90,7 @@ mod tests {
     #[test]
     fn reads_what_the_engine_asks() {
         let asked = json!({
-            "RequestMethod": "POST", "RequestURI": "/v1.45/containers/create?name=x", "User": "", "UserAuthNMethod": "",
+            "RequestMethod": "POST", "RequestUri": "/v1.45/containers/create?name=x", "User": "", "UserAuthNMethod": "",
             "RequestBody": STANDARD.encode(b"{\"Image\":\"x\"}"),
             "RequestHeaders": {"Content-Type": "application/json", "Content-Length": "13", "Upgrade": "tcp"},
         });
