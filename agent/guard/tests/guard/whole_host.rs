@@ -135,7 +135,7 @@ fn commands_that_delete_volumes_are_refused_and_others_run() {
         let output = run(script);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains("refused: "), "{script}: {said}");
-        assert_eq!(turn.volumes(), before, "{script}");
+        assert!(turn.volumes().is_superset(&before), "{script}");
     }
 }
 
@@ -224,7 +224,7 @@ const REFUSED: [&str; 11] = [
     "head -c 2000000 /dev/zero | tr '\\0' x >long && (printf '{\"Image\":\"wharf-base/busybox:1\",\"Env\":[\"A='; cat long; printf '\"]}') >body && \
      curl -s --unix-socket ${DOCKER_HOST#unix://} -H 'Content-Type: application/json' --data-binary @body http://d/v1.45/containers/create >&2; false",
     // Known from CVE-2024-41110: a body that the length denies.
-    "printf 'POST /v1.45/containers/create HTTP/1.1\\r\\nHost: d\\r\\nContent-Type: application/json\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n' | \
-     timeout 10 curl -s --unix-socket ${DOCKER_HOST#unix://} -X POST -H 'Content-Type: application/json' -H 'Content-Length: 0' http://d/v1.45/containers/create >&2; false",
+    "curl -s --unix-socket ${DOCKER_HOST#unix://} -X POST -H 'Content-Type: application/json' -H 'Content-Length: 0' \
+     http://d/v1.45/containers/create >&2; false",
     "docker compose run --rm -T -v /anonymous db true",
 ];
