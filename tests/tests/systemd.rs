@@ -76,15 +76,15 @@ impl Start {
 
     /// Its state, the app's folder below /home, Docker, a backup in a process of its own, a hook in namespaces of its own.
     fn the_agent_does_its_work(&self) {
-        self.laptop.wharf(&["deploy", "--yes"]).exits(0);
         let app = &self.app;
-        assert_eq!(self.booted.sh(&format!("cat /home/deploy/{app}/hooked")), "hooked");
         let kept = format!(
             "docker volume create --label com.docker.compose.project={app} --label com.docker.compose.volume=old {app}_old"
         );
         self.booted.sh(&format!(
             "{kept} && docker run --rm -v {app}_old:/d wharf-base/busybox:1 sh -c 'echo x >/d/x'"
         ));
+        self.laptop.wharf(&["deploy", "--yes"]).exits(0);
+        assert_eq!(self.booted.sh(&format!("cat /home/deploy/{app}/hooked")), "hooked");
         self.laptop.wharf(&["backup", "create"]).exits(0);
         self.laptop.wharf(&["backup", "verify"]).exits(0);
     }

@@ -48,7 +48,7 @@ pub fn answer(request: &Request, facts: &Facts) -> Answer {
 pub fn unknown(missing: &Missing) -> Answer {
     match missing {
         Missing::Body => deny(Refusal::unclear(
-            "the engine does not show the guard what is in this request: it is larger than the engine passes on (1 MiB), or not \
+            "the engine does not show the guard what is in this request: it is larger than the engine passes on, or not \
              declared as application/json, or sent in a way that the engine hides from plugins. What cannot be seen is not let through.",
         )),
         Missing::Fact(_) => deny(texts::unknown(missing)),
