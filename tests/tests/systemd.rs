@@ -55,7 +55,7 @@ impl Start {
                  [compose]\nfiles = [\"compose.yml\"]\nproject = \"{app}\"\n\
                  [[volume]]\nname = \"data\"\nmode = \"live\"\n[[volume]]\nname = \"old\"\nmode = \"live\"\n\
                  [[hook]]\nwhen = \"after-deploy\"\ncommand = [\"sh\", \"-c\", \"{HOOK}\"]\n\
-                 [[health]]\nurl = \"http://127.0.0.1:8080/\"\n"
+                 [[health]]\nurl = \"http://127.0.0.1:8080/\"\n[verify]\nstable_seconds = 1\n[backup]\ndrill = \"off\"\n"
             ),
         );
         Self { booted, laptop, app, _folder: folder }
