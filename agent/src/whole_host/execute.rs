@@ -119,9 +119,13 @@ fn take(step: &Step, found: &Found) -> Result<(), PluginError> {
             if let Some(folder) = found.json_path.parent() {
                 files::make_folder(folder)?;
             }
-            Ok(files::write(&found.json_path, text)?)
+            files::write(&found.json_path, text)?;
+            Ok(())
         }
-        Step::DeleteJson => Ok(files::remove(&found.json_path)?),
+        Step::DeleteJson => {
+            files::remove(&found.json_path)?;
+            Ok(())
+        }
         Step::Reload { asks } => reload(found, *asks),
         Step::StopUnit => systemctl(&["disable", "--now", unit::NAME]),
         Step::RemoveUnit => {
@@ -157,10 +161,11 @@ fn reload(found: &Found, asks: bool) -> Result<(), PluginError> {
 }
 
 fn put_back(found: &Found) -> Result<(), PluginError> {
-    Ok(match &found.json {
+    match &found.json {
         Some(text) => files::write(&found.json_path, text)?,
         None => files::remove(&found.json_path)?,
-    })
+    }
+    Ok(())
 }
 
 /// Has dockerd itself look at the new configuration, where it can (from version 23 on).
