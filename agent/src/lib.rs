@@ -34,3 +34,4 @@ pub mod room;
 pub mod seats;
 mod secrets;
 pub mod volume;
+pub mod whole_host;

@@ -4,6 +4,7 @@
 //! removes what it made when it is dropped, also after a failure: containers, networks and volumes of its own project, and
 //! images of its own app.
 
+pub mod booted;
 pub mod disk;
 pub mod docker;
 pub mod http;
@@ -19,6 +20,7 @@ pub mod tree;
 pub mod wait;
 pub mod world;
 
+pub use booted::Booted;
 pub use disk::SmallDisk;
 pub use laptop::{Laptop, Ran};
 pub use machine::Machine;
