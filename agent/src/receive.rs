@@ -7,6 +7,7 @@ use crate::agent::Agent;
 use crate::conversation::{Stop, Talk, watch};
 use crate::failures;
 use crate::jobs::{self, Work, paths};
+use crate::locks;
 use crate::promote;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -39,6 +40,10 @@ pub async fn deploy(
     let seat = talk.unless_gone(jobs::queue::take(agent, &request.spec.app, wait_seconds)).await?;
 
     let dry_run = request.options.dry_run;
+    if !dry_run {
+        // Once more: it may have been locked while this stood in line.
+        locks::check(agent, &request.spec.app).await?;
+    }
     let work = Work::deploy(agent, request, manifest, origin, &talk.who).await?;
     if dry_run {
         let plan = jobs::dry_run(agent, work, seat).await?;

@@ -21,10 +21,12 @@ use crate::{
     database::DatabaseStatus,
     doctor::ServerFacts,
     key::{KeyInfo, NewKey},
+    lock::DeployLock,
     log::LogsRequest,
     migration::MigrationFolder,
     operate::{DockerPrunePlan, ScaleChange, ServiceScale},
     plan::DeployPlan,
+    registry::{RegistryInfo, RegistryLogin},
     release::{AppStatus, AuditEntry, FrontEnd, JobInfo, PromotedFrom, ReleaseInfo, ReleaseSource},
     secret::{DatabasePassword, SecretChange, SecretList, SecretsChanged},
     spec::BumpRule,
@@ -306,6 +308,33 @@ pub enum Request {
     Doctor {
         app: Option<AppName>,
     },
+    /// The agent's logins to registries: hosts and users.
+    Registries,
+    /// Proves a login at its registry, and keeps it.
+    RegistryLogin(RegistryLogin),
+    RegistryLogout {
+        host: String,
+    },
+    /// The app leaves Wharf; what runs and its data stay. A job.
+    Forget {
+        app: AppName,
+        /// The app's name, as who asks has typed it.
+        confirmed: String,
+        #[serde(default)]
+        lock_wait_seconds: u32,
+    },
+    /// Keep everybody from changing the app.
+    Lock {
+        app: AppName,
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    Unlock {
+        app: AppName,
+    },
+    LockStatus {
+        app: AppName,
+    },
     /// A request of a newer client.
     #[serde(other)]
     Unknown,
@@ -468,6 +497,16 @@ pub enum Reply {
     },
     Doctor {
         facts: Box<ServerFacts>,
+    },
+    /// The logins that there are; the one that was kept or dropped.
+    Registries {
+        registries: Vec<RegistryInfo>,
+    },
+    Lock {
+        /// The lock that holds; the answer to an unlock: the one that was lifted.
+        lock: Option<DeployLock>,
+        /// The job that runs now.
+        job: Option<JobId>,
     },
 }
 

@@ -1,6 +1,8 @@
 //! What an agent tells of its apps: releases, jobs, containers, the audit.
 
-use crate::{AppName, BackupId, JobId, Outcome, RelPath, ReleaseId, backup::Proof, event::JobKind};
+use crate::{
+    AppName, BackupId, JobId, Outcome, RelPath, ReleaseId, backup::Proof, event::JobKind, lock::DeployLock,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -92,6 +94,9 @@ pub struct AppStatus {
     pub schedule: Option<ScheduleStatus>,
     /// The job that runs now.
     pub job: Option<JobId>,
+    /// Who does not want the app to be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<DeployLock>,
     /// The disk that the app's folder is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskSpace>,

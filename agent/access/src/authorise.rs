@@ -148,8 +148,19 @@ fn needed(request: &Request) -> (Role, About<'_>) {
         Request::Prune { app, .. } => (Role::Operate, About::App(app)),
         Request::Restart { app, .. } | Request::Scale { app, .. } => (Role::Operate, About::App(app)),
 
+        // What can be rolled back to goes, and so does whatever was set and scheduled for the app.
+        Request::Forget { app, .. } => (Role::Admin, About::App(app)),
+        // A lock keeps back whoever has the role `deploy`, pipelines above all: it would be none if they could lift it.
+        Request::Lock { app, .. } | Request::Unlock { app } => (Role::Operate, About::App(app)),
+        Request::LockStatus { app } => (Role::Read, About::App(app)),
+
         // Who may connect decides who may do anything.
         Request::Keys | Request::KeyAdd { .. } | Request::KeyRemove { .. } => (Role::Admin, About::Server),
+
+        // A login is the server's: what it lets in, every app there may run.
+        Request::Registries | Request::RegistryLogin(_) | Request::RegistryLogout { .. } => {
+            (Role::Admin, About::Server)
+        }
 
         // It opens every backup of the app, wherever a copy lies.
         Request::BackupKey { app, .. } => (Role::Admin, About::App(app)),

@@ -21,7 +21,7 @@ pub mod line;
 pub mod lock;
 pub mod logs;
 pub mod memory;
-mod registry;
+pub mod registry;
 pub mod sandbox;
 pub mod starts;
 pub mod supervise;

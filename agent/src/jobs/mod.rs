@@ -197,6 +197,7 @@ fn action(kind: &JobKind) -> String {
         JobKind::Scale { services } => format!("scale {}", services.join(" ")),
         JobKind::MigrateUp => "migrate up".to_owned(),
         JobKind::MigrateDown { names } => format!("migrate down {}", names.join(" ")),
+        JobKind::Forget => "forget".to_owned(),
         JobKind::Unknown => "something newer".to_owned(),
     }
 }

@@ -9,7 +9,9 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use wharf_proto::backup::Proof;
 use wharf_proto::event::{JobKind, Outcome};
+use wharf_proto::lock::DeployLock;
 use wharf_proto::manifest::Chunk;
+use wharf_proto::operate::ServiceScale;
 use wharf_proto::release::{AuditEntry, PromotedFrom};
 use wharf_proto::{
     AppName, AppSpec, BackupId, Digest, Entry, EntryKind, Failure, FailureKind, JobId, Manifest, ReleaseId,
@@ -168,7 +170,8 @@ async fn release_numbers_are_never_used_again() {
     state.delete_release(&name(), ReleaseId(2)).await.unwrap();
     let state = reopen(&dir);
     assert_eq!(state.next_release(&name()).await.unwrap(), ReleaseId(3));
-    state.forget_app(&name()).await.unwrap();
+    let job = state.create_job(new_job()).await.unwrap().job;
+    state.forget_app(&name(), job).await.unwrap();
     state.upsert_app(app()).await.unwrap();
     assert_eq!(state.next_release(&name()).await.unwrap(), ReleaseId(4));
     // One that somebody recorded without asking is skipped.
@@ -201,8 +204,20 @@ async fn forgetting_an_app_keeps_its_history() {
     let versions = BTreeMap::from([("app.json".to_owned(), "1.0.2".to_owned())]);
     state.record_versions(&name(), versions.clone()).await.unwrap();
     let job = state.create_job(new_job()).await.unwrap().job;
-    state.forget_app(&name()).await.unwrap();
-    assert!(matches!(state.forget_app(&name()).await, Err(StateError::NoSuchApp(_))));
+    let scale = ServiceScale { service: "web".into(), replicas: Some(2), memory_bytes: None };
+    state.set_scales(&name(), vec![scale]).await.unwrap();
+    let lock = DeployLock { by: "ada".into(), at: jiff::Timestamp::UNIX_EPOCH, reason: None };
+    assert_eq!(state.lock(&name(), lock.clone()).await.unwrap(), None);
+    let other = DeployLock { by: "bob".into(), ..lock.clone() };
+    assert_eq!(state.lock(&name(), other).await.unwrap(), Some(lock), "the first one holds");
+    state.forget_app(&name(), job).await.unwrap();
+    assert_eq!(state.job(job).await.unwrap().unwrap().phase, Phase::Committed);
+    assert!(matches!(state.forget_app(&name(), job).await, Err(StateError::Phase(_))));
+    let another = state.create_job(new_job()).await.unwrap().job;
+    assert!(matches!(state.forget_app(&name(), another).await, Err(StateError::NoSuchApp(_))));
+    assert_eq!(state.job(another).await.unwrap().unwrap().phase, Phase::Preparing, "all or nothing");
+    assert!(state.scales(&name()).await.unwrap().is_empty());
+    assert_eq!(state.lock_of(&name()).await.unwrap(), None);
     assert_eq!(state.app(&name()).await.unwrap(), None);
     assert!(state.releases(&name()).await.unwrap().is_empty());
     assert!(state.volumes(&name()).await.unwrap().is_empty());

@@ -9,9 +9,11 @@ mod doctor;
 mod down;
 mod exec;
 mod follow;
+mod forget;
 mod init;
 mod jobs;
 mod keys;
+mod lock;
 mod logs;
 mod man;
 mod migrate;
@@ -19,6 +21,7 @@ mod pack;
 mod program;
 mod promote;
 mod prune;
+mod registry;
 mod releases;
 mod report;
 mod restart;
@@ -60,6 +63,10 @@ pub enum Command {
     Restart(restart::Args),
     Scale(scale::Args),
     Prune(prune::Args),
+    Registry(registry::Args),
+    Forget(forget::Args),
+    Lock(lock::LockArgs),
+    Unlock(lock::UnlockArgs),
     Keys(keys::Args),
     Migrate(migrate::Args),
     Report(report::Args),
@@ -92,6 +99,10 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Restart(args) => restart::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
         Command::Migrate(args) => migrate::run(args, context).await,
+        Command::Registry(args) => registry::run(args, context).await,
+        Command::Forget(args) => forget::run(args, context).await,
+        Command::Lock(args) => interruptible(context, lock::lock, args).await,
+        Command::Unlock(args) => interruptible(context, lock::unlock, args).await,
         Command::Prune(args) => prune::run(args, context).await,
         Command::Scale(args) => scale::run(args, context).await,
         Command::Report(args) => interruptible(context, report::run, args).await,

@@ -173,7 +173,10 @@ impl Visit {
         if !self.agreed(&upgrade.texts(facts), context).await? {
             return Ok(Exit::DONE);
         }
-        setup::upgrade(&upgrade, remote, |text| tell(context, text)).await?;
+        if let Err(error) = setup::upgrade(&upgrade, remote, |text| tell(context, text)).await {
+            context.console.failure(&error.failure());
+            return Ok(Exit(error.exit_code()));
+        }
         self.ended(true, &[], context);
         Ok(Exit::DONE)
     }

@@ -440,6 +440,7 @@ async fn status(mut end: End, warnings: &'static [&'static str], free_bytes: u64
         last_drill: None,
         schedule: None,
         job: None,
+        lock: None,
         disk: Some(DiskSpace { free_bytes, size_bytes: 100 }),
         warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
     };

@@ -14,6 +14,7 @@ pub use clock::Clocks;
 pub use laptop::{configuration, git};
 pub use network::{here, network};
 pub use server::server;
+pub(crate) use server::{OLDEST_API, OLDEST_COMPOSE, version};
 
 use serde::Serialize;
 use wharf_proto::Failure;

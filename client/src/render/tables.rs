@@ -4,6 +4,7 @@ use super::{Style, backups::proven, bytes, clean, table::table};
 use wharf_proto::{
     Outcome,
     event::JobKind,
+    lock::DeployLock,
     release::{AppStatus, AuditEntry, ContainerStatus, DiskSpace, JobInfo, ReleaseInfo, ScheduleStatus},
 };
 
@@ -86,6 +87,7 @@ pub(super) fn job_kind(kind: &JobKind) -> String {
         JobKind::Scale { services } => format!("scale {}", services.join(" ")),
         JobKind::MigrateUp => "migrate up".to_owned(),
         JobKind::MigrateDown { names } => format!("migrate down {}", names.join(" ")),
+        JobKind::Forget => "forget".to_owned(),
         JobKind::Unknown => "something newer".to_owned(),
     }
 }
@@ -137,6 +139,13 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
     if let Some(job) = app.job {
         out += &format!("  running      job {job}: `wharf deploy --attach {job}` shows it\n");
     }
+    if let Some(lock) = &app.lock {
+        out += &format!(
+            "  {}       {}; `wharf unlock` lifts it\n",
+            style.yellow("locked"),
+            locked(lock, style).trim_start_matches("locked ")
+        );
+    }
     for warning in &app.warnings {
         out += &format!("  {} {}\n", style.yellow("warning:"), clean(warning));
     }
@@ -147,6 +156,12 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
         out += &containers.lines().map(|line| format!("  {line}\n")).collect::<String>();
     }
     out
+}
+
+/// `locked by ada@laptop (key ada) since …: sale`.
+pub fn locked(lock: &DeployLock, style: &Style) -> String {
+    let reason = lock.reason.as_ref().map(|reason| format!(": {reason}"));
+    clean(&format!("locked by {} since {}{}", lock.by, style.time(lock.at), reason.unwrap_or_default()))
 }
 
 pub(super) fn last_backup(app: &AppStatus, style: &Style) -> String {

@@ -76,7 +76,7 @@ rmdir /etc/wharf 2>/dev/null || true
 if [ -d "$state" ]; then
     rm -f "$state"/*.sqlite "$state"/*.sqlite-wal "$state"/*.sqlite-shm "$state"/*.sock \
         "$state/host_key" "$state/address" "$state/agent.lock" "$state/upgrade.sh" "$state/upgrade.log"
-    rm -rf "$state/jobs" "$state/blobs" "$state/programs" "$state/before-upgrade" "$state/before-upgrade.new"
+    rm -rf "$state/jobs" "$state/blobs" "$state/programs" "$state/docker" "$state/before-upgrade" "$state/before-upgrade.new"
     for app in "$state"/apps/*/; do
         [ -d "$app" ] || continue
         rm -f "$app/lock" "$app/recovery.json" "$app/recovering.json"

@@ -62,6 +62,7 @@ fn status() -> AppStatus {
             next: Some(at(30)),
         }),
         job: None,
+        lock: None,
         disk: Some(DiskSpace { free_bytes: 12_345_678_901, size_bytes: 40_000_000_000 }),
         warnings: vec!["db ran out of memory and was killed".into()],
     }

@@ -57,6 +57,8 @@ variants!(REPLIES, reply_variant, Reply,
     Reply::KeyChanged { .. } => "key_changed",
     Reply::DockerPrunePlan { .. } => "docker_prune_plan",
     Reply::Doctor { .. } => "doctor",
+    Reply::Registries { .. } => "registries",
+    Reply::Lock { .. } => "lock",
 );
 family!(Reply, "reply", REPLIES, reply_variant, replies());
 
@@ -176,6 +178,8 @@ fn replies() -> Vec<[Reply; 2]> {
         operate::key_changed(),
         operate::docker_prune_plan(),
         doctor::doctor(),
+        operate::registries(),
+        operate::lock(),
     ]
 }
 
@@ -431,6 +435,7 @@ pub fn full_status() -> AppStatus {
             next: Some(text("2026-01-03T02:00:00Z")),
         }),
         job: Some(JobId(18)),
+        lock: Some(operate::full_lock()),
         disk: Some(DiskSpace { free_bytes: 7_000_000_000, size_bytes: 40_000_000_000 }),
         warnings: vec!["web has no restart policy".into()],
     }
@@ -448,6 +453,7 @@ pub fn minimal_status() -> AppStatus {
         last_drill: None,
         schedule: None,
         job: None,
+        lock: None,
         disk: None,
         warnings: vec![],
     }

@@ -64,6 +64,13 @@ variants!(REQUESTS, request_variant, Request,
     Request::KeyRemove { .. } => "key_remove",
     Request::Prune { .. } => "prune",
     Request::Doctor { .. } => "doctor",
+    Request::Registries => "registries",
+    Request::RegistryLogin(_) => "registry_login",
+    Request::RegistryLogout { .. } => "registry_logout",
+    Request::Forget { .. } => "forget",
+    Request::Lock { .. } => "lock",
+    Request::Unlock { .. } => "unlock",
+    Request::LockStatus { .. } => "lock_status",
     Request::Unknown => "unknown",
 );
 family!(Request, "request", REQUESTS, request_variant, requests());
@@ -275,6 +282,7 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
     parts["spec"]["hook"] = json!([{"when": "before-deploy", "command": ["up"]}]);
     parts["spec"]["migrate"] = json!([{"service": "api", "command": ["up"]}]);
     parts["spec"]["postgres"] = json!([{"service": "db"}]);
+    parts["spec"]["mysql"] = json!([{"service": "maria"}]);
     parts["spec"]["volume"] = json!([{"name": "media"}]);
     parts["spec"]["health"] = json!([{"url": "http://127.0.0.1/"}]);
     parts["spec"]["verify"] = json!({});
