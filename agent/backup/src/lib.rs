@@ -34,6 +34,7 @@ mod manifest;
 mod mysql;
 mod panics;
 mod parent;
+mod patience;
 mod place;
 mod postgres;
 mod read_back;

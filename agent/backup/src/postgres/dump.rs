@@ -1,20 +1,23 @@
 //! Dumping a database, and checking a dump, with the programs of its own container.
 
 use super::connection::Database;
-use super::session::Session;
-use crate::dump::{Beside, Held, Pending, globals_path};
-use crate::exec::{Ended, Program};
+use super::session::{Counting, Session};
+use crate::dump::{Beside, Content, Held, Pending, globals_path};
+use crate::exec::{Early, Ended, Program};
 use crate::instance::Instance;
 use crate::line::Outbox;
 use crate::stream::{DumpProgram, DumpResult, Watch};
-use crate::{BackupError, DumpRequest, TableRows};
+use crate::{BackupError, DumpRequest, TableRows, panics};
 use bollard::Docker;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use std::path::Path;
 use tokio::sync::mpsc::Receiver;
 
 /// The largest globals: roles and tablespaces.
 const GLOBALS_BYTES: usize = 16 * 1024 * 1024;
+const DUMP: [&str; 5] = ["pg_dump", "-w", "-Fc", "-Z0", "--lock-wait-timeout=60000"];
+const CHECK: [&str; 3] = ["pg_restore", "-f", "/dev/null"];
 /// How a dump in the custom format begins.
 const MAGIC: &[u8] = b"PGDMP";
 
@@ -43,7 +46,14 @@ pub(crate) async fn prepare(
     outbox: &Outbox,
 ) -> Result<Pending, BackupError> {
     let database = Database::find(docker, request, repo).await?;
+    // Of many databases, each but the first has its programs started when their turn comes, so that few wait at a time.
+    let first = earlier.is_empty();
+    let waiting =
+        first.then(|| Early::start(docker, &database.at.container, waiting(), database.environment()));
     let session = Session::open(docker, database.clone()).await?;
+    let check =
+        || Early::start(docker, &database.at.container, CHECK.map(str::to_owned).to_vec(), Vec::new());
+    let checker = first.then(check);
     if !session.superuser {
         outbox.note(format!(
             "{} is no superuser: the dump of {} has roles without their passwords",
@@ -57,27 +67,40 @@ pub(crate) async fn prepare(
     };
     let globals = match earlier.iter().find(same).and_then(|other| other.beside.as_ref()) {
         Some(beside) => beside.content.clone(),
-        None => dump_globals(docker, &database, session.superuser).await?,
+        None => globals(docker, &database, session.superuser),
     };
     let label = &database.at.label;
     let snapshot = format!("--snapshot={}", session.snapshot);
-    let arguments = ["pg_dump", "-w", "-Fc", "-Z0", "--lock-wait-timeout=60000", &snapshot];
+    let arguments = DUMP.iter().chain([&snapshot.as_str()]).map(|&argument| argument.to_owned()).collect();
     Ok(Pending {
         path: format!("/dumps/{label}.pgdump"),
         beside: Some(Beside { path: globals_path(label), content: globals }),
-        program: DumpProgram {
-            arguments: arguments.map(str::to_owned).to_vec(),
-            environment: database.environment(),
-        },
+        program: DumpProgram { arguments, environment: database.environment() },
+        size_bytes: session.size_bytes,
+        waiting: waiting.map(|early| (early, snapshot)),
+        checker,
         watch: || Box::new(Beginning::default()),
         user: database.user.clone(),
         database: database.database.clone(),
         server_version: session.server_version.clone(),
         others: session.databases.clone(),
         instance: database.at,
-        held: Held::Postgres(Box::new(session)),
+        held: Held::Postgres(Counting::prepare(session)),
         result: DumpResult::default(),
     })
+}
+
+/// What becomes `pg_dump` when it is told the snapshot.
+fn waiting() -> Vec<String> {
+    let script = "read -r snapshot && exec \"$@\" \"$snapshot\"";
+    ["sh", "-c", script, "sh"].iter().chain(&DUMP).map(|&argument| argument.to_owned()).collect()
+}
+
+/// The server's roles, which are asked for while the dump is made.
+fn globals(docker: &Docker, database: &Database, superuser: bool) -> Content {
+    let (docker, database) = (docker.clone(), database.clone());
+    let task = tokio::spawn(async move { dump_globals(&docker, &database, superuser).await });
+    task.map(|ended| ended.unwrap_or_else(|error| Err(panics::failed(error)))).boxed().shared()
 }
 
 /// Roles and tablespaces: `pg_dump` leaves them out. Without a superuser, roles come without their passwords.
@@ -120,14 +143,14 @@ pub(super) fn connection_string(database: &str) -> String {
 pub(crate) async fn check_dump(
     docker: &Docker,
     instance: &Instance,
+    early: Option<Early>,
     pieces: &mut Receiver<Bytes>,
 ) -> Result<(), String> {
-    let program = Program {
-        container: &instance.container,
-        arguments: &["pg_restore", "-f", "/dev/null"],
-        environment: Vec::new(),
-        input: true,
-    };
+    if let Some(early) = early {
+        return ended_well(early.running().await?.feed(pieces).await);
+    }
+    let program =
+        Program { container: &instance.container, arguments: &CHECK, environment: Vec::new(), input: true };
     ended_well(program.feed(docker, pieces).await)
 }
 
