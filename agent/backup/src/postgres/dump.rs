@@ -57,7 +57,18 @@ pub(crate) async fn prepare(
     };
     let globals = match earlier.iter().find(same).and_then(|other| other.beside.as_ref()) {
         Some(beside) => beside.content.clone(),
-        None => dump_globals(docker, &database, session.superuser).await?,
+        None => match dump_globals(docker, &database, session.superuser).await {
+            Err(BackupError::DumpFailed { exit: Some(_), stderr, .. })
+                if !session.superuser && stderr.contains("permission denied") =>
+            {
+                outbox.note(format!(
+                    "{} may not read the roles' attributes: the dump of {} has their names alone",
+                    database.user, database.at.label
+                ));
+                role_names(docker, &database).await?
+            }
+            globals => globals?,
+        },
     };
     let label = &database.at.label;
     let snapshot = format!("--snapshot={}", session.snapshot);
@@ -107,6 +118,25 @@ pub(crate) async fn dump_globals(
     let tail = &ended.stdout[ended.stdout.len().saturating_sub(512)..];
     if !String::from_utf8_lossy(tail).contains("database cluster dump complete") {
         return Err(failed(ended.exit, "what it wrote is not complete"));
+    }
+    Ok(ended.stdout.into())
+}
+
+/// The statements that make the roles, as far as anybody may know them: a dump says who owns what, and could not be restored
+/// where they are not.
+async fn role_names(docker: &Docker, database: &Database) -> Result<Bytes, BackupError> {
+    const ROLES: &str =
+        "SELECT format('CREATE ROLE %I;', rolname) FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1";
+    let program = Program {
+        container: &database.at.container,
+        arguments: &["psql", "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", ROLES],
+        environment: database.environment(),
+        input: false,
+    };
+    let failed = |exit, text: &str| database.at.failed("psql", exit, text);
+    let ended = program.run(docker, GLOBALS_BYTES).await.map_err(|cause| failed(None, &cause))?;
+    if ended.exit != Some(0) {
+        return Err(failed(ended.exit, &ended.said()));
     }
     Ok(ended.stdout.into())
 }
