@@ -12,6 +12,7 @@ pub mod left;
 pub mod machine;
 pub mod s3;
 pub mod screen;
+pub mod secrets;
 pub mod server;
 pub mod sshd;
 pub mod terminal;
