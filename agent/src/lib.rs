@@ -24,6 +24,7 @@ pub mod local;
 pub mod log;
 pub mod migrations;
 pub mod operate;
+pub mod outside;
 pub mod passwd;
 pub mod preamble;
 pub mod programs;

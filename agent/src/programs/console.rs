@@ -62,8 +62,11 @@ pub async fn command(
             found.push((container.service.clone(), kind));
         }
     }
+    let outside = record.spec.postgres.iter().filter_map(|one| one.outside.as_ref());
+    found.extend(outside.map(|outside| (outside.url_env.clone(), Kind::Postgres)));
+    found.dedup();
     let (service, kind) = choose(&found, request.service.as_deref())?;
-    let user = record.spec.postgres.iter().find(|spec| spec.service == service);
+    let user = record.spec.postgres.iter().find(|spec| spec.server() == service);
     let database = request.database.or_else(|| user.and_then(|spec| spec.database.clone()));
     let user = user.and_then(|spec| spec.user.clone());
     let script = match kind {
@@ -83,7 +86,7 @@ pub async fn command(
 }
 
 async fn kind(agent: &Agent, spec: &AppSpec, container: &ContainerFacts) -> Result<Option<Kind>, Failure> {
-    if spec.postgres.iter().any(|postgres| postgres.service == container.service) {
+    if spec.postgres.iter().any(|postgres| postgres.server() == container.service) {
         return Ok(Some(Kind::Postgres));
     }
     let image = agent.engine.image(&container.image_id).await.map_err(|e| failures::of_engine(&e))?;
