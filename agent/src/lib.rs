@@ -26,6 +26,7 @@ pub mod locks;
 pub mod log;
 pub mod migrations;
 pub mod operate;
+pub mod outside;
 pub mod passwd;
 pub mod preamble;
 pub mod programs;

@@ -14,6 +14,7 @@ pub mod machine;
 pub mod registry;
 pub mod s3;
 pub mod screen;
+pub mod secrets;
 pub mod server;
 pub mod sshd;
 pub mod terminal;

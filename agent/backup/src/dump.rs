@@ -84,7 +84,7 @@ pub(crate) async fn prepare(
     request: &DumpRequest,
     repo: &Path,
     earlier: &[Pending],
-    outbox: &Outbox,
+    outbox: &Arc<Outbox>,
 ) -> Result<Vec<Pending>, BackupError> {
     match request.kind {
         DatabaseKind::Postgres => Ok(vec![postgres::prepare(docker, request, repo, earlier, outbox).await?]),

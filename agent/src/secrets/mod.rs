@@ -10,6 +10,7 @@ mod list;
 mod password;
 mod scratch;
 
+pub use edit::values;
 pub use list::{list, recorded};
 pub use password::change as password;
 

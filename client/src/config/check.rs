@@ -58,7 +58,8 @@ impl Checker<'_> {
         let (server, path) = self.server(raw.server, &name)?;
         let compose = self.required(raw.compose, "compose.files", None)?;
         let migrations: Vec<Range<usize>> = raw.migrate.iter().map(Spanned::span).collect();
-        let databases = self.databases(raw.postgres, raw.mysql, raw.redis)?;
+        let has_env_file = compose.get_ref().env_file.is_some();
+        let databases = self.databases(raw.postgres, raw.mysql, raw.redis, has_env_file)?;
         let spec = AppSpec {
             app: name,
             path,

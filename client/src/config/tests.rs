@@ -245,6 +245,40 @@ fn several_databases_of_a_server_are_told_apart() {
 }
 
 #[test]
+fn a_database_outside_the_stack_is_named_by_the_key_of_its_url() {
+    let project = project();
+    let with = |more: &str| parse(project.path(), &GOOD.replace("service = \"db\"", more), None);
+    let good = "url_env = \"DATABASE_URL\"\nimage = \"postgres:17\"\n";
+    let spec = with(good).unwrap().spec.postgres.remove(0);
+    assert_eq!((spec.server(), spec.service.as_str(), spec.database.as_deref()), ("DATABASE_URL", "", None));
+    let both = with(&format!("{good}network = \"x_default\"\ndatabases = [\"a\", \"b\"]")).unwrap();
+    assert_eq!(both.spec.postgres.len(), 2);
+    let mut told = String::new();
+    let again = format!("{good}database = \"a\"\n[[postgres]]\nurl_env = \"DATABASE_URL\"\nimage = ");
+    for wrong in [
+        &format!("{good}service = \"db\""),
+        &format!("{good}user = \"app\""),
+        "url_env = \"DATABASE_URL\"",
+        "user = \"app\"",
+        "url_env = \"postgres://app:hunter2@db/shop\"\nimage = \"postgres:17\"",
+        "url_env = \"DATABASE_URL\"\nimage = \"post gres\"",
+        &format!("{good}network = \"host\""),
+        "service = \"db\"\nimage = \"postgres:17\"",
+        "service = \"db\"\nnetwork = \"x\"",
+        &format!("{again}\"postgres:16\"\ndatabase = \"b\""),
+        &format!("{again}\"postgres:17\"\ndatabase = \"a\""),
+    ] {
+        let error = failure(&Failure::from(with(wrong).expect_err(wrong)), &Style::plain());
+        assert!(!error.contains("hunter2"), "{error}");
+        writeln!(told, "{wrong}\n{error}").unwrap();
+    }
+    let no_env_file = GOOD.replace("service = \"db\"", good).replace("env_file", "# env_file");
+    let error = parse(project.path(), &no_env_file, None).expect_err("no env file");
+    writeln!(told, "{}", failure(&Failure::from(error), &Style::plain())).unwrap();
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn databases_of_other_kinds_are_named_once_too() {
     let project = project();
     let with = |more: &str| parse(project.path(), &format!("{GOOD}\n{more}\n"), None);

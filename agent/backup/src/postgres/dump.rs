@@ -12,6 +12,7 @@ use bollard::Docker;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use std::path::Path;
+use std::sync::Arc;
 use tokio::sync::mpsc::Receiver;
 
 /// The largest globals: roles and tablespaces.
@@ -43,7 +44,7 @@ pub(crate) async fn prepare(
     request: &DumpRequest,
     repo: &Path,
     earlier: &[Pending],
-    outbox: &Outbox,
+    outbox: &Arc<Outbox>,
 ) -> Result<Pending, BackupError> {
     let database = Database::find(docker, request, repo).await?;
     // Of many databases, each but the first has its programs started when their turn comes, so that few wait at a time.
@@ -67,7 +68,7 @@ pub(crate) async fn prepare(
     };
     let globals = match earlier.iter().find(same).and_then(|other| other.beside.as_ref()) {
         Some(beside) => beside.content.clone(),
-        None => globals(docker, &database, session.superuser),
+        None => globals(docker, &database, session.superuser, outbox),
     };
     let label = &database.at.label;
     let snapshot = format!("--snapshot={}", session.snapshot);
@@ -97,10 +98,31 @@ fn waiting() -> Vec<String> {
 }
 
 /// The server's roles, which are asked for while the dump is made.
-fn globals(docker: &Docker, database: &Database, superuser: bool) -> Content {
-    let (docker, database) = (docker.clone(), database.clone());
-    let task = tokio::spawn(async move { dump_globals(&docker, &database, superuser).await });
+fn globals(docker: &Docker, database: &Database, superuser: bool, outbox: &Arc<Outbox>) -> Content {
+    let (docker, database, outbox) = (docker.clone(), database.clone(), Arc::clone(outbox));
+    let task = tokio::spawn(async move { roles(&docker, &database, superuser, &outbox).await });
     task.map(|ended| ended.unwrap_or_else(|error| Err(panics::failed(error)))).boxed().shared()
+}
+
+/// What the user may read of the roles: where a managed server forbids their attributes, their names.
+async fn roles(
+    docker: &Docker,
+    database: &Database,
+    superuser: bool,
+    outbox: &Outbox,
+) -> Result<Bytes, BackupError> {
+    match dump_globals(docker, database, superuser).await {
+        Err(BackupError::DumpFailed { exit: Some(_), stderr, .. })
+            if !superuser && stderr.contains("permission denied") =>
+        {
+            outbox.note(format!(
+                "{} may not read the roles' attributes: the dump of {} has their names alone",
+                database.user, database.at.label
+            ));
+            role_names(docker, database).await
+        }
+        globals => globals,
+    }
 }
 
 /// Roles and tablespaces: `pg_dump` leaves them out. Without a superuser, roles come without their passwords.
@@ -130,6 +152,25 @@ pub(crate) async fn dump_globals(
     let tail = &ended.stdout[ended.stdout.len().saturating_sub(512)..];
     if !String::from_utf8_lossy(tail).contains("database cluster dump complete") {
         return Err(failed(ended.exit, "what it wrote is not complete"));
+    }
+    Ok(ended.stdout.into())
+}
+
+/// The statements that make the roles, as far as anybody may know them: a dump says who owns what, and could not be restored
+/// where they are not.
+async fn role_names(docker: &Docker, database: &Database) -> Result<Bytes, BackupError> {
+    const ROLES: &str =
+        "SELECT format('CREATE ROLE %I;', rolname) FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1";
+    let program = Program {
+        container: &database.at.container,
+        arguments: &["psql", "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", ROLES],
+        environment: database.environment(),
+        input: false,
+    };
+    let failed = |exit, text: &str| database.at.failed("psql", exit, text);
+    let ended = program.run(docker, GLOBALS_BYTES).await.map_err(|cause| failed(None, &cause))?;
+    if ended.exit != Some(0) {
+        return Err(failed(ended.exit, &ended.said()));
     }
     Ok(ended.stdout.into())
 }

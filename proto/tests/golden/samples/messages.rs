@@ -10,7 +10,8 @@ use wharf_proto::message::{
 use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::spec::{
     AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, HookSpec, HookWhen, KeepSpec, MigrateSpec,
-    MysqlSpec, PostgresSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec, VolumeMode, VolumeSpec,
+    MysqlSpec, OutsideSpec, PostgresSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec, VolumeMode,
+    VolumeSpec,
 };
 use wharf_proto::version::Hello;
 use wharf_proto::{BackupId, Digest, JobId, ReleaseId};
@@ -267,7 +268,7 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
     spec.migrate = vec![MigrateSpec { command: vec!["up".into()], ..migrate("api") }];
     spec.hook =
         vec![HookSpec { when: HookWhen::BeforeDeploy, command: vec!["up".into()], timeout_seconds: 600 }];
-    spec.postgres = vec![PostgresSpec { service: "db".into(), user: None, database: None, check_sql: None }];
+    spec.postgres = vec![PostgresSpec { service: "db".into(), ..PostgresSpec::default() }];
     spec.mysql = vec![MysqlSpec { service: "maria".into(), user: None, database: None }];
     spec.volume = vec![VolumeSpec { name: Some("media".into()), path: None, mode: VolumeMode::Pause }];
     spec.health = vec![ProbeSpec {
@@ -336,12 +337,23 @@ fn full_spec() -> AppSpec {
             database: Some("shop".into()),
         }],
         redis: vec![RedisSpec { service: "cache".into() }],
-        postgres: vec![PostgresSpec {
-            service: "db".into(),
-            user: Some("app".into()),
-            database: Some("app".into()),
-            check_sql: Some("SELECT count(*) > 0 FROM users".into()),
-        }],
+        postgres: vec![
+            PostgresSpec {
+                service: "db".into(),
+                user: Some("app".into()),
+                database: Some("app".into()),
+                check_sql: Some("SELECT count(*) > 0 FROM users".into()),
+                outside: None,
+            },
+            PostgresSpec {
+                outside: Some(OutsideSpec {
+                    url_env: "MAPS_URL".into(),
+                    image: "postgres:17".into(),
+                    network: Some("maps_default".into()),
+                }),
+                ..PostgresSpec::default()
+            },
+        ],
         volume: vec![
             VolumeSpec { name: Some("uploads".into()), path: None, mode: VolumeMode::Live },
             VolumeSpec { name: None, path: Some("media".into()), mode: VolumeMode::Stop },
