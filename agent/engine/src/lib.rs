@@ -41,3 +41,4 @@ pub use sandbox::{Sandbox, SandboxError};
 pub use starts::Start;
 pub use supervise::{SuperviseError, SuperviseSpec, Supervised, Supervisor};
 pub use throwaway::{Scratch, Throwaway};
+pub use volume::RunningMounts;

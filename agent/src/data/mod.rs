@@ -4,13 +4,15 @@
 //! - None of these jobs makes a release, and none deletes a volume or a database that it did not make itself.
 //! - What a job makes for itself (a folder, a database, a container) is written down before it is made, and gone when
 //!   the job has ended, also after a crash ([`recover`]).
-//! - Restoring over what is live leaves it wholly the old or wholly the new ([`over`], [`swap`]).
+//! - Restoring over what is live leaves it wholly the old or wholly the new ([`over`], [`volumes_over`],
+//!   [`swap`]).
 
 mod afresh;
 mod beside;
 mod compare;
 mod database;
 mod drill;
+mod exchange;
 mod folder;
 mod key;
 mod known;
@@ -18,6 +20,7 @@ mod like;
 mod mysql;
 mod offsite;
 mod over;
+mod place;
 mod prune;
 mod recipe;
 pub mod recover;
@@ -28,6 +31,7 @@ mod task;
 mod thin;
 mod throwaway;
 mod undo;
+mod volumes_over;
 
 pub use afresh::restore as restore_afresh;
 pub use database::Address;

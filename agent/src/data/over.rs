@@ -131,15 +131,21 @@ async fn plan(
             container: container.id,
         })
         .collect();
-    Ok(Swaps { project: app.project.clone(), swaps, writers })
+    Ok(Swaps { project: app.project.clone(), swaps, folders: Vec::new(), writers })
 }
 
-fn summary(backup: &BackupId, swaps: &Swaps) -> String {
+/// What was restored, and where what was live is.
+pub fn summary(backup: &BackupId, swaps: &Swaps) -> String {
     let each = swaps.swaps.iter().map(|swap| match &swap.kept {
         Some(kept) => format!("{} (what it was is kept as {kept} in {})", swap.live, swap.at.service),
         None => swap.live.clone(),
     });
-    format!("restored from backup {}: {}", backup.short(), each.collect::<Vec<_>>().join(", "))
+    let folders = swaps.folders.iter().map(|folder| match &folder.volume {
+        Some(volume) => format!("{} (what it was is kept as the volume {volume})", folder.label),
+        None => format!("{} (what it was is kept in {})", folder.label, folder.kept.display()),
+    });
+    let all: Vec<String> = each.chain(folders).collect();
+    format!("restored from backup {}: {}", backup.short(), all.join(", "))
 }
 
 /// Brings a restore that failed or was interrupted after its writers may have been stopped to one side: where a database
@@ -151,12 +157,12 @@ pub async fn settle(job: &Job, backup: &BackupId, swaps: &Swaps, failure: Failur
             Ok(()) => Outcome::Done { summary: summary(backup, swaps) },
             Err(error) => Outcome::NotPutBack { failure, put_back: failures::of_state(&error) },
         },
-        Ok(swap::Side::Old) => put_back(job, failure, None).await,
-        Err(problem) => put_back(job, failure, Some(problem)).await,
+        Ok(swap::Side::Old) => put_back(job, swaps, failure, None).await,
+        Err(problem) => put_back(job, swaps, failure, Some(problem)).await,
     }
 }
 
-async fn put_back(job: &Job, failure: Failure, problem: Option<Failure>) -> Outcome {
+async fn put_back(job: &Job, swaps: &Swaps, failure: Failure, problem: Option<Failure>) -> Outcome {
     let phase = job.agent.state.set_phase(job.id, PhaseEvent::PutBack).await;
     let problem = problem.or_else(|| phase.err().map(|error| failures::of_state(&error)));
     match problem {
@@ -165,10 +171,22 @@ async fn put_back(job: &Job, failure: Failure, problem: Option<Failure>) -> Outc
             Outcome::PutBack { failure, live }
         }
         Some(problem) => {
-            let problem = problem
-                .hint("list the databases (\\l in psql): the one called wharf_restore_… is the backup's, the one \
+            let problem = swaps.folders.iter().fold(problem, |problem, folder| {
+                let (live, kept, staged) = (&folder.live, &folder.kept, &folder.staged);
+                problem.hint(format!(
+                    "{} is live; what is not lies in {} or {}",
+                    live.display(),
+                    kept.display(),
+                    staged.display()
+                ))
+            });
+            let problem = if swaps.swaps.is_empty() {
+                problem
+            } else {
+                problem.hint("list the databases (\\l in psql): the one called wharf_restore_… is the backup's, the one \
                     with _before_ in its name is what was live")
-                .hint("start the app again: docker compose start");
+            };
+            let problem = problem.hint("start the app again: docker compose start");
             Outcome::NotPutBack { failure, put_back: problem }
         }
     }
