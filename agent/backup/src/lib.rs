@@ -59,7 +59,7 @@ pub use location::Location;
 pub use mysql::{identifier as mysql_identifier, literal as mysql_literal};
 pub use parent::{Child, run};
 pub use place::{Place, S3Place, SftpPlace};
-pub use redis::{DRILL_FOLDER, drill_command};
+pub use redis::{DRILL_FOLDER, RedisFile, RedisLoaded, drill_command, redis_file, redis_loaded, redis_save};
 pub use report::{
     AppsReport, BackupInfo, BackupReport, CheckReport, CompareReport, CopiedBackup, CopyReport,
     DumpOutReport, DumpReport, ForgetReport, InitReport, ListReport, LoadReport, Phase, Progress,

@@ -191,6 +191,7 @@ mod tests {
             staged: at("staged"),
             kept: at("kept"),
             volume: volume.then(|| "kept".into()),
+            redis: None,
         }
     }
 

@@ -24,6 +24,7 @@ mod place;
 mod prune;
 mod recipe;
 pub mod recover;
+mod redis_over;
 mod request;
 pub mod schema;
 mod swap;

@@ -1,7 +1,7 @@
 //! The swap itself: writers stopped, names changed, writers started.
 
-use super::exchange;
-use super::undo::{Exchange, Swap, Swaps};
+use super::undo::{Exchange, Swap, Swaps, Writer};
+use super::{exchange, redis_over};
 use crate::failures;
 use crate::jobs::compose::{self, JOB_LABEL};
 use crate::jobs::run::Job;
@@ -18,6 +18,10 @@ pub use super::exchange::Side;
 /// # Errors
 /// What failed; [`settle`] must be asked then where things stand.
 pub async fn swap(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
+    stop(job, swaps, |writer| !is_redis(swaps, writer)).await?;
+    for server in swaps.folders.iter().filter_map(|folder| folder.redis.as_ref()) {
+        redis_over::save(job, server).await?;
+    }
     stop_writers(job, swaps).await?;
     crate::crash::point("swap.stopped");
     for swap in &swaps.swaps {
@@ -135,8 +139,17 @@ fn services(swaps: &Swaps) -> Vec<String> {
     services.into_iter().cloned().collect()
 }
 
+fn is_redis(swaps: &Swaps, writer: &Writer) -> bool {
+    let servers = swaps.folders.iter().filter_map(|folder| folder.redis.as_ref());
+    servers.into_iter().any(|server| server.container == writer.container)
+}
+
 async fn stop_writers(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
-    for writer in &swaps.writers {
+    stop(job, swaps, |_| true).await
+}
+
+async fn stop(job: &Job, swaps: &Swaps, who: impl Fn(&Writer) -> bool) -> Result<(), Failure> {
+    for writer in swaps.writers.iter().filter(|writer| who(writer)) {
         job.agent.engine.stop(&writer.container, STOP_PATIENCE).await.map_err(|e| failures::of_engine(&e))?;
     }
     Ok(())
@@ -174,6 +187,9 @@ async fn prove(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
     let spec = AppSpec { health, ..job.spec.clone() };
     let expected =
         verify::Expected { project: &swaps.project, spec: &spec, services: services.into_iter().collect() };
+    for server in swaps.folders.iter().filter_map(|folder| folder.redis.as_ref()) {
+        redis_over::prove(job, server).await?;
+    }
     verify::verify(&job.agent.engine, &expected).await.map_err(|failure| Failure {
         kind: FailureKind::Verify,
         ..failure

@@ -60,6 +60,18 @@ pub struct Exchange {
     pub old: u64,
     /// The inode number of the restored one.
     pub new: u64,
+    /// The server whose data it is: it is to save before, and to read all of it after.
+    #[serde(default)]
+    pub redis: Option<RedisServer>,
+}
+
+/// A server of Redis or Valkey.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedisServer {
+    pub service: String,
+    pub container: String,
+    /// How many keys are in what is restored, where that was counted.
+    pub keys: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

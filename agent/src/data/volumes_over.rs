@@ -6,7 +6,7 @@
 //! **Invariant**: until the exchange nothing that is live is touched, and the exchange of one folder is one act of the file
 //! system ([`super::exchange`]). What is found half-way after a crash is brought to one side ([`super::over::settle`]).
 
-use super::exchange::{self, inode, trial, try_out};
+use super::exchange::{ExchangeError, inode, trial, try_out};
 use super::known;
 use super::over::summary;
 use super::place::{self, Place};
@@ -43,7 +43,7 @@ pub async fn restore(
     let targets = choose(known::find(&known, backup)?, wanted, found.volumes())?;
     let places = places(job, app, &targets).await?;
     apart(&places)?;
-    has_room(&targets, &places)?;
+    has_room(targets.iter().map(|target| target.report.size_bytes).sum(), &places)?;
     holders(job, app, &places).await?;
     let safety = async { backup::make(job, found.borrowed()).await.map(drop) };
     job.record.step(Step::Backup, safety).await?;
@@ -106,47 +106,72 @@ fn same<'a>(report: &VolumeReport, live: &'a [Volume]) -> Option<&'a Volume> {
 }
 
 async fn places(job: &Job, app: &AppRecord, targets: &[Target<'_>]) -> Result<Vec<Place>, Failure> {
-    let suffix = Timestamp::now().strftime("_before_%Y%m%d_%H%M%S").to_string();
-    let containers = containers(job, app).await?;
+    let suffix = suffix();
+    let mut places = Vec::new();
+    for (index, target) in targets.iter().enumerate() {
+        let at = Where {
+            label: target.report.label.clone(),
+            volume: target.live.volume.clone(),
+            path: target.path.to_owned(),
+        };
+        places.push(place_of(job, app, &at, (index, &suffix)).await?);
+    }
+    Ok(places)
+}
+
+/// What is added to the name of what is kept.
+pub fn suffix() -> String {
+    Timestamp::now().strftime("_before_%Y%m%d_%H%M%S").to_string()
+}
+
+/// Data that is to be replaced.
+pub struct Where {
+    /// As people know it.
+    pub label: String,
+    /// The volume that it is; `None`: a folder.
+    pub volume: Option<String>,
+    pub path: PathBuf,
+}
+
+/// Where the job's `index`th lies until it is live, and where what is live is kept.
+///
+/// # Errors
+/// The two could not change places in one act.
+pub async fn place_of(
+    job: &Job,
+    app: &AppRecord,
+    at: &Where,
+    (index, suffix): (usize, &str),
+) -> Result<Place, Failure> {
     let app_dir = PathBuf::from(&job.spec.path);
     let mountinfo =
         blocking(|| Ok(std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())).await?;
-    let mut places = Vec::new();
-    for (number, target) in targets.iter().enumerate() {
-        let label = &target.report.label;
-        let staged = format!(".wharf-restore-job{}-{number}", job.id);
-        let names = (staged.as_str(), suffix.as_str());
-        let place = match &target.live.volume {
-            Some(volume) => {
-                let plain =
-                    job.agent.engine.volume_is_plain(volume).await.map_err(|e| failures::of_engine(&e))?;
-                let place = place::of_volume(target.path, volume, names).filter(|_| plain == Some(true));
-                place.ok_or_else(|| {
-                    refused(
-                        label,
-                        "its driver or its options keep it elsewhere than in the engine's own store",
-                    )
-                })?
-            }
-            None => {
-                let real = real(label, target.path, &app_dir)?;
-                let mut roots: Vec<PathBuf> = containers.iter().flat_map(binds).collect();
-                roots.extend(app_dir.canonicalize());
-                place::of_folder(&real, roots.iter().map(PathBuf::as_path), names)
-                    .ok_or_else(|| refused(label, "a container has the whole file system mounted"))?
-            }
-        };
-        if let Some(point) = place::mounted(&place, &mountinfo) {
-            let why = format!("something is mounted at {}, and cannot change its place", point.display());
-            return Err(refused(label, &why));
+    let staged = format!(".wharf-restore-job{}-{index}", job.id);
+    let names = (staged.as_str(), suffix);
+    let place = match &at.volume {
+        Some(volume) => {
+            let plain =
+                job.agent.engine.volume_is_plain(volume).await.map_err(|e| failures::of_engine(&e))?;
+            let place = place::of_volume(&at.path, volume, names).filter(|_| plain == Some(true));
+            let elsewhere = "its driver or its options keep it elsewhere than in the engine's own store";
+            place.ok_or_else(|| refused(&at.label, elsewhere))?
         }
-        let taken = || Ok::<_, Failure>(place.kept.symlink_metadata().is_ok());
-        if taken()? {
-            return Err(refused(label, &format!("{} is there already", place.kept.display())));
+        None => {
+            let real = real(&at.label, &at.path, &app_dir)?;
+            let mut roots: Vec<PathBuf> = containers(job, app).await?.iter().flat_map(binds).collect();
+            roots.extend(app_dir.canonicalize());
+            place::of_folder(&real, roots.iter().map(PathBuf::as_path), names)
+                .ok_or_else(|| refused(&at.label, "a container has the whole file system mounted"))?
         }
-        places.push(place);
+    };
+    if let Some(point) = place::mounted(&place, &mountinfo) {
+        let why = format!("something is mounted at {}, and cannot change its place", point.display());
+        return Err(refused(&at.label, &why));
     }
-    Ok(places)
+    if place.kept.symlink_metadata().is_ok() {
+        return Err(refused(&at.label, &format!("{} is there already", place.kept.display())));
+    }
+    Ok(place)
 }
 
 /// Where the folder really lies. What lies in the app directory must not lead out of it.
@@ -193,8 +218,10 @@ fn apart(places: &[Place]) -> Result<(), Failure> {
 }
 
 /// Each disk must hold the live one and the restored one at the same time.
-fn has_room(targets: &[Target<'_>], places: &[Place]) -> Result<(), Failure> {
-    let needed: u64 = targets.iter().map(|target| target.report.size_bytes).sum();
+///
+/// # Errors
+/// One does not.
+pub fn has_room<'a>(needed: u64, places: impl IntoIterator<Item = &'a Place>) -> Result<(), Failure> {
     for place in places {
         let beside = place.staged.parent().unwrap_or(&place.staged);
         let Some(space) = crate::room::on(beside) else { continue };
@@ -213,7 +240,10 @@ fn has_room(targets: &[Target<'_>], places: &[Place]) -> Result<(), Failure> {
 }
 
 /// The app's containers that run and reach what is live. Others that have it mounted would go on with the old one.
-async fn holders(job: &Job, app: &AppRecord, places: &[Place]) -> Result<Vec<Writer>, Failure> {
+///
+/// # Errors
+/// One that is none of the app's has it mounted, and runs.
+pub async fn holders(job: &Job, app: &AppRecord, places: &[Place]) -> Result<Vec<Writer>, Failure> {
     let of_app = containers(job, app).await?;
     let running = job.agent.engine.running_mounts().await.map_err(|e| failures::of_engine(&e))?;
     let mut writers = Vec::new();
@@ -301,10 +331,6 @@ async fn plan(
 ) -> Result<Swaps, Failure> {
     let mut folders = Vec::new();
     for (target, place) in targets.iter().zip(places) {
-        let number = |path: &Path| {
-            let stranger = || exchange::ExchangeError::Stranger { path: path.to_owned() };
-            inode(path).and_then(|found| found.ok_or_else(stranger)).map_err(|e| e.failure())
-        };
         folders.push(Exchange {
             label: target.report.label.clone(),
             old: number(&place.live)?,
@@ -313,6 +339,7 @@ async fn plan(
             staged: place.staged.clone(),
             kept: place.kept.clone(),
             volume: place.volume.clone(),
+            redis: None,
         });
     }
     // As it is now: containers may have come and gone since.
@@ -323,6 +350,15 @@ async fn plan(
         job.record.note(format!("stopped for the moment of the exchange: {}", names.join(", "))).await;
     }
     Ok(Swaps { project: app.project.clone(), swaps: Vec::new(), folders, writers })
+}
+
+/// The inode number of a folder that must be there.
+///
+/// # Errors
+/// It is not.
+pub fn number(path: &Path) -> Result<u64, Failure> {
+    let stranger = || ExchangeError::Stranger { path: path.to_owned() };
+    inode(path).and_then(|found| found.ok_or_else(stranger)).map_err(|e| e.failure())
 }
 
 fn refused(label: &str, why: &str) -> Failure {
