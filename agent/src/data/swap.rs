@@ -24,23 +24,17 @@ pub async fn swap(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
     }
     stop_writers(job, swaps).await?;
     crate::crash::point("swap.stopped");
-    for swap in &swaps.swaps {
-        forwards(job, swap).await?;
-        crate::crash::point("swap.inside");
-    }
-    for folder in &swaps.folders {
-        exchange_folder(job, folder).await?;
-        crate::crash::point("swap.inside");
-    }
+    let mut renamed = 0;
     let served = async {
+        all_forwards(job, swaps, &mut renamed).await?;
         start_writers(job, swaps).await?;
         crate::crash::point("swap.started");
         prove(job, swaps).await
     };
     if let Err(failure) = served.await {
-        job.record.warn("the app does not serve with the restored data: the old one is put back").await;
+        job.record.warn("the app does not serve with the restored data: what was live is put back").await;
         stop_writers(job, swaps).await?;
-        for swap in swaps.swaps.iter().rev() {
+        for swap in swaps.swaps.iter().take(renamed).rev() {
             backwards(job, swap).await?;
         }
         exchange_back(job, swaps).await?;
@@ -83,6 +77,20 @@ pub async fn settle(job: &Job, swaps: &Swaps) -> Result<Side, Failure> {
     }
     start_writers(job, swaps).await?;
     Ok(side)
+}
+
+/// `renamed` is how many of the databases have their new names.
+async fn all_forwards(job: &Job, swaps: &Swaps, renamed: &mut usize) -> Result<(), Failure> {
+    for swap in &swaps.swaps {
+        forwards(job, swap).await?;
+        *renamed += 1;
+        crate::crash::point("swap.inside");
+    }
+    for folder in &swaps.folders {
+        exchange_folder(job, folder).await?;
+        crate::crash::point("swap.inside");
+    }
+    Ok(())
 }
 
 async fn forwards(job: &Job, swap: &Swap) -> Result<(), Failure> {
