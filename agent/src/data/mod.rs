@@ -13,6 +13,7 @@ mod compare;
 mod database;
 mod drill;
 mod exchange;
+mod exchangeable;
 mod folder;
 mod key;
 mod known;

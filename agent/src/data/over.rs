@@ -8,10 +8,10 @@
 
 use super::beside::{self, Restored, address, dumps, restore_beside};
 use super::database::suffixed;
+use super::exchangeable::{holders, suffix};
 use super::place::Place;
 use super::task::{containers, note_undo, sources};
 use super::undo::{Swap, Swaps, Undo, Writer};
-use super::volumes_over::{holders, suffix};
 use super::{known, redis_over, swap};
 use crate::failures;
 use crate::jobs::backup;

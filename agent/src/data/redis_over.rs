@@ -5,9 +5,9 @@
 //! read instead; one of many; one whose folder holds anything else.
 
 use super::exchange::{trial, try_out};
+use super::exchangeable::{Where, has_room, number, place_of};
 use super::place::Place;
 use super::undo::{Exchange, RedisServer, Undo};
-use super::volumes_over::{Where, has_room, number, place_of};
 use super::{beside, task};
 use crate::failures::{self, blocking};
 use crate::jobs::backup::child;

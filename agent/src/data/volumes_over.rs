@@ -6,27 +6,23 @@
 //! **Invariant**: until the exchange nothing that is live is touched, and the exchange of one folder is one act of the file
 //! system ([`super::exchange`]). What is found half-way after a crash is brought to one side ([`super::over::settle`]).
 
-use super::exchange::{ExchangeError, inode, trial, try_out};
+use super::exchange::{trial, try_out};
+use super::exchangeable::{Where, has_room, holders, number, place_of, suffix};
 use super::known;
 use super::over::summary;
-use super::place::{self, Place};
+use super::place::Place;
 use super::swap;
-use super::task::{containers, note_undo, sources};
-use super::undo::{Exchange, Swaps, Undo, Writer};
+use super::task::{note_undo, sources};
+use super::undo::{Exchange, Swaps, Undo};
 use crate::failures::{self, blocking};
 use crate::jobs::backup::{self, child};
 use crate::jobs::run::Job;
 use crate::jobs::volumes::Volume;
-use jiff::Timestamp;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use wharf_backup::{CompareRequest, RestoreRequest, VolumeReport};
-use wharf_plan::facts::{ContainerFacts, ContainerState, MountSource};
 use wharf_proto::{BackupId, Failure, FailureKind, Step};
 use wharf_state::{AppRecord, PhaseEvent};
-
-/// What is to stay free on a disk.
-const SPARE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Restores volumes of the backup over the live ones; a summary.
 ///
@@ -119,85 +115,6 @@ async fn places(job: &Job, app: &AppRecord, targets: &[Target<'_>]) -> Result<Ve
     Ok(places)
 }
 
-/// What is added to the name of what is kept.
-pub fn suffix() -> String {
-    Timestamp::now().strftime("_before_%Y%m%d_%H%M%S").to_string()
-}
-
-/// Data that is to be replaced.
-pub struct Where {
-    /// As people know it.
-    pub label: String,
-    /// The volume that it is; `None`: a folder.
-    pub volume: Option<String>,
-    pub path: PathBuf,
-}
-
-/// Where the job's `index`th lies until it is live, and where what is live is kept.
-///
-/// # Errors
-/// The two could not change places in one act.
-pub async fn place_of(
-    job: &Job,
-    app: &AppRecord,
-    at: &Where,
-    (index, suffix): (usize, &str),
-) -> Result<Place, Failure> {
-    let app_dir = PathBuf::from(&job.spec.path);
-    let mountinfo =
-        blocking(|| Ok(std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())).await?;
-    let staged = format!(".wharf-restore-job{}-{index}", job.id);
-    let names = (staged.as_str(), suffix);
-    let place = match &at.volume {
-        Some(volume) => {
-            let plain =
-                job.agent.engine.volume_is_plain(volume).await.map_err(|e| failures::of_engine(&e))?;
-            let place = place::of_volume(&at.path, volume, names).filter(|_| plain == Some(true));
-            let elsewhere = "its driver or its options keep it elsewhere than in the engine's own store";
-            place.ok_or_else(|| refused(&at.label, elsewhere))?
-        }
-        None => {
-            let real = real(&at.label, &at.path, &app_dir)?;
-            let mut roots: Vec<PathBuf> = containers(job, app).await?.iter().flat_map(binds).collect();
-            roots.extend(app_dir.canonicalize());
-            place::of_folder(&real, roots.iter().map(PathBuf::as_path), names)
-                .ok_or_else(|| refused(&at.label, "a container has the whole file system mounted"))?
-        }
-    };
-    if let Some(point) = place::mounted(&place, &mountinfo) {
-        let why = format!("something is mounted at {}, and cannot change its place", point.display());
-        return Err(refused(&at.label, &why));
-    }
-    if place.kept.symlink_metadata().is_ok() {
-        return Err(refused(&at.label, &format!("{} is there already", place.kept.display())));
-    }
-    Ok(place)
-}
-
-/// Where the folder really lies. What lies in the app directory must not lead out of it.
-fn real(label: &str, path: &Path, app_dir: &Path) -> Result<PathBuf, Failure> {
-    let look = |path: &Path| {
-        path.canonicalize().map_err(|error| refused(label, &format!("{}: {error}", path.display())))
-    };
-    let real = look(path)?;
-    if path.starts_with(app_dir) && !real.starts_with(look(app_dir)?) {
-        let why = format!("{} leads out of the app directory, to {}", path.display(), real.display());
-        return Err(refused(label, &why).hint("name the folder itself: path under [[volume]] in wharf.toml"));
-    }
-    Ok(real)
-}
-
-fn binds(container: &ContainerFacts) -> impl Iterator<Item = PathBuf> {
-    container.mounts.iter().filter_map(|mount| match &mount.source {
-        MountSource::Bind(path) => Some(canonical(Path::new(path))),
-        MountSource::Volume(_) | MountSource::AnonymousVolume(_) | MountSource::Tmpfs => None,
-    })
-}
-
-fn canonical(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.to_owned())
-}
-
 /// Two that lie within each other cannot both take another's place.
 fn apart(places: &[Place]) -> Result<(), Failure> {
     for (number, one) in places.iter().enumerate() {
@@ -215,68 +132,6 @@ fn apart(places: &[Place]) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Each disk must hold the live one and the restored one at the same time.
-///
-/// # Errors
-/// One does not.
-pub fn has_room<'a>(needed: u64, places: impl IntoIterator<Item = &'a Place>) -> Result<(), Failure> {
-    for place in places {
-        let beside = place.staged.parent().unwrap_or(&place.staged);
-        let Some(space) = crate::room::on(beside) else { continue };
-        if space.free_bytes < needed.saturating_add(SPARE_BYTES) {
-            let text = format!("there is no room in {} for what is restored", beside.display());
-            return Err(Failure::new(FailureKind::Refused, text)
-                .cause(format!(
-                    "it takes {needed} bytes beside the live one, and {} are free",
-                    space.free_bytes
-                ))
-                .cause("nothing was changed")
-                .hint("make room, or restore to a folder on another disk: --volume VOLUME --to DIR"));
-        }
-    }
-    Ok(())
-}
-
-/// The app's containers that run and reach what is live. Others that have it mounted would go on with the old one.
-///
-/// # Errors
-/// One that is none of the app's has it mounted, and runs.
-pub async fn holders(job: &Job, app: &AppRecord, places: &[Place]) -> Result<Vec<Writer>, Failure> {
-    let of_app = containers(job, app).await?;
-    let running = job.agent.engine.running_mounts().await.map_err(|e| failures::of_engine(&e))?;
-    let mut writers = Vec::new();
-    for container in running {
-        let sources: Vec<PathBuf> = container.sources.iter().map(|source| canonical(source)).collect();
-        let mounts = |above: bool| {
-            sources.iter().any(|source| {
-                let reaches = |place: &Place| {
-                    source.starts_with(&place.live) || (above && place.live.starts_with(source))
-                };
-                places.iter().any(reaches)
-            })
-        };
-        let own = of_app.iter().find(|own| own.id == container.id);
-        match own.filter(|own| matches!(own.state, ContainerState::Running | ContainerState::Restarting)) {
-            Some(own) if mounts(true) => writers.push(Writer {
-                service: own.service.clone(),
-                container: own.id.clone(),
-                healthy: own.state == ContainerState::Running && own.health.as_deref() != Some("unhealthy"),
-            }),
-            Some(_) => {}
-            None if mounts(false) => {
-                let text = format!("{} has what is to be restored mounted, and runs", container.name);
-                return Err(Failure::new(FailureKind::Refused, text)
-                    .cause(
-                        "it is none of the app's services that could be stopped for it; nothing was changed",
-                    )
-                    .hint(format!("stop it first: docker stop {}", container.name)));
-            }
-            None => {}
-        }
-    }
-    Ok(writers)
 }
 
 async fn write_all(
@@ -352,26 +207,10 @@ async fn plan(
     Ok(Swaps { project: app.project.clone(), swaps: Vec::new(), folders, writers })
 }
 
-/// The inode number of a folder that must be there.
-///
-/// # Errors
-/// It is not.
-pub fn number(path: &Path) -> Result<u64, Failure> {
-    let stranger = || ExchangeError::Stranger { path: path.to_owned() };
-    inode(path).and_then(|found| found.ok_or_else(stranger)).map_err(|e| e.failure())
-}
-
-fn refused(label: &str, why: &str) -> Failure {
-    Failure::new(FailureKind::Refused, format!("{label} cannot be restored over what is live"))
-        .cause(format!("{why}; nothing was changed"))
-        .hint(format!(
-            "by hand: wharf backup restore ID --volume {label} --to DIR; docs/RECOVERY.md says how it goes on"
-        ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::place;
     use wharf_proto::spec::{VolumeMode, VolumeSpec};
 
     fn live(label: &str, volume: Option<&str>, path: &str) -> Volume {
