@@ -177,6 +177,7 @@ fn restore(what: &RestoreWhat) -> Role {
         RestoreWhat::Beside { .. }
         | RestoreWhat::Volume { .. }
         | RestoreWhat::Over { .. }
+        | RestoreWhat::VolumesOver { .. }
         | RestoreWhat::Unknown => Role::Operate,
     }
 }

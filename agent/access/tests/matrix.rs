@@ -55,9 +55,10 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         what,
         lock_wait_seconds: 0,
     };
-    let (folder, over) = (
+    let (folder, over, volumes_over) = (
         RestoreWhat::ToFolder { folder: "/root/x".into(), volume: None },
         RestoreWhat::Over { confirmed: String::new() },
+        RestoreWhat::VolumesOver { confirmed: String::new(), volumes: vec![] },
     );
     let secrets = SecretChange {
         spec: deploy.spec.clone(),
@@ -154,6 +155,7 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("backup_pin", pin(false), "operate admin", OneApp),
         ("backup_restore", restore(RestoreWhat::Unknown), "operate admin", OneApp),
         ("backup_restore", restore(over), "operate admin", OneApp),
+        ("backup_restore", restore(volumes_over), "operate admin", OneApp),
         ("backup_restore", restore(folder), "admin", OneApp),
         ("backup_key", Request::BackupKey { app: a(), saved: true }, "admin", OneApp),
         ("backup_key", Request::BackupKey { app: a(), saved: false }, "admin", OneApp),

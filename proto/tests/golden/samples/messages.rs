@@ -208,6 +208,7 @@ variants!(RESTORES, restore_variant, RestoreWhat,
     RestoreWhat::Volume { .. } => "volume",
     RestoreWhat::Beside { .. } => "beside",
     RestoreWhat::Over { .. } => "over",
+    RestoreWhat::VolumesOver { .. } => "volumes_over",
     RestoreWhat::Unknown => "unknown",
 );
 family!(
@@ -223,6 +224,10 @@ family!(
         only(RestoreWhat::Volume { volume: "uploads".into(), as_name: "looked_at".into() }),
         only(RestoreWhat::Beside { database: "fitness".into(), as_name: "scratch".into() }),
         only(RestoreWhat::Over { confirmed: "fitnessapp".into() }),
+        only(RestoreWhat::VolumesOver {
+            confirmed: "fitnessapp".into(),
+            volumes: vec!["uploads".into(), "media".into()],
+        }),
         only(RestoreWhat::Unknown),
     ]
 );
