@@ -1,8 +1,8 @@
 //! One conversation with one client: hello, request, answer.
 
 use crate::{
-    agent::Agent, answers, data, failures, forget, jobs, keys, locks, migrations, operate, programs, receive,
-    registries, secrets,
+    agent::Agent, answers, data, failures, forget, jobs, keys, locks, migrations, operate, programs, promote,
+    receive, registries, secrets,
 };
 use std::future::Future;
 use std::sync::Arc;
@@ -210,6 +210,12 @@ async fn dispatch(
     let reply = match request {
         Request::Deploy(deploy) => return receive::deploy(agent, talk, permit, *deploy).await,
         Request::Rollback(rollback) => return jobs::rollback::requested(agent, talk, permit, rollback).await,
+        Request::ReleaseSource { app, release } => {
+            return promote::source(agent, talk, permit, &app, release).await.map(|()| None);
+        }
+        Request::ReleaseContent { app, release } => {
+            return promote::content(agent, talk, permit, &app, release).await.map(|()| None);
+        }
         Request::Attach { job, from_index } => {
             return attach(agent, talk, permit, job, from_index).await.map(|()| None);
         }

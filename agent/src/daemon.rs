@@ -10,6 +10,7 @@ use crate::guard::Guards;
 use crate::jobs;
 use crate::layout::Layout;
 use crate::local;
+use crate::outside;
 use crate::programs;
 use std::future::Future;
 use std::io::Write;
@@ -69,6 +70,7 @@ pub async fn run(
 ) -> Result<(), DaemonError> {
     let (agent, _only_one) = open_alone(config).await?;
     programs::journal::clear_all(&agent).await;
+    outside::clear_left(&agent).await;
     if !agent.config.offsite.is_empty() {
         tokio::spawn(data::keep_copies(agent.clone()));
     }

@@ -23,6 +23,7 @@ pub mod migration;
 pub mod operate;
 pub mod path;
 pub mod plan;
+pub mod preamble;
 pub mod registry;
 pub mod release;
 pub mod secret;

@@ -4,6 +4,7 @@
 //! removes what it made when it is dropped, also after a failure: containers, networks and volumes of its own project, and
 //! images of its own app.
 
+pub mod booted;
 pub mod disk;
 pub mod docker;
 pub mod http;
@@ -13,6 +14,7 @@ pub mod machine;
 pub mod registry;
 pub mod s3;
 pub mod screen;
+pub mod secrets;
 pub mod server;
 pub mod sshd;
 pub mod terminal;
@@ -20,6 +22,7 @@ pub mod tree;
 pub mod wait;
 pub mod world;
 
+pub use booted::Booted;
 pub use disk::SmallDisk;
 pub use laptop::{Laptop, Ran};
 pub use machine::Machine;

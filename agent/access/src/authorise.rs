@@ -28,6 +28,11 @@ impl Permit {
         self.apps == Apps::All && self.grant.is_of_the_server()
     }
 
+    /// Whether the same could be done to `app`, too: for what is about one app and takes something from another.
+    pub fn reaches(&self, app: &AppName) -> bool {
+        self.grant.apps.include(app)
+    }
+
     /// Whether an app may be put where the server does not know it to be: whoever chooses the folder chooses which files
     /// of the server are overwritten.
     pub fn may_place_apps(&self) -> bool {
@@ -112,6 +117,11 @@ fn needed(request: &Request) -> (Role, About<'_>) {
 
         Request::Deploy(deploy) => (Role::Deploy, About::App(&deploy.spec.app)),
         Request::Rollback(rollback) => (Role::Deploy, About::App(&rollback.app)),
+        // The whole source of a release. It is not free of what its owner would keep to himself, and `read` keys are given
+        // to monitors; whoever deploys an app has sent its source, or could put another in its place.
+        Request::ReleaseSource { app, .. } | Request::ReleaseContent { app, .. } => {
+            (Role::Deploy, About::App(app))
+        }
         Request::Migrations { app } => (Role::Read, About::App(app)),
         Request::MigrateUp { app, .. } => (Role::Deploy, About::App(app)),
         // What a migration added goes, with the data in it.
@@ -167,6 +177,7 @@ fn restore(what: &RestoreWhat) -> Role {
         RestoreWhat::Beside { .. }
         | RestoreWhat::Volume { .. }
         | RestoreWhat::Over { .. }
+        | RestoreWhat::VolumesOver { .. }
         | RestoreWhat::Unknown => Role::Operate,
     }
 }

@@ -8,7 +8,7 @@ use wharf_proto::message::{DeployRequest, JobOptions, MigrateDown, Request, Roll
 use wharf_proto::registry::RegistryLogin;
 use wharf_proto::secret::{DatabasePassword, SecretChange};
 use wharf_proto::terminal::{ConsoleRequest, ExecRequest};
-use wharf_proto::{AppName, Apps, BackupId, JobId, Role};
+use wharf_proto::{AppName, Apps, BackupId, JobId, ReleaseId, Role};
 
 fn app(name: &str) -> AppName {
     name.parse().expect("an app name")
@@ -55,9 +55,10 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         what,
         lock_wait_seconds: 0,
     };
-    let (folder, over) = (
+    let (folder, over, volumes_over) = (
         RestoreWhat::ToFolder { folder: "/root/x".into(), volume: None },
         RestoreWhat::Over { confirmed: String::new() },
+        RestoreWhat::VolumesOver { confirmed: String::new(), volumes: vec![] },
     );
     let secrets = SecretChange {
         spec: deploy.spec.clone(),
@@ -134,6 +135,18 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("db_console", Request::DbConsole(console), "operate admin", OneApp),
         ("deploy", Request::Deploy(Box::new(deploy)), "deploy operate admin", OneApp),
         ("rollback", Request::Rollback(rollback), "deploy operate admin", OneApp),
+        (
+            "release_source",
+            Request::ReleaseSource { app: a(), release: None },
+            "deploy operate admin",
+            OneApp,
+        ),
+        (
+            "release_content",
+            Request::ReleaseContent { app: a(), release: ReleaseId(1) },
+            "deploy operate admin",
+            OneApp,
+        ),
         ("audit", Request::Audit { app: Some(a()), limit: 9 }, "operate admin", OneApp),
         ("audit", Request::Audit { app: None, limit: 9 }, "operate admin", AllApps),
         ("backup_prune", prune(true), "read backup deploy operate admin", OneApp),
@@ -142,6 +155,7 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("backup_pin", pin(false), "operate admin", OneApp),
         ("backup_restore", restore(RestoreWhat::Unknown), "operate admin", OneApp),
         ("backup_restore", restore(over), "operate admin", OneApp),
+        ("backup_restore", restore(volumes_over), "operate admin", OneApp),
         ("backup_restore", restore(folder), "admin", OneApp),
         ("backup_key", Request::BackupKey { app: a(), saved: true }, "admin", OneApp),
         ("backup_key", Request::BackupKey { app: a(), saved: false }, "admin", OneApp),
@@ -175,6 +189,8 @@ fn title(request: &Request) -> &'static str {
         Request::Deploy(_) => "deploy",
         Request::Rollback(_) => "rollback",
         Request::FrontEnds { .. } => "front_ends",
+        Request::ReleaseSource { .. } => "release_source",
+        Request::ReleaseContent { .. } => "release_content",
         Request::Attach { .. } => "attach",
         Request::Releases { .. } => "releases",
         Request::Jobs { .. } => "jobs",
@@ -240,6 +256,8 @@ fn every_cell_of_role_request_and_app() {
                     let Ok(permit) = decided else { continue };
                     let sees = |app| apps.include(app) && (reach != OneApp || app == about);
                     assert_eq!((permit.covers(&ours), permit.covers(&other)), (sees(&ours), sees(&other)));
+                    let reaches = (permit.reaches(&ours), permit.reaches(&other));
+                    assert_eq!(reaches, (apps.include(&ours), apps.include(&other)));
                 }
             }
         }

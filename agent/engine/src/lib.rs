@@ -26,6 +26,7 @@ pub mod sandbox;
 pub mod starts;
 pub mod supervise;
 pub mod throwaway;
+pub mod toolbox;
 pub mod volume;
 
 pub use build::{BuildError, BuildLine, BuildSpec, Dockerfile, SecretSource};
@@ -41,3 +42,5 @@ pub use sandbox::{Sandbox, SandboxError};
 pub use starts::Start;
 pub use supervise::{SuperviseError, SuperviseSpec, Supervised, Supervisor};
 pub use throwaway::{Scratch, Throwaway};
+pub use toolbox::{TOOLBOX_FOLDER, Toolbox};
+pub use volume::RunningMounts;

@@ -138,12 +138,15 @@ fn newest(app: &AppName, known: Vec<Known>) -> Result<BackupId, Failure> {
 
 fn check(app: &AppName, what: &RestoreWhat) -> Result<(), Failure> {
     match what {
-        RestoreWhat::Over { confirmed } if confirmed != app.as_str() => {
+        RestoreWhat::Over { confirmed } | RestoreWhat::VolumesOver { confirmed, .. }
+            if confirmed != app.as_str() =>
+        {
             let text = format!("restoring over what is live must be confirmed by the app's name, {app}");
             Err(Failure::new(FailureKind::Refused, text).hint(format!("add --confirm {app}")))
         }
         RestoreWhat::Unknown => Err(unsupported()),
         RestoreWhat::Over { .. }
+        | RestoreWhat::VolumesOver { .. }
         | RestoreWhat::ToFolder { .. }
         | RestoreWhat::Volume { .. }
         | RestoreWhat::Beside { .. } => Ok(()),

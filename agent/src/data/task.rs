@@ -1,7 +1,7 @@
 //! A job about data, from its beginning to its one last event.
 
 use super::undo::Undo;
-use super::{beside, drill, folder, over, prune, recover};
+use super::{beside, drill, folder, over, prune, recover, volumes_over};
 use crate::agent::Agent;
 use crate::config::House;
 use crate::conversation::Who;
@@ -70,7 +70,7 @@ impl Task {
             Self::Prune | Self::House => vec![Step::Prune],
             Self::Drill { .. } => vec![Step::Check, Step::Drill],
             Self::Restore { what: RestoreWhat::Beside { .. }, .. } => vec![Step::Restore, Step::Check],
-            Self::Restore { what: RestoreWhat::Over { .. }, .. } => {
+            Self::Restore { what: RestoreWhat::Over { .. } | RestoreWhat::VolumesOver { .. }, .. } => {
                 vec![Step::Backup, Step::Restore, Step::Check, Step::Swap]
             }
             Self::Restore { .. } => vec![Step::Restore],
@@ -121,6 +121,9 @@ async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
             beside::restore(job, app, backup, database, as_name).await
         }
         Task::Restore { backup, what: RestoreWhat::Over { .. } } => over::restore(job, app, backup).await,
+        Task::Restore { backup, what: RestoreWhat::VolumesOver { volumes, .. } } => {
+            volumes_over::restore(job, app, backup, volumes).await
+        }
         Task::MigrateUp => migrations::up(job, app).await,
         Task::MigrateDown(down) => migrations::down(job, app, down).await,
         Task::Restore { what: RestoreWhat::Unknown, .. } => {
@@ -183,6 +186,11 @@ pub struct Found {
 }
 
 impl Found {
+    /// The data that the live release's `wharf.toml` names.
+    pub fn volumes(&self) -> &[Volume] {
+        &self.volumes
+    }
+
     pub fn borrowed(&self) -> Sources<'_> {
         Sources {
             databases: &self.databases,

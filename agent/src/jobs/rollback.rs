@@ -48,6 +48,7 @@ pub async fn requested(
         options: request.options,
         versions: target.versions,
         git_commit: target.git_commit,
+        promoted: target.promoted,
         by: talk.who.by.clone(),
         env: None,
         role: None,

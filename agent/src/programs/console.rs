@@ -65,6 +65,9 @@ pub async fn command(
             found.push((container.service.clone(), kind));
         }
     }
+    let outside = record.spec.postgres.iter().filter_map(|one| one.outside.as_ref());
+    found.extend(outside.map(|outside| (outside.url_env.clone(), Kind::Postgres)));
+    found.dedup();
     let (service, kind) = choose(&found, request.service.as_deref())?;
     let (database, user) = configured(&record.spec, &service);
     let database = request.database.or(database);
@@ -86,7 +89,7 @@ pub async fn command(
 
 /// The database and the user that `wharf.toml` names for a service.
 fn configured(spec: &AppSpec, service: &str) -> (Option<String>, Option<String>) {
-    if let Some(postgres) = spec.postgres.iter().find(|spec| spec.service == service) {
+    if let Some(postgres) = spec.postgres.iter().find(|spec| spec.server() == service) {
         return (postgres.database.clone(), postgres.user.clone());
     }
     let mysql = spec.mysql.iter().find(|spec| spec.service == service);
@@ -96,7 +99,7 @@ fn configured(spec: &AppSpec, service: &str) -> (Option<String>, Option<String>)
 /// What `wharf.toml` says that a service is.
 fn said(spec: &AppSpec, service: &str) -> Option<Kind> {
     let is = |named: &str| named == service;
-    if spec.postgres.iter().any(|postgres| is(&postgres.service)) {
+    if spec.postgres.iter().any(|postgres| is(postgres.server())) {
         Some(Kind::Postgres)
     } else if spec.mysql.iter().any(|mysql| is(&mysql.service)) {
         Some(Kind::MySql)

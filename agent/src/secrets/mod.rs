@@ -10,6 +10,7 @@ mod list;
 mod password;
 mod scratch;
 
+pub use edit::values;
 pub use list::{list, recorded};
 pub use password::change as password;
 
@@ -134,6 +135,7 @@ async fn work(
         options: JobOptions { message: Some(message), ..options },
         versions: live.versions,
         git_commit: live.git_commit,
+        promoted: live.promoted,
         by: by.to_owned(),
         env: Some(change),
         role: None,

@@ -12,7 +12,7 @@ use wharf_proto::event::{JobKind, Outcome};
 use wharf_proto::lock::DeployLock;
 use wharf_proto::manifest::Chunk;
 use wharf_proto::operate::ServiceScale;
-use wharf_proto::release::AuditEntry;
+use wharf_proto::release::{AuditEntry, PromotedFrom};
 use wharf_proto::{
     AppName, AppSpec, BackupId, Digest, Entry, EntryKind, Failure, FailureKind, JobId, Manifest, ReleaseId,
 };
@@ -86,6 +86,11 @@ fn release(number: u32) -> ReleaseRecord {
         git_commit: None,
         backup: Some(BackupId("abcdef0123".into())),
         previous: number.checked_sub(1).map(ReleaseId),
+        promoted: (number == 1).then(|| PromotedFrom {
+            environment: "staging".into(),
+            app: "staging".parse().unwrap(),
+            release: ReleaseId(12),
+        }),
     }
 }
 
@@ -127,6 +132,8 @@ async fn apps_releases_and_what_is_live_come_back_as_they_were() {
     assert_eq!(state.release(&name(), ReleaseId(2)).await.unwrap(), None);
     assert_eq!(state.job(job).await.unwrap().unwrap().phase, Phase::Committed);
     let infos = state.release_infos(&name()).await.unwrap();
+    let promoted: Vec<_> = infos.iter().map(|info| info.promoted.as_ref().map(ToString::to_string)).collect();
+    assert_eq!(promoted, [Some("staging v12".to_owned()), None]);
     assert_eq!(
         infos.iter().map(|i| (i.release.0, i.live, i.adopted)).collect::<Vec<_>>(),
         [(1, true, false), (0, false, true)]

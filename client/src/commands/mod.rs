@@ -19,6 +19,7 @@ mod man;
 mod migrate;
 mod pack;
 mod program;
+mod promote;
 mod prune;
 mod registry;
 mod releases;
@@ -43,6 +44,7 @@ pub enum Command {
     Init(init::Args),
     Setup(Box<setup::Args>),
     Deploy(Box<deploy::Args>),
+    Promote(Box<promote::Args>),
     Releases(releases::Args),
     Rollback(rollback::Args),
     Jobs(jobs::Args),
@@ -80,6 +82,7 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Init(args) => interruptible(context, init::run, args).await,
         Command::Setup(args) => interruptible(context, setup::run, *args).await,
         Command::Deploy(args) => deploy::run(*args, context).await,
+        Command::Promote(args) => promote::run(*args, context).await,
         Command::Releases(args) => interruptible(context, releases::run, args).await,
         Command::Rollback(args) => rollback::run(args, context).await,
         Command::Jobs(args) => interruptible(context, jobs::run, args).await,

@@ -29,8 +29,14 @@ fn release_row(release: &ReleaseInfo, style: &Style) -> Vec<String> {
         or_dash(release.git_commit.as_deref().map_or("", |commit| commit.get(..8).unwrap_or(commit))),
         or_dash(release.backup.as_ref().map_or("", |backup| backup.short())),
         or_dash(&release.proof.as_ref().map_or_else(String::new, |proof| proven(proof, style))),
-        release.message.clone().unwrap_or_default(),
+        message(release),
     ]
+}
+
+/// Where it was promoted from, and what was said of it.
+fn message(release: &ReleaseInfo) -> String {
+    let from = release.promoted.as_ref().map(|from| format!("promoted from {from}"));
+    from.into_iter().chain(release.message.clone()).collect::<Vec<_>>().join(": ")
 }
 
 /// One front end: its version; several: `mobile/app.json 1.0.2, …`.

@@ -35,6 +35,7 @@ fn release(number: u32) -> ReleaseInfo {
         git_commit: (number == 2).then(|| "0123456789abcdef".into()),
         backup: (number > 0).then(backup),
         proof: (number == 2).then(|| Proof::Proven { at: at(3) }),
+        promoted: None,
     }
 }
 
@@ -81,6 +82,7 @@ fn a_plan() -> DeployPlan {
         dumps: vec!["fitness in db".into()],
         migrations: vec!["web: alembic upgrade head".into()],
         warnings: vec!["db has no restart policy".into()],
+        promoted: None,
     }
 }
 

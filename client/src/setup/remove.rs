@@ -57,6 +57,11 @@ impl Removal {
 /// As root. Of each app's folder what holds data stays: backups, keys, copies' keys, files that were saved aside.
 const REMOVE: &str = r#"
 leave || { say busy; exit 0; }
+# Docker would start no more without what it asks before every request.
+if [ -x "$bin" ] && { [ -e /etc/systemd/system/wharf-guard.service ] || grep -qs wharf-guard /etc/docker/daemon.json; }; then
+    "$bin" guard plugin remove
+    say removed /etc/systemd/system/wharf-guard.service
+fi
 if [ -e /etc/systemd/system/wharfd.service ]; then
     if systemd; then systemctl disable -q wharfd; fi
     rm -f /etc/systemd/system/wharfd.service

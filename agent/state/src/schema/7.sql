@@ -1,6 +1,3 @@
--- Locks: who does not want an app to be changed for now.
+-- The release whose very source a release is, where it was promoted.
 
-CREATE TABLE locks (
-    app TEXT PRIMARY KEY REFERENCES apps (name) ON DELETE CASCADE,
-    lock TEXT NOT NULL -- a DeployLock
-) STRICT;
+ALTER TABLE releases ADD COLUMN promoted TEXT; -- a PromotedFrom
