@@ -22,7 +22,11 @@ pub fn kept_back(request: &Request) -> Option<&AppName> {
         | Request::Forget { app, .. } => Some(app),
         Request::MigrateDown(down) => Some(&down.app),
         // Beside, into a folder or into another volume it touches nothing that serves.
-        Request::BackupRestore { app, what: RestoreWhat::Over { .. }, .. } => Some(app),
+        Request::BackupRestore {
+            app,
+            what: RestoreWhat::Over { .. } | RestoreWhat::VolumesOver { .. },
+            ..
+        } => Some(app),
 
         Request::BackupRestore { .. }
         | Request::BackupCreate { .. }
@@ -50,6 +54,8 @@ pub fn kept_back(request: &Request) -> Option<&AppName> {
         | Request::KeyAdd { .. }
         | Request::KeyRemove { .. }
         | Request::Doctor { .. }
+        | Request::ReleaseSource { .. }
+        | Request::ReleaseContent { .. }
         | Request::Registries
         | Request::RegistryLogin(_)
         | Request::RegistryLogout { .. }
@@ -97,6 +103,7 @@ mod tests {
             (of_app("migrate_up"), true),
             (json!({"request": "forget", "app": "shop", "confirmed": "shop"}), true),
             (restore(json!({"what": "over", "confirmed": "shop"})), true),
+            (restore(json!({"what": "volumes_over", "confirmed": "shop", "volumes": ["uploads"]})), true),
             (restore(json!({"what": "beside", "database": "d", "as_name": "s"})), false),
             (of_app("backup_create"), false),
             (of_app("backup_verify"), false),
