@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use wharf_agent_ssh::{Limits, ServerConfig};
+use wharf_engine::registry::Logins;
 use wharf_engine::{AppLock, ComposeCli, Engine};
 use wharf_state::{BlobStore, EventLogs, State};
 
@@ -131,7 +132,7 @@ async fn open(config: Config, layout: Layout) -> Result<Agent, DaemonError> {
         state: State::open(layout.state()).map_err(DaemonError::State)?,
         events: EventLogs::open(&layout.jobs()).map_err(DaemonError::Events)?,
         blobs: BlobStore::open(&layout.blobs()).map_err(DaemonError::Blobs)?,
-        engine: engine.map_err(DaemonError::Engine)?,
+        engine: engine.map_err(DaemonError::Engine)?.with_logins(Logins::in_folder(&layout.docker_config())),
         compose: ComposeCli::locate().await.map_err(DaemonError::Compose)?,
         program: Arc::new(program),
         queue: Arc::default(),

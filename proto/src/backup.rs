@@ -127,6 +127,14 @@ pub enum RestoreWhat {
         /// The app's name, as a person typed it.
         confirmed: String,
     },
+    /// Volumes and folders of data take the place of the live ones, which are kept under another name. An agent that
+    /// does not know it must not take it for [`RestoreWhat::Over`], so it is none.
+    VolumesOver {
+        /// The app's name, as a person typed it.
+        confirmed: String,
+        /// By their labels, their names or their paths.
+        volumes: Vec<String>,
+    },
     /// One that this build does not know.
     #[serde(other)]
     Unknown,

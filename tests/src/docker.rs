@@ -109,6 +109,13 @@ pub fn remove_project(project: &str, app: &str) {
             quiet(&[kind, "rm", &name]);
         }
     }
+    // What was live when a volume was restored over, and is none of the project's any more.
+    let kept = format!("name={project}_");
+    for name in lines(&docker(&["volume", "ls", "-q", "--filter", &kept])) {
+        if name.contains("_before_") {
+            quiet(&["volume", "rm", &name]);
+        }
+    }
     for prefix in [app, project] {
         for tag in image_tags(&format!("{prefix}-")) {
             quiet(&["image", "rm", &tag]);

@@ -94,7 +94,7 @@ fn mariadb_and_redis_are_dumped_proven_and_restored() {
     restored_beside(&world, &id);
     let over = world.laptop.wharf(&["backup", "restore", &id, "--confirm", &world.app]);
     assert_eq!(over.code, 3, "{}", over.stderr);
-    assert!(over.stderr.contains("shop of maria (MySQL or MariaDB), cache (Redis)"), "{}", over.stderr);
+    assert!(over.stderr.contains("shop of maria (MySQL or MariaDB)"), "{}", over.stderr);
     let to = world.server.folder.join("looked-at");
     let folder = to.to_str().expect("UTF-8");
     world.laptop.wharf(&["backup", "restore", &id, "--to", folder]).exits(0);
@@ -127,6 +127,90 @@ fn restored_beside(world: &World, id: &str) {
     assert!(restore("maria", "scratch").stderr.contains("there is a database scratch"));
     let refused = restore("cache", "other");
     assert!(refused.code != 0 && refused.stderr.contains("is Redis"), "{}", refused.stderr);
+}
+
+/// Where the agent is killed while Redis is restored over what is live.
+const POINTS: &[&str] =
+    &["restore.inside", "swap.stopped", "swap.laid", "swap.inside", "swap.started", "swap.after"];
+
+/// What runs in CI. `scripts/test --long` runs all.
+const SAMPLE: &[&str] = &["swap.laid", "swap.started"];
+
+#[test]
+fn redis_is_restored_over_what_is_live_also_when_killed() {
+    let mut world = world();
+    let config = world.laptop.read("wharf.toml");
+    let volume = "[[volume]]\nname = \"shopdata\"\nmode = \"stop\"\n";
+    world.laptop.write("wharf.toml", format!("{config}[[redis]]\nservice = \"cache\"\n{volume}"));
+    world.deploy(&[]).exits(0);
+    sql(&world, "shop", ROWS);
+    redis(&world, &["SET", "colour", "red"]);
+    redis(&world, &["-n", "3", "SET", "basket", "full"]);
+    let id = create(&world);
+    redis(&world, &["FLUSHALL"]);
+    redis(&world, &["SET", "later", "yes"]);
+    let over = || world.laptop.wharf(&["backup", "restore", &id, "--confirm", &world.app]);
+
+    // A server with a journal would read that, and start empty.
+    redis(&world, &["CONFIG", "SET", "appendonly", "yes"]);
+    let refused = over().exits(3);
+    assert!(refused.stderr.contains("journal"), "{}", refused.stderr);
+    redis(&world, &["CONFIG", "SET", "appendonly", "no"]);
+    redis(&world, &["-n", "1", "SET", "unsaved", "yes"]);
+    let containers = docker::containers(&world.project);
+    let done = over().exits(0);
+    assert_eq!(keys(&world), ["red", "full", ""]);
+    assert_eq!(redis(&world, &["-n", "1", "DBSIZE"]), "0");
+    assert_eq!(docker::containers(&world.project), containers, "the very same containers serve");
+    let [kept] = kept_volumes(&world).try_into().expect("what was live is kept");
+    assert!(done.stderr.contains(&kept), "{}", done.stderr);
+    let dump = docker::docker(&["volume", "inspect", "-f", "{{.Mountpoint}}", &kept]);
+    let dump = std::fs::read(PathBuf::from(dump).join("dump.rdb")).expect("what was live");
+    for was_live in ["later", "unsaved"] {
+        assert!(dump.windows(was_live.len()).any(|part| part == was_live.as_bytes()), "{was_live}");
+    }
+    docker::docker(&["volume", "rm", &kept]);
+
+    // What MariaDB keeps, as files: with everything that no dump of a database holds.
+    sql(&world, "shop", "DROP VIEW names; DELETE FROM items");
+    world.laptop.wharf(&["backup", "restore", &id, "--volume", "shopdata", "--confirm", &world.app]).exits(0);
+    assert_eq!(sql(&world, "shop", "SELECT COUNT(*) FROM names"), "2");
+    assert_eq!(keys(&world), ["red", "full", ""]);
+
+    for point in if wharf_tests::long() { POINTS } else { SAMPLE } {
+        println!("killing the agent at {point}");
+        redis(&world, &["FLUSHALL"]);
+        redis(&world, &["SET", "later", "yes"]);
+        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
+        let client = world.laptop.wharf_json(&["backup", "restore", &id, "--confirm", &world.app]);
+        world.server.wait_for_death();
+        client.kill();
+        world.server.restart(&[]);
+        await_that("the server answers", || redis(&world, &["PING"]) == "PONG");
+        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        let outcome = jobs[0]["outcome"]["result"].as_str().expect("an outcome");
+        match keys(&world).each_ref().map(String::as_str) {
+            ["", "", "yes"] => assert!(["failed", "put_back"].contains(&outcome), "{point}: {outcome}"),
+            ["red", "full", ""] => assert_eq!(outcome, "done", "{point}"),
+            other => panic!("{point}: {other:?}"),
+        }
+        for kept in kept_volumes(&world) {
+            docker::docker(&["volume", "rm", &kept]);
+        }
+        assert_eq!(world.leftovers(), Vec::<PathBuf>::new(), "{point}");
+    }
+}
+
+/// Of the backup, of the backup, of what was live.
+fn keys(world: &World) -> [String; 3] {
+    [&["GET", "colour"][..], &["-n", "3", "GET", "basket"], &["GET", "later"]]
+        .map(|words| redis(world, words))
+}
+
+fn kept_volumes(world: &World) -> Vec<String> {
+    let all = docker::docker(&["volume", "ls", "-q"]);
+    let prefix = format!("{}_cachedata_before_", world.project);
+    all.lines().filter(|name| name.starts_with(&prefix)).map(str::to_owned).collect()
 }
 
 /// A password that is not the server's any more, on either side: the deploy is refused, and everything is as it was.

@@ -97,6 +97,232 @@ fn write_into(volume: &str, file: &str) {
     docker::docker(&["run", "--rm", "-v", &mounted, "wharf-base/busybox:1", "sh", "-c", &write]);
 }
 
+/// What is kept of a folder that was restored over, and where the engine's store has a volume.
+fn kept(world: &World) -> Vec<PathBuf> {
+    let is_kept = |path: &PathBuf| {
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        name.starts_with(&format!(
+            "{}_uploads_before_",
+            world.app_dir.file_name().expect("a name").to_string_lossy()
+        ))
+    };
+    let (kept, left): (Vec<_>, Vec<_>) = world.leftovers().into_iter().partition(is_kept);
+    assert_eq!(left, Vec::<PathBuf>::new());
+    kept
+}
+
+/// The volumes that what was live is kept as.
+fn kept_volumes(world: &World) -> Vec<String> {
+    let all = docker::docker(&["volume", "ls", "-q"]);
+    let prefix = format!("{}_", world.project);
+    let of_app = all.lines().filter(|name| name.starts_with(&prefix) && name.contains("_before_"));
+    of_app.map(str::to_owned).collect()
+}
+
+fn folder_of(volume: &str) -> PathBuf {
+    docker::docker(&["volume", "inspect", "-f", "{{.Mountpoint}}", volume]).into()
+}
+
+/// Nothing of a job's own lies beside a volume's files.
+fn store_is_clean(volume: &str) {
+    let place = folder_of(volume);
+    let beside = std::fs::read_dir(place.parent().expect("the volume's own folder")).expect("the store");
+    let names: Vec<_> = beside.flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["_data"], "{volume}");
+}
+
+#[test]
+fn volumes_take_the_place_of_the_live_ones_and_what_was_live_is_kept() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let world = World::fitnessapp();
+    let probe = format!(
+        "[[health]]\nurl = \"http://127.0.0.1:{}/api/workouts\"\nwithin_seconds = 3\n",
+        world.web_port
+    );
+    world.write_config(&format!(
+        "[[volume]]\npath = \"uploads\"\nmode = \"live\"\n[[volume]]\nname = \"pgdata\"\nmode = \"stop\"\n{probe}"
+    ));
+    world.deploy(&[]).exits(0);
+    let uploads = world.app_dir.join("uploads");
+    let photo = uploads.join("photo.jpg");
+    std::fs::write(&photo, "old").expect("a file of the test's");
+    std::fs::set_permissions(&photo, PermissionsExt::from_mode(0o640)).expect("the test's own file");
+    std::os::unix::fs::chown(&photo, Some(1234), Some(56)).expect("the test runs as root");
+    world.add_workout("squats");
+    let id = backup(&world)["id"].as_str().expect("an ID").to_owned();
+    wharf_tests::http::get_when_up(world.web_port, "/api/workouts");
+    // Nothing of these may stay: a log beside a database that is another one now would break it.
+    std::fs::write(uploads.join("app.db-wal"), "of what was live").expect("a file of the test's");
+    std::fs::write(&photo, "new").expect("the test's own file");
+    world.add_workout("later");
+
+    let over = |volumes: &[&str], more: &[&str]| {
+        let named = volumes.iter().flat_map(|volume| ["--volume", volume]);
+        let words: Vec<&str> =
+            ["backup", "restore", &id].into_iter().chain(named).chain(more.to_vec()).collect();
+        world.laptop.wharf(&words)
+    };
+    let (both, confirmed) = (["uploads", "pgdata"], ["--confirm", world.app.as_str()]);
+    let before = world.fingerprint();
+    over(&both, &["--yes"]).exits(2);
+    over(&both, &["--confirm", "another"]).exits(3);
+    over(&["none"], &confirmed).exits(2);
+    let mounted = format!("{}:/data", uploads.display());
+    let run = ["run", "-d", "--rm", "-v", &mounted, "wharf-base/busybox:1", "sleep", "600"];
+    let other = docker::docker(&run);
+    let refused = over(&both, &confirmed).exits(3);
+    assert!(refused.stderr.contains("docker stop"), "{}", refused.stderr);
+    docker::docker(&["rm", "-f", &other]);
+    assert_eq!(world.fingerprint(), before);
+
+    let done = over(&both, &confirmed).exits(0);
+    assert_eq!(world.workouts(), ["squats"]);
+    assert_eq!(std::fs::read_to_string(&photo).expect("the photo"), "old");
+    let found = photo.metadata().expect("the photo");
+    assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (1234, 56, 0o640));
+    assert!(!uploads.join("app.db-wal").exists());
+    assert_eq!(docker::containers(&world.project), before.0, "the very same containers serve");
+    let read = ["exec", &world.container("backend"), "cat", "/app/uploads/photo.jpg"];
+    assert_eq!(docker::docker(&read), "old", "the back end sees it");
+    let [folder] = kept(&world).try_into().expect("one folder is kept");
+    let [volume] = kept_volumes(&world).try_into().expect("one volume is kept");
+    assert_eq!(std::fs::read_to_string(folder.join("photo.jpg")).expect("what was live"), "new");
+    assert!(folder.join("app.db-wal").is_file() && folder_of(&volume).join("PG_VERSION").is_file());
+    for told in [folder.to_str().expect("UTF-8"), &volume] {
+        assert!(done.stderr.contains(told), "{}", done.stderr);
+    }
+    let listed = world.laptop.wharf(&["backup", "list", "--json"]).exits(0).json();
+    assert_eq!(listed[0]["message"], "before a restore");
+    store_is_clean(&volume);
+    store_is_clean(&format!("{}_pgdata", world.project));
+
+    a_volume_that_the_app_cannot_serve_with_is_put_back(&world);
+    a_damaged_backup_is_not_restored(&world, &id);
+}
+
+/// Its database lacks what the code asks for.
+fn a_volume_that_the_app_cannot_serve_with_is_put_back(world: &World) {
+    let sql = |statement: &str| {
+        let client = ["psql", "-Xq", "-U", "fitness", "-d", "fitness", "-c", statement];
+        docker::docker(&[&["exec", world.container("db").as_str()], &client[..]].concat())
+    };
+    sql("ALTER TABLE workouts RENAME COLUMN name TO title");
+    let id = backup(world)["id"].as_str().expect("an ID").to_owned();
+    sql("ALTER TABLE workouts RENAME COLUMN title TO name");
+    wharf_tests::http::get_when_up(world.web_port, "/api/workouts");
+    let before = kept_volumes(world);
+    let restore = ["backup", "restore", &id, "--volume", "pgdata", "--confirm", &world.app];
+    let failed = world.laptop.wharf(&restore).exits(1);
+    assert!(failed.stderr.contains("put back"), "{}", failed.stderr);
+    assert_eq!(world.workouts(), ["squats"]);
+    // Wharf deletes no volume, also not one that it made and that is empty: it says so.
+    let made: Vec<String> = kept_volumes(world).into_iter().filter(|name| !before.contains(name)).collect();
+    let [made] = made.as_slice() else { panic!("{made:?}") };
+    assert!(failed.stderr.contains(&format!("docker volume rm {made}")), "{}", failed.stderr);
+    assert_eq!(folder_of(made).read_dir().expect("the volume's folder").count(), 0);
+    store_is_clean(&format!("{}_pgdata", world.project));
+}
+
+fn a_damaged_backup_is_not_restored(world: &World, id: &str) {
+    let packs = world.server.folder.join("state/apps").join(&world.app).join("backups/data");
+    let before = (world.fingerprint(), kept(world), kept_volumes(world));
+    for entry in walk(&packs) {
+        let mut content = std::fs::read(&entry).expect("a pack");
+        let middle = content.len() / 3;
+        content[middle] ^= 1;
+        std::fs::remove_file(&entry).expect("a pack");
+        std::fs::write(&entry, content).expect("a pack");
+    }
+    let restore = ["backup", "restore", id, "--volume", "uploads", "--confirm", &world.app];
+    world.laptop.wharf(&restore).exits(1);
+    assert_eq!((world.fingerprint(), kept(world), kept_volumes(world)), before);
+    assert_eq!(world.workouts(), ["squats"]);
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in folder.read_dir().expect("a folder of the repository").flatten() {
+        let path = entry.path();
+        if path.is_dir() { files.extend(walk(&path)) } else { files.push(path) }
+    }
+    files
+}
+
+/// Where the agent is killed while a folder and a volume are restored over what is live.
+const POINTS: &[&str] = &[
+    "back_up.before",
+    "back_up.after",
+    "restore.before",
+    "restore.inside",
+    "restore.after",
+    "check.before",
+    "check.after",
+    "swap.before",
+    "swap.stopped",
+    "swap.laid",
+    "swap.inside",
+    "swap.started",
+    "swap.after",
+];
+
+/// What runs in CI. `scripts/test --long` runs all.
+const SAMPLE: &[&str] = &["restore.inside", "swap.stopped", "swap.laid", "swap.inside", "swap.started"];
+
+#[test]
+fn a_killed_restore_of_volumes_leaves_wholly_the_old_or_wholly_the_new() {
+    let mut world = World::fitnessapp();
+    let media = volume_of_an_earlier_release(&world);
+    world.write_config(
+        "[[volume]]\npath = \"uploads\"\nmode = \"live\"\n[[volume]]\nname = \"media\"\nmode = \"live\"\n",
+    );
+    world.deploy(&[]).exits(0);
+    let places = [world.app_dir.join("uploads"), folder_of(&media)];
+    let write = |text: &str| {
+        places
+            .iter()
+            .for_each(|place| std::fs::write(place.join("file"), text).expect("a file of the test's"));
+    };
+    let read = |place: &Path| std::fs::read_to_string(place.join("file")).expect("the file");
+    write("of the backup");
+    let id = backup(&world)["id"].as_str().expect("an ID").to_owned();
+    for point in if wharf_tests::long() { POINTS } else { SAMPLE } {
+        println!("killing the agent at {point}");
+        write("live");
+        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
+        let volumes = ["--volume", "uploads", "--volume", "media"];
+        let restore = [&["backup", "restore", &id, "--confirm", &world.app], &volumes[..]].concat();
+        let client = world.laptop.wharf_json(&restore);
+        world.server.wait_for_death();
+        client.kill();
+        world.server.restart(&[]);
+        wharf_tests::http::get_when_up(world.web_port, "/api/workouts");
+        assert_eq!(state(&world, "backend"), "running", "{point}");
+        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        let outcome = jobs[0]["outcome"]["result"].as_str().expect("an outcome");
+        let (folders, kept_volumes) = (kept(&world), kept_volumes(&world));
+        match [read(&places[0]), read(&places[1])].each_ref().map(String::as_str) {
+            ["live", "live"] => {
+                assert!(outcome == "failed" || outcome == "put_back", "{point}: {outcome}");
+                assert_eq!(folders, Vec::<PathBuf>::new(), "{point}");
+            }
+            ["of the backup", "of the backup"] => {
+                assert_eq!(outcome, "done", "{point}");
+                let of_volume = folder_of(&kept_volumes[0]);
+                assert_eq!([&folders[0], &of_volume].map(|place| read(place)), ["live", "live"], "{point}");
+            }
+            other => panic!("{point}: {other:?}"),
+        }
+        store_is_clean(&media);
+        for folder in folders {
+            std::fs::remove_dir_all(folder).expect("the test's own folder");
+        }
+        for volume in kept_volumes {
+            store_is_clean(&volume);
+            docker::docker(&["volume", "rm", &volume]);
+        }
+    }
+}
+
 /// `wharfd volume delete`, on the server itself.
 fn a_volume_goes_only_after_a_proven_backup(world: &World, volume: &str) {
     let (config, state) = (world.server.folder.join("wharfd.toml"), world.server.folder.join("state"));

@@ -7,7 +7,9 @@ use crate::backup::{backup, blocking};
 use crate::hold::Holds;
 use crate::line::{LINE_BYTES, Line, Outbox};
 use crate::request::AnyRequest;
-use crate::{BackupError, InitReport, Initialized, check, copy, forget, key, list, load, restore, volumes};
+use crate::{
+    BackupError, InitReport, Initialized, check, compare, copy, forget, key, list, load, restore, volumes,
+};
 use serde::Serialize;
 use std::io::{BufRead, BufReader, Read};
 use std::process::ExitCode;
@@ -81,6 +83,7 @@ async fn answer(
         AnyRequest::Check(request) => json(blocking(move || check::check(&request)).await?),
         AnyRequest::Sqlite(request) => json(blocking(move || volumes::check_databases(&request)).await?),
         AnyRequest::Restore(request) => json(blocking(move || restore::restore(&request, &outbox)).await?),
+        AnyRequest::Compare(request) => json(blocking(move || compare::compare(&request, &outbox)).await?),
         AnyRequest::DumpOut(request) => json(blocking(move || restore::dump_out(&request)).await?),
         AnyRequest::Load(request) => json(load::load(request, outbox).await?),
         AnyRequest::Copy(request) => json(blocking(move || copy::copy(&request, &outbox)).await?),

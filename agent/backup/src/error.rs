@@ -53,6 +53,8 @@ pub enum BackupError {
     TargetNotEmpty { to: PathBuf },
     #[error("{} cannot be written", path.display())]
     Target { path: PathBuf, cause: String },
+    #[error("what was written to {} is not what the backup holds", folder.display())]
+    Differs { folder: PathBuf, findings: Vec<String> },
     #[error("backups cannot be kept at {place}")]
     Elsewhere { place: String, cause: String },
     #[error("the backups that were at {place} are not there any more")]
@@ -121,7 +123,7 @@ impl BackupError {
                     vec![stderr.clone()]
                 }
             }
-            Self::Damaged { findings, .. } => findings.clone(),
+            Self::Damaged { findings, .. } | Self::Differs { findings, .. } => findings.clone(),
             Self::RepositoryLocked { .. }
             | Self::RepositoryMissing { .. }
             | Self::KeyExposed { .. }
@@ -187,6 +189,9 @@ impl BackupError {
             Self::Invalid { .. } => "change what the text names".to_owned(),
             Self::TargetNotEmpty { .. } => "name a folder that is empty or does not exist".to_owned(),
             Self::Target { .. } => "see that the disk has room and the agent may write there".to_owned(),
+            Self::Differs { .. } => "what is live was not touched; see that the disk is healthy, then try again, or take \
+                another backup"
+                .to_owned(),
             Self::Elsewhere { .. } => "see [[offsite]] in /etc/wharf/wharfd.toml; the backups on the server itself are \
                 not affected"
                 .to_owned(),
@@ -263,6 +268,7 @@ mod tests {
             E::Invalid { what: "there is nothing to back up".into() },
             E::TargetNotEmpty { to: repo.clone() },
             E::Target { path: repo.clone(), cause: cause() },
+            E::Differs { folder: repo.clone(), findings: vec!["/srv/repo/a: it has another size".into()] },
             E::Elsewhere { place: "sftp://u@h/w".into(), cause: cause() },
             E::ElsewhereGone { place: "/mnt/disk/w".into() },
             E::ElsewhereForeign { place: "/mnt/disk/w".into() },

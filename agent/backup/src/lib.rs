@@ -15,6 +15,7 @@ mod attributes;
 mod backup;
 mod check;
 mod child;
+mod compare;
 mod copy;
 mod dump;
 mod error;
@@ -34,6 +35,7 @@ mod manifest;
 mod mysql;
 mod panics;
 mod parent;
+mod patience;
 mod place;
 mod postgres;
 mod read_back;
@@ -58,16 +60,16 @@ pub use location::Location;
 pub use mysql::{identifier as mysql_identifier, literal as mysql_literal};
 pub use parent::{Child, run};
 pub use place::{Place, S3Place, SftpPlace};
-pub use redis::{DRILL_FOLDER, drill_command};
+pub use redis::{DRILL_FOLDER, RedisFile, RedisLoaded, drill_command, redis_file, redis_loaded, redis_save};
 pub use report::{
-    AppsReport, BackupInfo, BackupReport, CheckReport, CopiedBackup, CopyReport, DumpOutReport, DumpReport,
-    ForgetReport, InitReport, ListReport, LoadReport, Phase, Progress, RestoreReport, SqliteReport,
-    TableRows, Update, VolumeReport, label_of, service_of,
+    AppsReport, BackupInfo, BackupReport, CheckReport, CompareReport, CopiedBackup, CopyReport,
+    DumpOutReport, DumpReport, ForgetReport, InitReport, ListReport, LoadReport, Phase, Progress,
+    RestoreReport, SqliteReport, TableRows, Update, VolumeReport, label_of, service_of,
 };
 pub use request::{
-    AppsRequest, BackupRequest, CheckRequest, ColdRequest, CopyRequest, DumpOutRequest, DumpRequest,
-    ForgetRequest, Hold, HoldRequest, InitRequest, ListRequest, LoadRequest, LoadTarget, LookRequest,
-    ProjectTree, ReadBack, Request, RestoreRequest, SqliteRequest, ThinRequest, VolumeRequest,
+    AppsRequest, BackupRequest, CheckRequest, ColdRequest, CompareRequest, CopyRequest, DumpOutRequest,
+    DumpRequest, ForgetRequest, Hold, HoldRequest, InitRequest, ListRequest, LoadRequest, LoadTarget,
+    LookRequest, ProjectTree, ReadBack, Request, RestoreRequest, SqliteRequest, ThinRequest, VolumeRequest,
 };
 pub use statements::{script, sql};
 

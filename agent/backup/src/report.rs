@@ -179,6 +179,13 @@ pub struct RestoreReport {
     pub size_bytes: u64,
 }
 
+/// What was compared, and is the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompareReport {
+    pub files: u64,
+    pub size_bytes: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DumpOutReport {
     pub size_bytes: u64,

@@ -142,6 +142,17 @@ pub struct RestoreRequest {
     pub to: PathBuf,
 }
 
+/// Is a folder what lies below a path of a snapshot, and nothing more?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CompareRequest {
+    pub repo: PathBuf,
+    pub key_file: PathBuf,
+    pub snapshot: BackupId,
+    /// As in `/volumes/uploads`.
+    pub path: String,
+    pub with: PathBuf,
+}
+
 /// Write one file of a snapshot, a dump say, to a new file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DumpOutRequest {
@@ -249,6 +260,7 @@ pub enum AnyRequest {
     Backup(BackupRequest),
     List(ListRequest),
     Restore(RestoreRequest),
+    Compare(CompareRequest),
     DumpOut(DumpOutRequest),
     Load(LoadRequest),
     Check(CheckRequest),
@@ -278,6 +290,7 @@ requests! {
     Backup(BackupRequest) -> BackupReport,
     List(ListRequest) -> ListReport,
     Restore(RestoreRequest) -> RestoreReport,
+    Compare(CompareRequest) -> CompareReport,
     DumpOut(DumpOutRequest) -> DumpOutReport,
     Load(LoadRequest) -> LoadReport,
     Check(CheckRequest) -> CheckReport,

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wharf_backup::{
-    BackupError, BackupReport, BackupRequest, Hold, HoldRequest, RestoreRequest, SqliteRequest, Update,
-    VolumeRequest,
+    BackupError, BackupReport, BackupRequest, CompareRequest, Hold, HoldRequest, RestoreRequest,
+    SqliteRequest, Update, VolumeRequest,
 };
 use wharf_proto::spec::VolumeMode;
 
@@ -36,6 +36,67 @@ async fn restore(scene: &Scene, report: &BackupReport, path: &str) -> PathBuf {
     };
     ask(request).await.unwrap();
     to
+}
+
+fn compare(scene: &Scene, report: &BackupReport, with: &Path) -> CompareRequest {
+    CompareRequest {
+        repo: scene.repo.clone(),
+        key_file: scene.key_file.clone(),
+        snapshot: report.id.clone(),
+        path: "/volumes/data".into(),
+        with: with.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn what_came_back_is_compared_to_the_last_byte() {
+    let scene = Scene::new();
+    let data = scene.folder.path().join("data");
+    std::fs::create_dir_all(data.join("deep/empty")).unwrap();
+    std::fs::write(data.join("deep/photo"), vec![7; 200_000]).unwrap();
+    std::fs::write(data.join("nothing"), "").unwrap();
+    symlink("deep/photo", data.join("link")).unwrap();
+    let report = ask(request(&scene, vec![volume("data", &data, false)])).await.unwrap();
+    let same = restore(&scene, &report, "/volumes/data").await;
+    let compared = ask(compare(&scene, &report, &same)).await.unwrap();
+    assert_eq!((compared.files, compared.size_bytes), (3, 200_000));
+
+    let change = |path: &str, to: fn(&Path)| (path.to_owned(), to);
+    let write = |at: &Path, byte: u8| {
+        let mut content = vec![7; 200_000];
+        content[199_999] = byte;
+        std::fs::write(at, content).unwrap();
+    };
+    for ((path, damage), told) in [
+        (change("deep/photo", |at| std::fs::write(at, "short").unwrap()), "another size"),
+        (change("nothing", |at| std::fs::remove_file(at).unwrap()), "No such file"),
+        (change("more", |at| std::fs::write(at, "").unwrap()), "1 entries that the backup does not have"),
+        (
+            change("deep/empty", |at| {
+                std::fs::set_permissions(at, PermissionsExt::from_mode(0o700)).unwrap()
+            }),
+            "mode",
+        ),
+        (
+            change("link", |at| {
+                std::fs::remove_file(at).unwrap();
+                symlink("/etc/passwd", at).unwrap();
+            }),
+            "leads elsewhere",
+        ),
+    ] {
+        let with = restore(&scene, &report, "/volumes/data").await;
+        damage(&with.join(&path));
+        let error = ask(compare(&scene, &report, &with)).await.unwrap_err();
+        let BackupError::Differs { findings, .. } = &error else { panic!("{path}: {error}") };
+        assert!(findings.len() == 1 && findings[0].contains(told), "{path}: {findings:?}");
+    }
+    let with = restore(&scene, &report, "/volumes/data").await;
+    write(&with.join("deep/photo"), 7);
+    ask(compare(&scene, &report, &with)).await.unwrap();
+    write(&with.join("deep/photo"), 8);
+    let error = ask(compare(&scene, &report, &with)).await.unwrap_err();
+    assert!(error.failure().causes[0].contains("content"), "{error}");
 }
 
 fn sqlite(scene: &Scene, report: &BackupReport) -> SqliteRequest {

@@ -4,7 +4,16 @@ use crate::{Engine, EngineError};
 use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::{ListContainersOptions, ListVolumesOptions};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use wharf_plan::facts::VolumeFacts;
+
+/// A container that runs, and the folders of the server that it has mounted, those of volumes too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningMounts {
+    pub id: String,
+    pub name: String,
+    pub sources: Vec<PathBuf>,
+}
 
 impl Engine {
     /// Every volume on the engine, by name.
@@ -72,6 +81,37 @@ impl Engine {
             .collect();
         users.sort();
         Ok(users)
+    }
+
+    /// What the containers that run (or are paused, or restart) have mounted from the server.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn running_mounts(&self) -> Result<Vec<RunningMounts>, EngineError> {
+        let listed = self.call("list containers", self.docker.list_containers(None::<ListContainersOptions>));
+        let mounts = listed.await?.into_iter().filter_map(|container| {
+            let name = container.names.into_iter().flatten().next().unwrap_or_default();
+            let sources = container.mounts.into_iter().flatten().filter_map(|mount| mount.source);
+            Some(RunningMounts {
+                id: container.id?,
+                name: name.trim_start_matches('/').to_owned(),
+                sources: sources.map(Into::into).collect(),
+            })
+        });
+        Ok(mounts.collect())
+    }
+
+    /// Whether a volume is nothing but a folder of the engine's own; `None` when there is no such volume. One with another
+    /// driver, or with options (a mounted disk, a share), lies somewhere else.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn volume_is_plain(&self, name: &str) -> Result<Option<bool>, EngineError> {
+        match self.call(&format!("look at volume {name}"), self.docker.inspect_volume(name)).await {
+            Ok(volume) => Ok(Some(volume.driver == "local" && volume.options.is_empty())),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Where a volume's files lie on the server, where its driver keeps them in a folder; `None` when there is no such

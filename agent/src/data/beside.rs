@@ -170,7 +170,7 @@ pub async fn dumps(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<Vec<
             FailureKind::NotFound,
             format!("backup {} holds no database", backup.short()),
         )
-        .hint("its files: wharf backup restore ID --to DIR"));
+        .hint("its volumes: wharf backup restore ID --volume VOLUME; its files: --to DIR"));
     }
     Ok(dumps)
 }

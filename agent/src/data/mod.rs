@@ -4,13 +4,16 @@
 //! - None of these jobs makes a release, and none deletes a volume or a database that it did not make itself.
 //! - What a job makes for itself (a folder, a database, a container) is written down before it is made, and gone when
 //!   the job has ended, also after a crash ([`recover`]).
-//! - Restoring over what is live leaves it wholly the old or wholly the new ([`over`], [`swap`]).
+//! - Restoring over what is live leaves it wholly the old or wholly the new ([`over`], [`volumes_over`],
+//!   [`swap`]).
 
 mod afresh;
 mod beside;
 mod compare;
 mod database;
 mod drill;
+mod exchange;
+mod exchangeable;
 mod folder;
 mod key;
 mod known;
@@ -18,9 +21,11 @@ mod like;
 mod mysql;
 mod offsite;
 mod over;
+mod place;
 mod prune;
 mod recipe;
 pub mod recover;
+mod redis_over;
 mod request;
 pub mod schema;
 mod swap;
@@ -28,6 +33,7 @@ mod task;
 mod thin;
 mod throwaway;
 mod undo;
+mod volumes_over;
 
 pub use afresh::restore as restore_afresh;
 pub use database::Address;

@@ -1,6 +1,6 @@
 //! A backup's databases in the place of the live ones.
 //!
-//! A safety backup first; then every database is restored under a name of the job's own and compared, while the app goes
+//! Of PostgreSQL and Redis ([`redis_over`]). A safety backup first; then every database is restored under a name of the job's own and compared, while the app goes
 //! on serving; only then its writers are stopped and names are swapped. The old databases are kept.
 //!
 //! **Invariant**: until the swap nothing that is live is touched, and the swap of one database is one transaction. What
@@ -8,13 +8,14 @@
 
 use super::beside::{self, Restored, address, dumps, restore_beside};
 use super::database::suffixed;
-use super::swap;
+use super::exchangeable::{holders, suffix};
+use super::place::Place;
 use super::task::{containers, note_undo, sources};
 use super::undo::{Swap, Swaps, Undo, Writer};
+use super::{known, redis_over, swap};
 use crate::failures;
 use crate::jobs::backup;
 use crate::jobs::run::Job;
-use jiff::Timestamp;
 use wharf_backup::DumpReport;
 use wharf_plan::facts::ContainerState;
 use wharf_proto::database::DatabaseKind;
@@ -27,9 +28,15 @@ use wharf_state::{AppRecord, PhaseEvent};
 /// What failed. [`settle`] brings things to one side then.
 pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<String, Failure> {
     let dumps = dumps(job, app, backup).await?;
-    only_postgres(&dumps)?;
+    no_mysql(&dumps)?;
+    let suffix = suffix();
     let mut targets = Vec::new();
-    for dump in &dumps {
+    let mut servers = Vec::new();
+    for (index, dump) in dumps.iter().enumerate() {
+        if dump.kind == DatabaseKind::Redis {
+            servers.push(redis_over::find(job, app, dump, (index, &suffix)).await?);
+            continue;
+        }
         let at = address(job, app, dump).await?;
         at.may_create(&job.agent, job.app()).await?;
         if at.home.is_some() {
@@ -49,33 +56,35 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
         }
         targets.push(Target { dump, at, exists });
     }
+    let places: Vec<Place> = servers.iter().map(|server| server.place.clone()).collect();
+    holders(job, app, &places).await?;
+    tell_of_volumes(job, app, backup).await?;
     job.record.step(Step::Backup, safety(job, app, &targets)).await?;
-    let restored = job.record.step(Step::Restore, restore_all(job, backup, &targets)).await?;
-    job.record.step(Step::Check, check_all(job, &targets, &restored)).await?;
-    let swaps = plan(job, app, &targets, restored).await?;
+    let restored = job.record.step(Step::Restore, restore_all(job, backup, &targets, &servers)).await?;
+    job.record.step(Step::Check, check_all(job, &targets, &restored, &servers)).await?;
+    holders(job, app, &places).await?;
+    let folders = servers.iter().map(redis_over::exchange).collect::<Result<_, _>>()?;
+    let swaps = Swaps { folders, ..plan(job, app, &targets, restored, &suffix).await? };
     note_undo(job, Undo::Swap(swaps.clone())).await?;
     job.agent.state.set_phase(job.id, PhaseEvent::Change).await.map_err(|e| failures::of_state(&e))?;
     job.record.step(Step::Swap, swap::swap(job, &swaps)).await?;
     Ok(summary(backup, &swaps))
 }
 
-/// Databases of PostgreSQL alone can change their names, all of them in an instant. Of the others none is touched, and where
-/// a backup has such, neither are those of PostgreSQL: half of the data would be of another time.
-fn only_postgres(dumps: &[DumpReport]) -> Result<(), Failure> {
+/// Databases of MySQL's cannot change their names, and a table of them at a time would leave views, triggers and routines
+/// behind. None is touched, and where a backup has such, neither is anything else: half of the data would be of another time.
+fn no_mysql(dumps: &[DumpReport]) -> Result<(), Failure> {
     let others: Vec<String> = dumps
         .iter()
-        .filter(|dump| dump.kind != DatabaseKind::Postgres)
-        .map(|dump| match dump.kind {
-            DatabaseKind::Mysql => format!("{} of {} (MySQL or MariaDB)", dump.database, dump.service()),
-            _ => format!("{} (Redis)", dump.service()),
-        })
+        .filter(|dump| !matches!(dump.kind, DatabaseKind::Postgres | DatabaseKind::Redis))
+        .map(|dump| format!("{} of {} (MySQL or MariaDB)", dump.database, dump.service()))
         .collect();
     if others.is_empty() {
         return Ok(());
     }
     let text = format!("the backup cannot be restored over what is live: it holds {}", others.join(", "));
     Err(Failure::new(FailureKind::Refused, text)
-        .cause("only databases of PostgreSQL can take each other's place in one step; nothing was changed")
+        .cause("such a database cannot take another's place in one step; nothing was changed")
         .hint("restore one beside the live one: wharf backup restore ID --database DB --as NAME")
         .hint("how it takes the live one's place by hand, and how Redis's file goes back: docs/RECOVERY.md"))
 }
@@ -96,7 +105,27 @@ async fn safety(job: &Job, app: &AppRecord, targets: &[Target<'_>]) -> Result<()
     backup::make(job, found.borrowed()).await.map(drop)
 }
 
-async fn restore_all(job: &Job, backup: &BackupId, targets: &[Target<'_>]) -> Result<Vec<Restored>, Failure> {
+/// Nobody is to believe that everything is as it was.
+async fn tell_of_volumes(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<(), Failure> {
+    let known = known::all(&job.agent, app).await?;
+    let volumes = &known::find(&known, backup)?.volumes;
+    let labels: Vec<&str> = volumes.iter().map(|volume| volume.label.as_str()).collect();
+    if !labels.is_empty() {
+        let text = format!("volumes stay as they are: {}; --volume restores one", labels.join(", "));
+        job.record.note(text).await;
+    }
+    Ok(())
+}
+
+async fn restore_all(
+    job: &Job,
+    backup: &BackupId,
+    targets: &[Target<'_>],
+    servers: &[redis_over::Target<'_>],
+) -> Result<Vec<Restored>, Failure> {
+    for server in servers {
+        redis_over::write(job, backup, server).await?;
+    }
     let mut restored = Vec::new();
     for (number, target) in targets.iter().enumerate() {
         let model = target.exists.then_some(target.dump.database.as_str());
@@ -105,7 +134,15 @@ async fn restore_all(job: &Job, backup: &BackupId, targets: &[Target<'_>]) -> Re
     Ok(restored)
 }
 
-async fn check_all(job: &Job, targets: &[Target<'_>], restored: &[Restored]) -> Result<(), Failure> {
+async fn check_all(
+    job: &Job,
+    targets: &[Target<'_>],
+    restored: &[Restored],
+    servers: &[redis_over::Target<'_>],
+) -> Result<(), Failure> {
+    for server in servers {
+        redis_over::check(server).await?;
+    }
     for (target, restored) in targets.iter().zip(restored) {
         beside::check(job, restored, target.dump).await?;
     }
@@ -117,13 +154,13 @@ async fn plan(
     app: &AppRecord,
     targets: &[Target<'_>],
     restored: Vec<Restored>,
+    suffix: &str,
 ) -> Result<Swaps, Failure> {
-    let suffix = Timestamp::now().strftime("_before_%Y%m%d_%H%M%S").to_string();
     let swaps = targets.iter().zip(restored).map(|(target, restored)| Swap {
         at: restored.at,
         live: target.dump.database.clone(),
         restored: restored.name,
-        kept: target.exists.then(|| suffixed(&target.dump.database, &suffix)),
+        kept: target.exists.then(|| suffixed(&target.dump.database, suffix)),
     });
     let swaps: Vec<Swap> = swaps.collect();
     let databases: Vec<&str> = swaps.iter().map(|swap| swap.at.service.as_str()).collect();
@@ -137,15 +174,21 @@ async fn plan(
             container: container.id,
         })
         .collect();
-    Ok(Swaps { project: app.project.clone(), swaps, writers })
+    Ok(Swaps { project: app.project.clone(), swaps, folders: Vec::new(), writers })
 }
 
-fn summary(backup: &BackupId, swaps: &Swaps) -> String {
+/// What was restored, and where what was live is.
+pub fn summary(backup: &BackupId, swaps: &Swaps) -> String {
     let each = swaps.swaps.iter().map(|swap| match &swap.kept {
         Some(kept) => format!("{} (what it was is kept as {kept} in {})", swap.live, swap.at.service),
         None => swap.live.clone(),
     });
-    format!("restored from backup {}: {}", backup.short(), each.collect::<Vec<_>>().join(", "))
+    let folders = swaps.folders.iter().map(|folder| match &folder.volume {
+        Some(volume) => format!("{} (what it was is kept as the volume {volume})", folder.label),
+        None => format!("{} (what it was is kept in {})", folder.label, folder.kept.display()),
+    });
+    let all: Vec<String> = each.chain(folders).collect();
+    format!("restored from backup {}: {}", backup.short(), all.join(", "))
 }
 
 /// Brings a restore that failed or was interrupted after its writers may have been stopped to one side: where a database
@@ -157,12 +200,12 @@ pub async fn settle(job: &Job, backup: &BackupId, swaps: &Swaps, failure: Failur
             Ok(()) => Outcome::Done { summary: summary(backup, swaps) },
             Err(error) => Outcome::NotPutBack { failure, put_back: failures::of_state(&error) },
         },
-        Ok(swap::Side::Old) => put_back(job, failure, None).await,
-        Err(problem) => put_back(job, failure, Some(problem)).await,
+        Ok(swap::Side::Old) => put_back(job, swaps, failure, None).await,
+        Err(problem) => put_back(job, swaps, failure, Some(problem)).await,
     }
 }
 
-async fn put_back(job: &Job, failure: Failure, problem: Option<Failure>) -> Outcome {
+async fn put_back(job: &Job, swaps: &Swaps, failure: Failure, problem: Option<Failure>) -> Outcome {
     let phase = job.agent.state.set_phase(job.id, PhaseEvent::PutBack).await;
     let problem = problem.or_else(|| phase.err().map(|error| failures::of_state(&error)));
     match problem {
@@ -171,10 +214,22 @@ async fn put_back(job: &Job, failure: Failure, problem: Option<Failure>) -> Outc
             Outcome::PutBack { failure, live }
         }
         Some(problem) => {
-            let problem = problem
-                .hint("list the databases (\\l in psql): the one called wharf_restore_… is the backup's, the one \
+            let problem = swaps.folders.iter().fold(problem, |problem, folder| {
+                let (live, kept, staged) = (&folder.live, &folder.kept, &folder.staged);
+                problem.hint(format!(
+                    "{} is live; what is not lies in {} or {}",
+                    live.display(),
+                    kept.display(),
+                    staged.display()
+                ))
+            });
+            let problem = if swaps.swaps.is_empty() {
+                problem
+            } else {
+                problem.hint("list the databases (\\l in psql): the one called wharf_restore_… is the backup's, the one \
                     with _before_ in its name is what was live")
-                .hint("start the app again: docker compose start");
+            };
+            let problem = problem.hint("start the app again: docker compose start");
             Outcome::NotPutBack { failure, put_back: problem }
         }
     }

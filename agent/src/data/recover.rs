@@ -36,7 +36,7 @@ pub async fn after_failure(job: &Job, failure: Failure) -> Outcome {
     let is_migration = matches!(job.kind, JobKind::MigrateUp | JobKind::MigrateDown { .. });
     let backup = record.and_then(|record| match serde_json::from_value(record.request) {
         Ok(Task::Restore { backup, .. } | Task::Drill { backup }) => Some(backup),
-        Ok(Task::Backup { .. } | Task::Scheduled | Task::Prune) | Err(_) => None,
+        Ok(Task::Backup { .. } | Task::Scheduled | Task::Prune | Task::House) | Err(_) => None,
         Ok(Task::MigrateUp | Task::MigrateDown(_)) => None,
     });
     let backup = backup.unwrap_or(BackupId(String::new()));

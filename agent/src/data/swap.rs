@@ -1,42 +1,43 @@
 //! The swap itself: writers stopped, names changed, writers started.
 
-use super::undo::{Swap, Swaps};
+use super::undo::{Exchange, Swap, Swaps, Writer};
+use super::{exchange, redis_over};
 use crate::failures;
+use crate::jobs::compose::{self, JOB_LABEL};
 use crate::jobs::run::Job;
-use crate::jobs::{compose, start::STOP_PATIENCE, verify};
+use crate::jobs::{start::STOP_PATIENCE, verify};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use wharf_proto::{AppSpec, Failure, FailureKind, Step};
 
 /// Where things stand when all is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    Old,
-    New,
-}
+pub use super::exchange::Side;
 
 /// Swaps every database and proves that the app serves with them. Where it does not, the names are changed back.
 ///
 /// # Errors
 /// What failed; [`settle`] must be asked then where things stand.
 pub async fn swap(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
+    stop(job, swaps, |writer| !is_redis(swaps, writer)).await?;
+    for server in swaps.folders.iter().filter_map(|folder| folder.redis.as_ref()) {
+        redis_over::save(job, server).await?;
+    }
     stop_writers(job, swaps).await?;
     crate::crash::point("swap.stopped");
-    for swap in &swaps.swaps {
-        forwards(job, swap).await?;
-        crate::crash::point("swap.inside");
-    }
+    let mut renamed = 0;
     let served = async {
+        all_forwards(job, swaps, &mut renamed).await?;
         start_writers(job, swaps).await?;
         crate::crash::point("swap.started");
         prove(job, swaps).await
     };
     if let Err(failure) = served.await {
-        job.record.warn("the app does not serve with the restored data: the old one is put back").await;
+        job.record.warn("the app does not serve with the restored data: what was live is put back").await;
         stop_writers(job, swaps).await?;
-        for swap in swaps.swaps.iter().rev() {
+        for swap in swaps.swaps.iter().take(renamed).rev() {
             backwards(job, swap).await?;
         }
+        exchange_back(job, swaps).await?;
         return Err(failure);
     }
     job.agent.state.commit_job(job.id).await.map_err(|e| failures::of_state(&e))
@@ -59,14 +60,41 @@ pub async fn settle(job: &Job, swaps: &Swaps) -> Result<Side, Failure> {
         let names = swap.at.names(agent, app).await?;
         swapped.push(!names.contains(&swap.restored));
     }
-    let side = if swapped.contains(&true) { Side::New } else { Side::Old };
+    let mut exchanged = Vec::new();
+    for folder in &swaps.folders {
+        exchanged.push(side_of(folder).await?);
+    }
+    let is_new = swapped.contains(&true) || exchanged.contains(&Side::New);
+    let side = if is_new { Side::New } else { Side::Old };
     if side == Side::New {
         for (swap, _) in at_hand.swaps.iter().zip(swapped).filter(|(_, done)| !done) {
             forwards(job, swap).await?;
         }
+        if exchanged.contains(&Side::Old) {
+            stop_writers(job, swaps).await?;
+        }
+        for folder in &swaps.folders {
+            exchange_folder(job, folder).await?;
+        }
+    } else {
+        exchange_back(job, swaps).await?;
     }
     start_writers(job, swaps).await?;
     Ok(side)
+}
+
+/// `renamed` is how many of the databases have their new names.
+async fn all_forwards(job: &Job, swaps: &Swaps, renamed: &mut usize) -> Result<(), Failure> {
+    for swap in &swaps.swaps {
+        forwards(job, swap).await?;
+        *renamed += 1;
+        crate::crash::point("swap.inside");
+    }
+    for folder in &swaps.folders {
+        exchange_folder(job, folder).await?;
+        crate::crash::point("swap.inside");
+    }
+    Ok(())
 }
 
 async fn forwards(job: &Job, swap: &Swap) -> Result<(), Failure> {
@@ -86,13 +114,54 @@ async fn backwards(job: &Job, swap: &Swap) -> Result<(), Failure> {
     swap.at.rename(&job.agent, job.app(), &names).await
 }
 
+async fn side_of(folder: &Exchange) -> Result<Side, Failure> {
+    let folder = folder.clone();
+    failures::blocking(move || exchange::side(&folder).map_err(|e| e.failure())).await
+}
+
+/// Where what was live is to be a volume, that is made now, and never removed by anybody here.
+async fn exchange_folder(job: &Job, folder: &Exchange) -> Result<(), Failure> {
+    if let Some(volume) = &folder.volume {
+        let made = job.agent.engine.create_volume(volume, (JOB_LABEL, &job.label())).await;
+        if made.map_err(|e| failures::of_engine(&e))?.as_ref() != Some(&folder.kept) {
+            let text = format!("what was live cannot be kept as the volume {volume}");
+            return Err(Failure::new(FailureKind::Environment, text)
+                .cause("there is one of that name already, or the engine keeps it elsewhere")
+                .hint("try again"));
+        }
+    }
+    let folder = folder.clone();
+    failures::blocking(move || exchange::forwards(&folder).map_err(|e| e.failure())).await
+}
+
+async fn exchange_back(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
+    for folder in swaps.folders.iter().rev() {
+        let back = folder.clone();
+        failures::blocking(move || exchange::backwards(&back).map_err(|e| e.failure())).await?;
+        if let Some(volume) = folder.volume.as_ref().filter(|_| folder.kept.is_dir()) {
+            let text = format!("the volume {volume} was made for what is live, and is empty");
+            job.record.warn(format!("{text}; remove it: docker volume rm {volume}")).await;
+        }
+    }
+    Ok(())
+}
+
 fn services(swaps: &Swaps) -> Vec<String> {
     let services: BTreeSet<&String> = swaps.writers.iter().map(|writer| &writer.service).collect();
     services.into_iter().cloned().collect()
 }
 
+fn is_redis(swaps: &Swaps, writer: &Writer) -> bool {
+    let servers = swaps.folders.iter().filter_map(|folder| folder.redis.as_ref());
+    servers.into_iter().any(|server| server.container == writer.container)
+}
+
 async fn stop_writers(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
-    for writer in &swaps.writers {
+    stop(job, swaps, |_| true).await
+}
+
+async fn stop(job: &Job, swaps: &Swaps, who: impl Fn(&Writer) -> bool) -> Result<(), Failure> {
+    for writer in swaps.writers.iter().filter(|writer| who(writer)) {
         job.agent.engine.stop(&writer.container, STOP_PATIENCE).await.map_err(|e| failures::of_engine(&e))?;
     }
     Ok(())
@@ -130,9 +199,12 @@ async fn prove(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
     let spec = AppSpec { health, ..job.spec.clone() };
     let expected =
         verify::Expected { project: &swaps.project, spec: &spec, services: services.into_iter().collect() };
+    for server in swaps.folders.iter().filter_map(|folder| folder.redis.as_ref()) {
+        redis_over::prove(job, server).await?;
+    }
     verify::verify(&job.agent.engine, &expected).await.map_err(|failure| Failure {
         kind: FailureKind::Verify,
         ..failure
-            .hint("look at the backup beside the live data: wharf backup restore ID --database DB --as NAME")
+            .hint("look at the backup beside the live data: wharf backup restore ID with --database or --volume, and --as NAME")
     })
 }

@@ -20,11 +20,13 @@ pub enum Undo {
     Swap(Swaps),
 }
 
-/// The databases that change their names, and who writes to them.
+/// The databases that change their names, the folders that change their places, and who writes to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Swaps {
     pub project: String,
     pub swaps: Vec<Swap>,
+    #[serde(default)]
+    pub folders: Vec<Exchange>,
     /// The services that ran and write, with their containers.
     pub writers: Vec<Writer>,
 }
@@ -39,6 +41,37 @@ pub struct Swap {
     pub restored: String,
     /// The name of the old one from then on; `None`: there was none.
     pub kept: Option<String>,
+}
+
+/// A folder, a volume's say, and the restored one that takes its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// As the backup calls it.
+    pub label: String,
+    /// Where what is live lies.
+    pub live: PathBuf,
+    /// Where the restored one lies until it is put in place; the job's own.
+    pub staged: PathBuf,
+    /// Where what was live lies from then on.
+    pub kept: PathBuf,
+    /// The volume that what was live is from then on; `None`: a folder.
+    pub volume: Option<String>,
+    /// The inode number of what was live.
+    pub old: u64,
+    /// The inode number of the restored one.
+    pub new: u64,
+    /// The server whose data it is: it is to save before, and to read all of it after.
+    #[serde(default)]
+    pub redis: Option<RedisServer>,
+}
+
+/// A server of Redis or Valkey.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedisServer {
+    pub service: String,
+    pub container: String,
+    /// How many keys are in what is restored, where that was counted.
+    pub keys: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -347,5 +347,6 @@ fn assemble(
         dumps: database::databases(work, survey).iter().map(ToString::to_string).collect(),
         migrations: Vec::new(),
         warnings,
+        promoted: work.promotes().cloned(),
     }
 }

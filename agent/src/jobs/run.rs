@@ -215,6 +215,9 @@ async fn run(job: &Job, work: &Work) -> Outcome {
     if work.checks_skipped() {
         job.record.warn("the project's checks were skipped (--force)").await;
     }
+    if let Some(from) = work.promotes() {
+        job.record.note(format!("promoted from {from}: the very source that {} keeps of it", from.app)).await;
+    }
     let ready = match prepare(job, work).await {
         Ok(ready) => ready,
         Err(failure) => {

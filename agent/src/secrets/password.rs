@@ -9,6 +9,7 @@ use crate::jobs::database::Database;
 use crate::jobs::queue::{self, Seat};
 use crate::jobs::role::RoleChange;
 use crate::jobs::{self, Work, compose};
+use crate::locks;
 use crate::outside;
 use std::collections::BTreeMap;
 use wharf_access::Permit;
@@ -33,6 +34,10 @@ pub async fn change(
 ) -> Result<Option<Reply>, Stop> {
     let known = crate::answers::known_app(agent, permit, &request.app).await?;
     let seat = talk.unless_gone(queue::take(agent, &request.app, request.options.lock_wait_seconds)).await?;
+    if !request.options.dry_run {
+        // Once more: it may have been locked while this stood in line.
+        locks::check(agent, &request.app).await?;
+    }
     let live = crate::answers::live(agent, &request.app).await?.ok_or_else(|| {
         Failure::new(FailureKind::NotFound, format!("no release of {} is live", request.app)).hint(
             "before the first deploy the password is only in the env file: wharf secrets set DB_PASSWORD",

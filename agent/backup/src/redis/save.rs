@@ -36,6 +36,9 @@ pub(crate) async fn prepare(docker: &Docker, request: &DumpRequest) -> Result<Pe
         // The server replaces its file and never writes into it, so what is read is of one save.
         program: DumpProgram { arguments: vec!["cat".into(), "--".into(), path], environment: Vec::new() },
         watch: || -> Box<dyn Watch> { Box::new(Rdb::default()) },
+        size_bytes: 0,
+        waiting: None,
+        checker: None,
         result: DumpResult::default(),
         user: String::new(),
         database: crate::service_of(label).to_owned(),
@@ -47,7 +50,7 @@ pub(crate) async fn prepare(docker: &Docker, request: &DumpRequest) -> Result<Pe
 }
 
 /// Starts a save and waits until it is done. One that runs already began too early, so another comes after it.
-async fn save(docker: &Docker, server: &Server) -> Result<(), BackupError> {
+pub(crate) async fn save(docker: &Docker, server: &Server) -> Result<(), BackupError> {
     let until = Instant::now() + SAVES_WITHIN;
     let failed = |text: &str| server.at.failed("BGSAVE", None, text);
     let unreadable = || failed("the server did not answer as expected");
@@ -87,7 +90,7 @@ fn is_busy(error: &BackupError) -> bool {
         if stderr.contains("already in progress") || stderr.contains("child process is active"))
 }
 
-async fn setting(docker: &Docker, server: &Server, name: &str) -> Result<String, BackupError> {
+pub(crate) async fn setting(docker: &Docker, server: &Server, name: &str) -> Result<String, BackupError> {
     let answer = server.ask(docker, &["CONFIG", "GET", name]).await?;
     answer.lines().nth(1).map(str::to_owned).ok_or_else(|| {
         server.at.failed(server.name(), None, &format!("the server does not tell its setting {name}"))

@@ -11,9 +11,9 @@ use wharf_proto::{AppName, BackupId, Failure, FailureKind, backup::RestoreWhat, 
 
 /// Restore a backup: over what is live, beside it, or to a folder on the server
 ///
-/// Without --to and --database the databases of the backup take the place of the live ones: a safety backup is made
-/// first, everything is restored and compared beside, then the app is stopped for a moment. What was live is kept
-/// under another name.
+/// Without --to and --as it takes the place of what is live: the databases of the backup, or, with --volume, the volumes
+/// that are named. A safety backup is made first, everything is restored and compared beside, then the app is stopped
+/// for a moment. What was live is kept under another name.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The first digits of the backup's ID, as `wharf backup list` shows them
@@ -22,14 +22,15 @@ pub struct Args {
     /// Write its files and dumps to a new folder on the server, and nothing else
     #[arg(long, value_name = "DIR", conflicts_with_all = ["database", "as_name", "confirm"])]
     to: Option<String>,
-    /// Restore this volume: with --to to a folder, with --as to a new volume
-    #[arg(long, value_name = "VOLUME", conflicts_with_all = ["database", "confirm"])]
-    volume: Option<String>,
+    /// Restore this volume or folder of data: over the live one; with --to to a folder, with --as to a new volume. Over
+    /// what is live it may be given several times
+    #[arg(long, value_name = "VOLUME", conflicts_with = "database")]
+    volume: Vec<String>,
     /// Restore this database (or this service's) beside the live one
     #[arg(long, value_name = "DATABASE", requires = "as_name", conflicts_with = "confirm")]
     database: Option<String>,
     /// The name of the fresh database or volume
-    #[arg(long = "as", value_name = "NAME", id = "as_name")]
+    #[arg(long = "as", value_name = "NAME", id = "as_name", conflicts_with = "confirm")]
     as_name: Option<String>,
     /// Restore over what is live without asking: the app's name
     #[arg(long, value_name = "APP")]
@@ -40,38 +41,53 @@ pub struct Args {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     let app = context.config()?.spec.app;
-    let what = match (args.to, args.volume, args.database, args.as_name) {
-        (Some(folder), volume, ..) => RestoreWhat::ToFolder { folder, volume },
-        (None, Some(volume), _, Some(as_name)) => RestoreWhat::Volume { volume, as_name },
-        (None, None, Some(database), Some(as_name)) => RestoreWhat::Beside { database, as_name },
-        (None, Some(_), ..) => {
-            let text = "a volume is not restored over the live one";
-            return Err(Failure::new(FailureKind::Config, text)
-                .hint("to a folder: --to DIR; as a new volume: --as NAME; then stop what writes to it and copy it over"));
-        }
-        (None, None, None, Some(_)) => {
-            return Err(Failure::new(FailureKind::Config, "--as needs --database or --volume"));
-        }
-        _ => RestoreWhat::Over {
-            confirmed: confirmed(&app, &args.backup, args.confirm, context.common.yes).await?,
+    let volumes = args.volume;
+    let what = match (args.to, args.database, args.as_name) {
+        (Some(folder), ..) => RestoreWhat::ToFolder { folder, volume: one(volumes, "--to")? },
+        (None, Some(database), Some(as_name)) => RestoreWhat::Beside { database, as_name },
+        (None, None, Some(as_name)) => match one(volumes, "--as")? {
+            Some(volume) => RestoreWhat::Volume { volume, as_name },
+            None => return Err(Failure::new(FailureKind::Config, "--as needs --database or --volume")),
         },
+        _ => {
+            let what =
+                if volumes.is_empty() { "the live databases".to_owned() } else { volumes.join(" and ") };
+            let asked = question(&app, &args.backup, &what);
+            let confirmed = confirmed(&app, asked, args.confirm, context.common.yes).await?;
+            match volumes.is_empty() {
+                true => RestoreWhat::Over { confirmed },
+                false => RestoreWhat::VolumesOver { confirmed, volumes },
+            }
+        }
     };
     let lock_wait_seconds = args.job.lock_wait;
     watch(context, Request::BackupRestore { app, backup: args.backup, what, lock_wait_seconds }, &args.job)
         .await
 }
 
+/// Several are restored at once over what is live alone.
+fn one(volumes: Vec<String>, with: &str) -> Result<Option<String>, Failure> {
+    let mut volumes = volumes.into_iter();
+    match (volumes.next(), volumes.next()) {
+        (volume, None) => Ok(volume),
+        (_, Some(_)) => Err(Failure::new(FailureKind::Config, format!("{with} takes one --volume"))),
+    }
+}
+
+fn question(app: &AppName, backup: &BackupId, what: &str) -> String {
+    format!(
+        "Backup {backup} takes the place of {what} of {app}; what is live is kept beside.\n\
+         The app is stopped for a moment. Type the app's name to go on"
+    )
+}
+
 /// The app's name as somebody typed it.
 async fn confirmed(
     app: &AppName,
-    backup: &BackupId,
+    asked: String,
     typed: Option<String>,
     yes: bool,
 ) -> Result<String, Failure> {
-    let asked = format!(
-        "Backup {backup} takes the place of the live databases of {app}; what is live is kept beside.\n\
-         The app is stopped for a moment. Type the app's name to go on"
-    );
     let typed = match typed {
         Some(typed) => typed,
         None => Asker::of_process(yes)

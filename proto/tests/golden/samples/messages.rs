@@ -1,11 +1,11 @@
 //! What clients say and ask.
 
-use super::{events, family, only, operate, terminal, text, variants};
+use super::{answers, events, family, only, operate, terminal, text, variants};
 use serde_json::{Value, json};
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::log::LogsRequest;
 use wharf_proto::message::{
-    ClientMessage, DeployRequest, JobOptions, PackEncoding, Request, RollbackRequest, Source,
+    ClientMessage, DeployRequest, JobOptions, PackEncoding, Promoted, Request, RollbackRequest, Source,
 };
 use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::spec::{
@@ -14,13 +14,14 @@ use wharf_proto::spec::{
     VolumeSpec,
 };
 use wharf_proto::version::Hello;
-use wharf_proto::{BackupId, JobId, ReleaseId};
+use wharf_proto::{BackupId, Digest, JobId, ReleaseId};
 
 variants!(CLIENT, client_variant, ClientMessage,
     ClientMessage::Open { .. } => "open",
     ClientMessage::Manifest { .. } => "manifest",
     ClientMessage::Pack { .. } => "pack",
     ClientMessage::Sent => "sent",
+    ClientMessage::Wanted { .. } => "wanted",
     ClientMessage::Resize { .. } => "resize",
     ClientMessage::InputEnd => "input_end",
     ClientMessage::Taken { .. } => "taken",
@@ -31,6 +32,8 @@ variants!(REQUESTS, request_variant, Request,
     Request::Deploy(_) => "deploy",
     Request::Rollback(_) => "rollback",
     Request::FrontEnds { .. } => "front_ends",
+    Request::ReleaseSource { .. } => "release_source",
+    Request::ReleaseContent { .. } => "release_content",
     Request::Attach { .. } => "attach",
     Request::Releases { .. } => "releases",
     Request::Jobs { .. } => "jobs",
@@ -62,6 +65,13 @@ variants!(REQUESTS, request_variant, Request,
     Request::KeyRemove { .. } => "key_remove",
     Request::Prune { .. } => "prune",
     Request::Doctor { .. } => "doctor",
+    Request::Registries => "registries",
+    Request::RegistryLogin(_) => "registry_login",
+    Request::RegistryLogout { .. } => "registry_logout",
+    Request::Forget { .. } => "forget",
+    Request::Lock { .. } => "lock",
+    Request::Unlock { .. } => "unlock",
+    Request::LockStatus { .. } => "lock_status",
     Request::Unknown => "unknown",
 );
 family!(Request, "request", REQUESTS, request_variant, requests());
@@ -80,6 +90,10 @@ fn client_messages() -> Vec<[ClientMessage; 2]> {
         ],
         only(ClientMessage::Pack { encoding: PackEncoding::Zip, size_bytes: 4_194_304 }),
         only(ClientMessage::Sent),
+        [
+            ClientMessage::Wanted { digests: vec![Digest::of(b"first"), Digest::of(b"other")], last: false },
+            ClientMessage::Wanted { digests: vec![], last: true },
+        ],
     ];
     [ships, terminal::client_messages()].concat()
 }
@@ -100,6 +114,11 @@ fn requests() -> Vec<[Request; 2]> {
             Request::FrontEnds { app: app(), rules: vec![bump()] },
             Request::FrontEnds { app: app(), rules: vec![] },
         ],
+        [
+            Request::ReleaseSource { app: app(), release: Some(ReleaseId(12)) },
+            Request::ReleaseSource { app: app(), release: None },
+        ],
+        only(Request::ReleaseContent { app: app(), release: ReleaseId(12) }),
         only(Request::Attach { job: JobId(17), from_index: 42 }),
         only(Request::Releases { app: app() }),
         [Request::Jobs { app: some.clone(), limit: 20 }, Request::Jobs { app: none.clone(), limit: 0 }],
@@ -189,6 +208,7 @@ variants!(RESTORES, restore_variant, RestoreWhat,
     RestoreWhat::Volume { .. } => "volume",
     RestoreWhat::Beside { .. } => "beside",
     RestoreWhat::Over { .. } => "over",
+    RestoreWhat::VolumesOver { .. } => "volumes_over",
     RestoreWhat::Unknown => "unknown",
 );
 family!(
@@ -204,6 +224,10 @@ family!(
         only(RestoreWhat::Volume { volume: "uploads".into(), as_name: "looked_at".into() }),
         only(RestoreWhat::Beside { database: "fitness".into(), as_name: "scratch".into() }),
         only(RestoreWhat::Over { confirmed: "fitnessapp".into() }),
+        only(RestoreWhat::VolumesOver {
+            confirmed: "fitnessapp".into(),
+            volumes: vec!["uploads".into(), "media".into()],
+        }),
         only(RestoreWhat::Unknown),
     ]
 );
@@ -221,6 +245,7 @@ pub fn deploy() -> Request {
             git_branch: Some("main".into()),
             git_dirty: true,
             checks_skipped: true,
+            promoted: Some(Promoted { from: answers::promoted(), agent: "0011223344556677".into() }),
         },
     }))
 }

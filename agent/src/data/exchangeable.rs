@@ -1,0 +1,218 @@
+//! Whether data can take the place of what is live in one act: looked at before anything is done.
+
+use super::exchange::{ExchangeError, inode};
+use super::place::{self, Place};
+use super::task::containers;
+use super::undo::Writer;
+use crate::failures::{self, blocking};
+use crate::jobs::run::Job;
+use jiff::Timestamp;
+use std::path::{Path, PathBuf};
+use wharf_plan::facts::{ContainerFacts, ContainerState, MountSource};
+use wharf_proto::{Failure, FailureKind};
+use wharf_state::AppRecord;
+
+/// What is to stay free on a disk.
+const SPARE_BYTES: u64 = 64 * 1024 * 1024;
+/// What is mounted where, as the agent sees it.
+const MOUNTS: &str = "/proc/self/mountinfo";
+
+/// What is added to the name of what is kept.
+pub fn suffix() -> String {
+    Timestamp::now().strftime("_before_%Y%m%d_%H%M%S").to_string()
+}
+
+/// Data that is to be replaced.
+pub struct Where {
+    /// As people know it.
+    pub label: String,
+    /// The volume that it is; `None`: a folder.
+    pub volume: Option<String>,
+    pub path: PathBuf,
+}
+
+/// Where the job's `index`th lies until it is live, and where what is live is kept.
+///
+/// # Errors
+/// The two could not change places in one act.
+pub async fn place_of(
+    job: &Job,
+    app: &AppRecord,
+    at: &Where,
+    (index, suffix): (usize, &str),
+) -> Result<Place, Failure> {
+    let app_dir = PathBuf::from(&job.spec.path);
+    let mountinfo = blocking(|| {
+        std::fs::read_to_string(MOUNTS).map_err(|e| {
+            Failure::from_error(FailureKind::Environment, &e).cause(format!("while reading {MOUNTS}"))
+        })
+    })
+    .await?;
+    let staged = format!(".wharf-restore-job{}-{index}", job.id);
+    let names = (staged.as_str(), suffix);
+    let place = match &at.volume {
+        Some(volume) => {
+            let plain =
+                job.agent.engine.volume_is_plain(volume).await.map_err(|e| failures::of_engine(&e))?;
+            let place = place::of_volume(&at.path, volume, names).filter(|_| plain == Some(true));
+            let elsewhere = "its driver or its options keep it elsewhere than in the engine's own store";
+            place.ok_or_else(|| refused(&at.label, elsewhere))?
+        }
+        None => {
+            let real = real(&at.label, &at.path, &app_dir)?;
+            let mut roots: Vec<PathBuf> = containers(job, app).await?.iter().flat_map(binds).collect();
+            roots.extend(app_dir.canonicalize());
+            place::of_folder(&real, roots.iter().map(PathBuf::as_path), names)
+                .ok_or_else(|| refused(&at.label, "a container has the whole file system mounted"))?
+        }
+    };
+    if let Some(point) = place::mounted(&place, &mountinfo) {
+        let why = format!("something is mounted at {}, and cannot change its place", point.display());
+        return Err(refused(&at.label, &why));
+    }
+    if place.kept.symlink_metadata().is_ok() {
+        return Err(refused(&at.label, &format!("{} is there already", place.kept.display())));
+    }
+    Ok(place)
+}
+
+/// Where the folder really lies. What lies in the app directory must not lead out of it.
+fn real(label: &str, path: &Path, app_dir: &Path) -> Result<PathBuf, Failure> {
+    let look = |path: &Path| {
+        path.canonicalize().map_err(|error| refused(label, &format!("{}: {error}", path.display())))
+    };
+    let real = look(path)?;
+    if path.starts_with(app_dir) && !real.starts_with(look(app_dir)?) {
+        let why = format!("{} leads out of the app directory, to {}", path.display(), real.display());
+        return Err(refused(label, &why).hint("name the folder itself: path under [[volume]] in wharf.toml"));
+    }
+    Ok(real)
+}
+
+fn binds(container: &ContainerFacts) -> impl Iterator<Item = PathBuf> {
+    container.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Bind(path) => Some(canonical(Path::new(path))),
+        MountSource::Volume(_) | MountSource::AnonymousVolume(_) | MountSource::Tmpfs => None,
+    })
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Each disk must hold the live one and the restored one at the same time.
+///
+/// # Errors
+/// One does not.
+pub fn has_room<'a>(needed: u64, places: impl IntoIterator<Item = &'a Place>) -> Result<(), Failure> {
+    for place in places {
+        let beside = place.staged.parent().unwrap_or(&place.staged);
+        let Some(space) = crate::room::on(beside) else { continue };
+        if !fits(needed, space.free_bytes) {
+            let text = format!("there is no room in {} for what is restored", beside.display());
+            return Err(Failure::new(FailureKind::Refused, text)
+                .cause(format!(
+                    "it takes {needed} bytes beside the live one, and {} are free",
+                    space.free_bytes
+                ))
+                .cause("nothing was changed")
+                .hint("make room, or restore to a folder on another disk: --volume VOLUME --to DIR"));
+        }
+    }
+    Ok(())
+}
+
+/// The app's containers that run and reach what is live. Others that have it mounted would go on with the old one.
+///
+/// # Errors
+/// One that is none of the app's has it mounted, and runs.
+pub async fn holders(job: &Job, app: &AppRecord, places: &[Place]) -> Result<Vec<Writer>, Failure> {
+    let of_app = containers(job, app).await?;
+    let running = job.agent.engine.running_mounts().await.map_err(|e| failures::of_engine(&e))?;
+    let mut writers = Vec::new();
+    for container in running {
+        let sources: Vec<PathBuf> = container.sources.iter().map(|source| canonical(source)).collect();
+        let mounts = |above: bool| {
+            sources.iter().any(|source| {
+                let reaches = |place: &Place| {
+                    source.starts_with(&place.live) || (above && place.live.starts_with(source))
+                };
+                places.iter().any(reaches)
+            })
+        };
+        let own = of_app.iter().find(|own| own.id == container.id);
+        match own.filter(|own| matches!(own.state, ContainerState::Running | ContainerState::Restarting)) {
+            Some(own) if mounts(true) => writers.push(Writer {
+                service: own.service.clone(),
+                container: own.id.clone(),
+                healthy: own.state == ContainerState::Running && own.health.as_deref() != Some("unhealthy"),
+            }),
+            Some(_) => {}
+            None if mounts(false) => {
+                let text = format!("{} has what is to be restored mounted, and runs", container.name);
+                return Err(Failure::new(FailureKind::Refused, text)
+                    .cause(
+                        "it is none of the app's services that could be stopped for it; nothing was changed",
+                    )
+                    .hint(format!("stop it first: docker stop {}", container.name)));
+            }
+            None => {}
+        }
+    }
+    Ok(writers)
+}
+
+fn fits(needed: u64, free: u64) -> bool {
+    needed.checked_add(SPARE_BYTES).is_some_and(|needed| needed <= free)
+}
+
+/// The inode number of a folder that must be there.
+///
+/// # Errors
+/// It is not.
+pub fn number(path: &Path) -> Result<u64, Failure> {
+    let stranger = || ExchangeError::Stranger { path: path.to_owned() };
+    inode(path).and_then(|found| found.ok_or_else(stranger)).map_err(|e| e.failure())
+}
+
+fn refused(label: &str, why: &str) -> Failure {
+    Failure::new(FailureKind::Refused, format!("{label} cannot be restored over what is live"))
+        .cause(format!("{why}; nothing was changed"))
+        .hint(format!(
+            "by hand: wharf backup restore ID --volume {label} --to DIR; docs/RECOVERY.md says how it goes on"
+        ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_must_hold_both_and_a_little_more() {
+        for (needed, free, expected) in [
+            (0, SPARE_BYTES, true),
+            (1, SPARE_BYTES, false),
+            (1000, SPARE_BYTES + 1000, true),
+            (u64::MAX, u64::MAX, false),
+        ] {
+            assert_eq!(fits(needed, free), expected, "{needed} of {free}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_the_app_must_not_lead_out_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = folder.path().join("app");
+        std::fs::create_dir_all(app.join("uploads")).unwrap();
+        std::os::unix::fs::symlink(&app, folder.path().join("other name")).unwrap();
+        let by_link = folder.path().join("other name");
+        assert_eq!(
+            real("uploads", &by_link.join("uploads"), &by_link).unwrap(),
+            app.canonicalize().unwrap().join("uploads")
+        );
+        std::os::unix::fs::symlink("/etc", app.join("away")).unwrap();
+        let refused = real("away", &app.join("away"), &app).unwrap_err();
+        assert_eq!(refused.kind, FailureKind::Refused);
+        assert!(refused.causes[0].contains("leads out of the app directory, to /etc"), "{refused:?}");
+    }
+}
