@@ -82,6 +82,7 @@ mod tests {
             git_commit: None,
             backup: None,
             previous: None,
+            promoted: None,
         };
         let releases = [
             release(2, vec![image("b", true, Some("app-web:v2")), image("db", false, Some("app-db:v2"))]),

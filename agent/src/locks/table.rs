@@ -48,6 +48,8 @@ pub fn kept_back(request: &Request) -> Option<&AppName> {
         | Request::KeyAdd { .. }
         | Request::KeyRemove { .. }
         | Request::Doctor { .. }
+        | Request::ReleaseSource { .. }
+        | Request::ReleaseContent { .. }
         | Request::Registries
         | Request::RegistryLogin(_)
         | Request::RegistryLogout { .. }
