@@ -82,7 +82,7 @@ impl Asked {
     /// Whether a lock keeps it back.
     fn changes_the_app(&self) -> bool {
         match self {
-            Self::Restore(_, what) => matches!(what, RestoreWhat::Over { .. }),
+            Self::Restore(_, what) => locks::restores_over(what),
             Self::MigrateUp | Self::MigrateDown(_) => true,
             Self::Create(_) | Self::Verify(_) | Self::Prune => false,
         }

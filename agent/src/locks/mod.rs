@@ -7,6 +7,8 @@
 
 mod table;
 
+pub use table::restores_over;
+
 use crate::agent::Agent;
 use crate::answers::known_app;
 use crate::conversation::Who;

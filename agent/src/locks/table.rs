@@ -21,15 +21,9 @@ pub fn kept_back(request: &Request) -> Option<&AppName> {
         | Request::MigrateUp { app, .. }
         | Request::Forget { app, .. } => Some(app),
         Request::MigrateDown(down) => Some(&down.app),
-        // Beside, into a folder or into another volume it touches nothing that serves.
-        Request::BackupRestore {
-            app,
-            what: RestoreWhat::Over { .. } | RestoreWhat::VolumesOver { .. },
-            ..
-        } => Some(app),
+        Request::BackupRestore { app, what, .. } => restores_over(what).then_some(app),
 
-        Request::BackupRestore { .. }
-        | Request::BackupCreate { .. }
+        Request::BackupCreate { .. }
         | Request::BackupList { .. }
         | Request::BackupVerify { .. }
         | Request::BackupPrune { .. }
@@ -63,6 +57,16 @@ pub fn kept_back(request: &Request) -> Option<&AppName> {
         | Request::Unlock { .. }
         | Request::LockStatus { .. }
         | Request::Unknown => None,
+    }
+}
+
+/// Whether a restore takes the place of something that serves.
+pub fn restores_over(what: &RestoreWhat) -> bool {
+    match what {
+        RestoreWhat::Over { .. } | RestoreWhat::VolumesOver { .. } => true,
+        RestoreWhat::ToFolder { .. } | RestoreWhat::Volume { .. } | RestoreWhat::Beside { .. } => false,
+        // It is refused anyway.
+        RestoreWhat::Unknown => false,
     }
 }
 
@@ -102,9 +106,9 @@ mod tests {
             (json!({"request": "scale", "app": "shop", "changes": []}), true),
             (of_app("migrate_up"), true),
             (json!({"request": "forget", "app": "shop", "confirmed": "shop"}), true),
-            (restore(json!({"what": "over", "confirmed": "shop"})), true),
-            (restore(json!({"what": "volumes_over", "confirmed": "shop", "volumes": ["uploads"]})), true),
-            (restore(json!({"what": "beside", "database": "d", "as_name": "s"})), false),
+            (restore(json!({"to": "over", "confirmed": "shop"})), true),
+            (restore(json!({"to": "volumes_over", "confirmed": "shop", "volumes": ["media"]})), true),
+            (restore(json!({"to": "beside", "database": "d", "as_name": "s"})), false),
             (of_app("backup_create"), false),
             (of_app("backup_verify"), false),
             (of_app("status"), false),
