@@ -67,7 +67,8 @@ pub async fn hello(path: &Path) -> Result<Vec<String>, Failure> {
 async fn open(path: &Path, person: &str, request: Request) -> Result<(Conversation, Ends), Failure> {
     let connected = async {
         let mut stream = UnixStream::connect(path).await?;
-        stream.write_all(&Preamble::own().encode()?).await?;
+        let preamble = Preamble::own().encode().map_err(std::io::Error::other)?;
+        stream.write_all(&preamble).await?;
         Ok(stream)
     };
     let stream = connected.await.map_err(|e: std::io::Error| {

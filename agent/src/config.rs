@@ -1,5 +1,6 @@
 //! The server's own configuration, `/etc/wharf/wharfd.toml`: what a ship cannot change.
 
+mod house;
 mod offsite;
 mod socket;
 
@@ -12,6 +13,7 @@ use wharf_proto::AppName;
 use wharf_proto::spec::KeepSpec;
 use wharf_schedule::Floor;
 
+pub use house::House;
 pub use offsite::Offsite;
 pub use socket::SocketRule;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub backup_within_seconds: u32,
     /// Backups that stay whatever a project says.
     pub retention: Retention,
+    /// What the agent keeps in bounds by itself.
+    pub house: House,
     /// Where copies of backups are kept: `[[offsite]]`.
     pub offsite: Vec<Offsite>,
     /// Docker's socket, guarded, for people who work on the server.
@@ -109,6 +113,7 @@ impl Default for Config {
             app: BTreeMap::new(),
             backup_within_seconds: 6 * 60 * 60,
             retention: Retention::default(),
+            house: House::default(),
             offsite: Vec::new(),
             guard: GuardForPeople::default(),
         }

@@ -6,7 +6,7 @@
 //! - Nothing but the daemon's socket is opened, and no other program is started.
 
 use crate::config::Config;
-use crate::preamble::Preamble;
+use crate::preamble;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -51,7 +51,8 @@ pub fn run(words: &[String]) -> Result<(), ConnectError> {
     };
     let unreachable = |source| ConnectError::Agent { path: path.clone(), source };
     let mut agent = UnixStream::connect(&path).map_err(unreachable)?;
-    let preamble = Preamble::of_connect(said, from()).encode().map_err(unreachable)?;
+    let preamble = preamble::of_connect(said, from()).encode();
+    let preamble = preamble.map_err(|error| unreachable(std::io::Error::other(error)))?;
     agent.write_all(&preamble).map_err(unreachable)?;
     join(agent).map_err(ConnectError::Broken)
 }

@@ -7,12 +7,12 @@
 //! - A user is led only to a socket that proved to be a guard, and that this user may use.
 
 mod command;
-mod config_file;
+pub(crate) mod config_file;
 mod error;
-mod files;
+pub(crate) mod files;
 mod overrides;
 mod plan;
-mod probe;
+pub(crate) mod probe;
 mod store;
 mod user;
 

@@ -1,7 +1,8 @@
 //! One conversation with one client: hello, request, answer.
 
 use crate::{
-    agent::Agent, answers, data, failures, jobs, keys, migrations, operate, programs, receive, secrets,
+    agent::Agent, answers, data, failures, forget, jobs, keys, locks, migrations, operate, programs, promote,
+    receive, registries, secrets,
 };
 use std::future::Future;
 use std::sync::Arc;
@@ -196,6 +197,7 @@ async fn converse(agent: &Agent, guest: &Guest, talk: &mut Talk) -> Result<Optio
         tracing::warn!(by = talk.who.by, from = talk.who.from, "refused: {denied}");
         denied.failure()
     })?;
+    locks::check_request(agent, &request).await?;
     dispatch(agent, talk, &permit, request).await
 }
 
@@ -208,6 +210,12 @@ async fn dispatch(
     let reply = match request {
         Request::Deploy(deploy) => return receive::deploy(agent, talk, permit, *deploy).await,
         Request::Rollback(rollback) => return jobs::rollback::requested(agent, talk, permit, rollback).await,
+        Request::ReleaseSource { app, release } => {
+            return promote::source(agent, talk, permit, &app, release).await.map(|()| None);
+        }
+        Request::ReleaseContent { app, release } => {
+            return promote::content(agent, talk, permit, &app, release).await.map(|()| None);
+        }
         Request::Attach { job, from_index } => {
             return attach(agent, talk, permit, job, from_index).await.map(|()| None);
         }
@@ -244,6 +252,15 @@ async fn dispatch(
         }
         about_keys @ (Request::Keys | Request::KeyAdd { .. } | Request::KeyRemove { .. }) => {
             keys::requested(agent, &talk.who, about_keys).await
+        }
+        Request::Forget { app, confirmed, lock_wait_seconds } => {
+            return forget::requested(agent, talk, permit, &app, &confirmed, lock_wait_seconds).await;
+        }
+        about_registries @ (Request::Registries
+        | Request::RegistryLogin(_)
+        | Request::RegistryLogout { .. }) => registries::requested(agent, &talk.who, about_registries).await,
+        about_locks @ (Request::Lock { .. } | Request::Unlock { .. } | Request::LockStatus { .. }) => {
+            locks::requested(agent, &talk.who, permit, about_locks).await
         }
         Request::Doctor { app } => answers::doctor::look(agent, permit, app.as_ref()).await,
         Request::Unknown => {

@@ -10,6 +10,7 @@ use crate::guard::Guards;
 use crate::jobs;
 use crate::layout::Layout;
 use crate::local;
+use crate::outside;
 use crate::programs;
 use std::future::Future;
 use std::io::Write;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use wharf_agent_ssh::{Limits, ServerConfig};
+use wharf_engine::registry::Logins;
 use wharf_engine::{AppLock, ComposeCli, Engine};
 use wharf_state::{BlobStore, EventLogs, State};
 
@@ -68,6 +70,7 @@ pub async fn run(
 ) -> Result<(), DaemonError> {
     let (agent, _only_one) = open_alone(config).await?;
     programs::journal::clear_all(&agent).await;
+    outside::clear_left(&agent).await;
     if !agent.config.offsite.is_empty() {
         tokio::spawn(data::keep_copies(agent.clone()));
     }
@@ -129,7 +132,7 @@ async fn open(config: Config, layout: Layout) -> Result<Agent, DaemonError> {
         state: State::open(layout.state()).map_err(DaemonError::State)?,
         events: EventLogs::open(&layout.jobs()).map_err(DaemonError::Events)?,
         blobs: BlobStore::open(&layout.blobs()).map_err(DaemonError::Blobs)?,
-        engine: engine.map_err(DaemonError::Engine)?,
+        engine: engine.map_err(DaemonError::Engine)?.with_logins(Logins::in_folder(&layout.docker_config())),
         compose: ComposeCli::locate().await.map_err(DaemonError::Compose)?,
         program: Arc::new(program),
         queue: Arc::default(),

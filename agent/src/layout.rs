@@ -60,6 +60,11 @@ impl Layout {
         self.state.join("programs")
     }
 
+    /// Logins to registries, and Docker's configuration for children that pull.
+    pub fn docker_config(&self) -> PathBuf {
+        self.state.join("docker")
+    }
+
     /// What belongs to one app: its lock, its backup repository.
     pub fn app(&self, app: &AppName) -> PathBuf {
         self.state.join("apps").join(app.as_str())

@@ -7,7 +7,7 @@
 use crate::config::Config;
 use crate::conversation::{Doorman, Guest};
 use crate::passwd;
-use crate::preamble::Preamble;
+use crate::preamble::{self, Preamble};
 use crate::seats::{Party, Seats};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -90,7 +90,7 @@ fn granted(stream: &UnixStream, config: &Config) -> Option<(u32, Grant)> {
 
 /// The connection, once it has said for whom it is.
 async fn introduced(mut stream: UnixStream, uid: u32) -> Option<(UnixStream, Preamble)> {
-    match timeout(PREAMBLE_WITHIN, Preamble::read(&mut stream)).await {
+    match timeout(PREAMBLE_WITHIN, preamble::read(&mut stream)).await {
         Ok(Ok(preamble)) => return Some((stream, preamble)),
         Ok(Err(error)) => tracing::warn!(uid, %error, "a local connection that does not say for whom"),
         Err(_) => tracing::warn!(uid, "a local connection that says nothing"),
@@ -127,7 +127,7 @@ fn guest(uid: u32, preamble: &Preamble, most: &Grant) -> Guest {
         (None, None) => format!("none: uid {uid} on the server"),
     };
     let from = preamble.from.as_deref().map_or_else(|| "the server itself".to_owned(), plain);
-    Guest { key, from, grant: Ok(most.and(&preamble.grant())) }
+    Guest { key, from, grant: Ok(most.and(&preamble::grant(preamble))) }
 }
 
 #[cfg(test)]
@@ -146,7 +146,7 @@ mod tests {
             ("wharfd connect --app shop", Role::Deploy, Apps::Named([].into())),
         ] {
             let said = ForcedCommand::parse(command).unwrap();
-            let preamble = Preamble::of_connect(said, Some("10.0.0.1:9".into()));
+            let preamble = preamble::of_connect(said, Some("10.0.0.1:9".into()));
             assert_eq!(guest(0, &preamble, &most).grant.unwrap(), Grant { role, apps }, "{command}");
         }
     }

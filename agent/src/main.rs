@@ -132,6 +132,19 @@ enum Guard {
     Install(wharfd::context::Install),
     /// Put the user's Docker context back as it was before
     Remove(wharfd::context::Remove),
+    /// Have Docker itself ask the guard before every request, whoever sends it
+    #[command(subcommand)]
+    Plugin(Plugin),
+}
+
+#[derive(Subcommand)]
+enum Plugin {
+    /// Be what Docker asks, until told to stop; started before Docker, by a unit of its own
+    Serve(wharfd::whole_host::Serve),
+    /// Start it for good, and have Docker ask it; the risk is told first
+    Install(wharfd::whole_host::Install),
+    /// Have Docker ask it no more, and take it away
+    Remove(wharfd::whole_host::Remove),
 }
 
 #[derive(Subcommand)]
@@ -313,13 +326,40 @@ fn run_guard(guard: Guard) -> ExitCode {
             Err(error) => return complain(&error, 2),
         },
         Guard::Remove(remove) => wharfd::context::remove(remove.chosen),
+        Guard::Plugin(plugin) => return run_plugin(plugin),
     };
+    tell_done(done.map_err(|error| error.failure()))
+}
+
+fn tell_done(done: Result<Vec<String>, wharf_proto::Failure>) -> ExitCode {
     match done {
         Ok(lines) => {
             lines.iter().for_each(|line| println!("{line}"));
             ExitCode::SUCCESS
         }
-        Err(error) => tell(&error.failure()),
+        Err(failure) => tell(&failure),
+    }
+}
+
+fn run_plugin(plugin: Plugin) -> ExitCode {
+    let serve = match plugin {
+        Plugin::Install(install) => {
+            return tell_done(wharfd::whole_host::install(&install).map_err(|error| error.failure()));
+        }
+        Plugin::Remove(remove) => {
+            return tell_done(wharfd::whole_host::remove(&remove).map_err(|error| error.failure()));
+        }
+        Plugin::Serve(serve) => serve,
+    };
+    wharfd::log::start();
+    // One thread: it has little to do, and Docker waits for nothing else when it starts.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error, 1),
+    };
+    match runtime.block_on(wharfd::whole_host::serve(serve, stop_signal())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error, 1),
     }
 }
 

@@ -7,6 +7,8 @@ use crate::agent::Agent;
 use crate::conversation::{Stop, Talk, watch};
 use crate::failures;
 use crate::jobs::{self, Work, paths};
+use crate::locks;
+use crate::promote;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use wharf_access::Permit;
@@ -31,13 +33,18 @@ pub async fn deploy(
     let wait_seconds = request.options.lock_wait_seconds;
     jobs::queue::check(agent, &request.spec.app, wait_seconds)?;
     let manifest = receive_manifest(talk).await?;
+    let origin = promote::origin(agent, permit, &request, &manifest).await?;
     let lease = agent.blobs.lease(manifest.chunks().map(|chunk| chunk.digest));
     receive_content(agent, talk, &manifest).await?;
     // Only now: a client that is slow, or gone, keeps nobody else from deploying.
     let seat = talk.unless_gone(jobs::queue::take(agent, &request.spec.app, wait_seconds)).await?;
 
     let dry_run = request.options.dry_run;
-    let work = Work::deploy(agent, request, manifest, &talk.who).await?;
+    if !dry_run {
+        // Once more: it may have been locked while this stood in line.
+        locks::check(agent, &request.spec.app).await?;
+    }
+    let work = Work::deploy(agent, request, manifest, origin, &talk.who).await?;
     if dry_run {
         let plan = jobs::dry_run(agent, work, seat).await?;
         return Ok(Some(Reply::Plan { plan: Box::new(plan) }));

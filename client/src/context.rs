@@ -4,7 +4,7 @@ use crate::{
     cli::Common,
     config::{self, Config, ServerAddress},
     render::Console,
-    session::{Dial, Session, Ssh, SshOptions},
+    session::{Dial, Local, Session, Ssh, SshOptions},
     sys,
 };
 use std::{path::PathBuf, sync::Arc};
@@ -39,7 +39,7 @@ pub trait Door: Send + Sync {
     fn dial(&self, server: &ServerAddress) -> Arc<dyn Dial>;
 }
 
-/// The way through SSH.
+/// The way through SSH, or to the agent on this machine.
 pub struct SshDoor {
     options: SshOptions,
 }
@@ -52,6 +52,9 @@ impl SshDoor {
 
 impl Door for SshDoor {
     fn dial(&self, server: &ServerAddress) -> Arc<dyn Dial> {
+        if server.is_here {
+            return Arc::new(Local::of_process());
+        }
         Arc::new(Ssh::new(server.clone(), self.options.clone()))
     }
 }
@@ -63,6 +66,14 @@ impl Context {
     /// What is wrong with it.
     pub fn config(&self) -> Result<Config, Failure> {
         Ok(config::load(&self.folder, self.common.env.as_deref())?)
+    }
+
+    /// The configuration of an environment that a release of another one is shipped to or from.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn config_for_promotion(&self, environment: &str) -> Result<Config, Failure> {
+        Ok(config::load_for_promotion(&self.folder, environment)?)
     }
 
     /// A session with the configuration's server.

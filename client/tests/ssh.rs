@@ -162,6 +162,7 @@ impl Handler for Script {
                     git_commit: None,
                     backup: None,
                     proof: None,
+                    promoted: None,
                 };
                 talk.say(ServerMessage::Reply { reply: Reply::Releases { releases: vec![release] } }).await;
             }

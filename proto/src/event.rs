@@ -49,6 +49,8 @@ pub enum Step {
     Restart,
     /// Containers are added, taken away, or given another limit.
     Scale,
+    /// The app leaves Wharf.
+    Leave,
     /// One that a newer agent tells of and this build does not know.
     #[serde(other)]
     Unknown,
@@ -75,6 +77,7 @@ impl Step {
             Self::Hook => "hook",
             Self::Restart => "restart",
             Self::Scale => "scale",
+            Self::Leave => "leave",
             Self::Unknown => "something newer",
         }
     }
@@ -170,6 +173,8 @@ pub enum JobKind {
     MigrateDown {
         names: Vec<String>,
     },
+    /// The app leaves Wharf; what runs goes on.
+    Forget,
     /// One that a newer agent tells of and this build does not know.
     #[serde(other)]
     Unknown,

@@ -8,7 +8,9 @@
 //!   packs (each announced, then sent as bulk frames, then acknowledged by [`ServerMessage::Stored`]), and after
 //!   [`ClientMessage::Sent`] becomes a job: [`ServerMessage::Accepted`], then its events to the terminal one;
 //! - **rollback**, **attach** and the backup requests that are jobs become the watching of a job at once;
-//! - **logs** are [`ServerMessage::Line`]s until [`ServerMessage::End`].
+//! - **logs** are [`ServerMessage::Line`]s until [`ServerMessage::End`];
+//! - a **release's source** is [`ServerMessage::Source`] and its manifest in pages; its **content** is asked for by
+//!   [`ClientMessage::Wanted`] and comes in packs (each announced, then sent as bulk frames) until [`ServerMessage::End`].
 //!
 //! Everything ends with `Reply`, `End`, a terminal event or `Failed`. Unknown fields are ignored; a request of an unknown
 //! name is answered by a failure of kind `unsupported`.
@@ -19,11 +21,13 @@ use crate::{
     database::DatabaseStatus,
     doctor::ServerFacts,
     key::{KeyInfo, NewKey},
+    lock::DeployLock,
     log::LogsRequest,
     migration::MigrationFolder,
     operate::{DockerPrunePlan, ScaleChange, ServiceScale},
     plan::DeployPlan,
-    release::{AppStatus, AuditEntry, FrontEnd, JobInfo, ReleaseInfo},
+    registry::{RegistryInfo, RegistryLogin},
+    release::{AppStatus, AuditEntry, FrontEnd, JobInfo, PromotedFrom, ReleaseInfo, ReleaseSource},
     secret::{DatabasePassword, SecretChange, SecretList, SecretsChanged},
     spec::BumpRule,
     terminal::{ConsoleRequest, ExecRequest, OutputStream, TerminalSize},
@@ -48,6 +52,8 @@ pub enum ClientMessage {
     Pack { encoding: PackEncoding, size_bytes: u64 },
     /// Every missing chunk was sent.
     Sent,
+    /// A page of the chunks of a release that are wanted; `last` closes it.
+    Wanted { digests: Vec<Digest>, last: bool },
     /// The terminal has another size now.
     Resize { size: TerminalSize },
     /// The program's input has ended.
@@ -71,6 +77,23 @@ pub enum ServerMessage {
     /// The pack was verified, chunk by chunk, and is on disk.
     Stored {
         chunks: u64,
+    },
+    /// What a release is that was asked for; its manifest follows.
+    Source {
+        source: ReleaseSource,
+    },
+    /// A page of a release's manifest; `last` closes it.
+    Manifest {
+        entries: Vec<Entry>,
+        last: bool,
+    },
+    /// A pack of `size_bytes` follows in bulk frames. It holds the next `chunks` of those that were wanted.
+    Pack {
+        encoding: PackEncoding,
+        size_bytes: u64,
+        chunks: u64,
+        /// Their length before compression.
+        content_bytes: u64,
     },
     Accepted {
         job: JobId,
@@ -129,6 +152,18 @@ pub enum Request {
     FrontEnds {
         app: AppName,
         rules: Vec<BumpRule>,
+    },
+    /// What a release was made from: which files, with which content. To ship the very same elsewhere.
+    ReleaseSource {
+        app: AppName,
+        /// `None`: the live one, which must be healthy.
+        #[serde(default)]
+        release: Option<ReleaseId>,
+    },
+    /// The content of those files, as far as it is wanted.
+    ReleaseContent {
+        app: AppName,
+        release: ReleaseId,
     },
     /// The events of a job, from `from_index` on, to its end.
     Attach {
@@ -273,6 +308,33 @@ pub enum Request {
     Doctor {
         app: Option<AppName>,
     },
+    /// The agent's logins to registries: hosts and users.
+    Registries,
+    /// Proves a login at its registry, and keeps it.
+    RegistryLogin(RegistryLogin),
+    RegistryLogout {
+        host: String,
+    },
+    /// The app leaves Wharf; what runs and its data stay. A job.
+    Forget {
+        app: AppName,
+        /// The app's name, as who asks has typed it.
+        confirmed: String,
+        #[serde(default)]
+        lock_wait_seconds: u32,
+    },
+    /// Keep everybody from changing the app.
+    Lock {
+        app: AppName,
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    Unlock {
+        app: AppName,
+    },
+    LockStatus {
+        app: AppName,
+    },
     /// A request of a newer client.
     #[serde(other)]
     Unknown,
@@ -352,6 +414,17 @@ pub struct Source {
     /// Whether the project's checks before a ship were skipped (`--force`). The audit says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub checks_skipped: bool,
+    /// The release whose very source this is, where it is promoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<Promoted>,
+}
+
+/// A release that is promoted, and which agent said what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promoted {
+    pub from: PromotedFrom,
+    /// [`ReleaseSource::agent`]: an agent that finds itself here has the release's images.
+    pub agent: String,
 }
 
 /// The answer to a question.
@@ -424,6 +497,16 @@ pub enum Reply {
     },
     Doctor {
         facts: Box<ServerFacts>,
+    },
+    /// The logins that there are; the one that was kept or dropped.
+    Registries {
+        registries: Vec<RegistryInfo>,
+    },
+    Lock {
+        /// The lock that holds; the answer to an unlock: the one that was lifted.
+        lock: Option<DeployLock>,
+        /// The job that runs now.
+        job: Option<JobId>,
     },
 }
 

@@ -51,6 +51,21 @@ pub struct UnneededImage {
     pub why: String,
 }
 
+/// A size as Docker takes it: a number with b, k, m or g, by powers of 1,024; `None` for what is none.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let lower = text.to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = lower.get(digits.len()..).unwrap_or_default();
+    let factor: u64 = match unit.trim_end_matches('b').trim_end_matches('i') {
+        "" if unit == "b" => 1,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor))
+}
+
 impl DockerPrunePlan {
     /// The room that it frees, about.
     pub fn frees_bytes(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! What a deploy is going to do, for people to read before (`--dry-run`) and after.
 
-use crate::{RelPath, ReleaseId};
+use crate::{RelPath, ReleaseId, release::PromotedFrom};
 use serde::{Deserialize, Serialize};
 
 /// The plan of one deploy or rollback.
@@ -24,6 +24,9 @@ pub struct DeployPlan {
     /// Commands that are run in the new images before they serve.
     pub migrations: Vec<String>,
     pub warnings: Vec<String>,
+    /// The release whose very source is shipped, where one is promoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<PromotedFrom>,
 }
 
 /// A front end's version.

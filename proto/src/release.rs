@@ -1,6 +1,8 @@
 //! What an agent tells of its apps: releases, jobs, containers, the audit.
 
-use crate::{AppName, BackupId, JobId, Outcome, RelPath, ReleaseId, backup::Proof, event::JobKind};
+use crate::{
+    AppName, BackupId, JobId, Outcome, RelPath, ReleaseId, backup::Proof, event::JobKind, lock::DeployLock,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +26,39 @@ pub struct ReleaseInfo {
     /// Whether a drill has restored that backup; `None`: there is none, or nothing is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// The release whose very source this one is, where it was promoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<PromotedFrom>,
+}
+
+/// The release that another one's source comes from: `staging v12`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromotedFrom {
+    /// The name that `wharf.toml` has for where it ran.
+    pub environment: String,
+    /// Its app there.
+    pub app: AppName,
+    pub release: ReleaseId,
+}
+
+impl std::fmt::Display for PromotedFrom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.environment, self.release)
+    }
+}
+
+/// What an agent says of a release whose source somebody wants to ship elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseSource {
+    /// Tells agents apart, and means nothing else.
+    pub agent: String,
+    pub app: AppName,
+    pub release: ReleaseId,
+    pub live: bool,
+    /// The versions of its front ends, by the file that holds them.
+    pub versions: BTreeMap<RelPath, String>,
+    pub message: Option<String>,
+    pub git_commit: Option<String>,
 }
 
 /// One job, running or over.
@@ -59,6 +94,9 @@ pub struct AppStatus {
     pub schedule: Option<ScheduleStatus>,
     /// The job that runs now.
     pub job: Option<JobId>,
+    /// Who does not want the app to be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<DeployLock>,
     /// The disk that the app's folder is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskSpace>,

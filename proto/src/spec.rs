@@ -7,9 +7,11 @@
 //! is read. What an older agent must not ignore needs a new version of the protocol.
 
 mod backup;
+mod outside;
 
 use crate::{AppName, RelPath};
 pub use backup::{BackupSpec, DrillSpec, KeepSpec};
+pub use outside::{OutsideProblem, OutsideSpec};
 use serde::{Deserialize, Serialize};
 
 /// How an app is deployed.
@@ -74,9 +76,12 @@ pub struct BumpRule {
     pub when_changed: Vec<String>,
 }
 
-/// A PostgreSQL database inside the stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A PostgreSQL database, inside the stack or outside it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostgresSpec {
+    /// Empty where `outside` is set, and then left out: an agent that knows no databases outside the stack says that it is
+    /// missing, and does not deploy without a backup of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub service: String,
     /// `None`: the container's `POSTGRES_USER`, else `postgres`.
     #[serde(default)]
@@ -87,6 +92,16 @@ pub struct PostgresSpec {
     /// SQL that a drill runs in the restored database: it must succeed, and no row of it may be false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_sql: Option<String>,
+    /// Where it is, if that is not a service of the stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<OutsideSpec>,
+}
+
+impl PostgresSpec {
+    /// What its server is called in backups and on the command line: the service, or the key that holds the URL.
+    pub fn server(&self) -> &str {
+        self.outside.as_ref().map_or(&self.service, |outside| &outside.url_env)
+    }
 }
 
 /// A MySQL or MariaDB database inside the stack.

@@ -1,8 +1,12 @@
 //! A laptop: a project folder, a key, and the real `wharf`.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 /// What a finished `wharf` left.
 #[derive(Debug)]
@@ -73,6 +77,9 @@ impl Laptop {
             .env("WHARF_KNOWN_HOSTS", self.folder.join("known_hosts"))
             .env_remove("SSH_AUTH_SOCK")
             .env_remove("XDG_CONFIG_HOME")
+            .env_remove("XDG_DATA_HOME")
+            .env_remove("XDG_STATE_HOME")
+            .env_remove("WHARF_SOCKET")
             .env("USER", "ada")
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
@@ -176,6 +183,21 @@ impl Running {
             let _ = std::io::Read::read_to_string(stderr, &mut errors);
         }
         panic!("the line never came; there were:\n{}\n{errors}", seen.join("\n"));
+    }
+
+    /// Reads with `read`, and ends the program where that takes longer than `limit`: then its output ends.
+    pub fn within<T>(&mut self, limit: Duration, read: impl FnOnce(&mut Self) -> T) -> T {
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        let (done, waiting) = std::sync::mpsc::channel::<()>();
+        let watch = std::thread::spawn(move || {
+            if waiting.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        });
+        let result = read(self);
+        drop(done);
+        watch.join().expect("it only waits");
+        result
     }
 
     /// Reads on until `step` has started.

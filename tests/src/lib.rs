@@ -4,14 +4,17 @@
 //! removes what it made when it is dropped, also after a failure: containers, networks and volumes of its own project, and
 //! images of its own app.
 
+pub mod booted;
 pub mod disk;
 pub mod docker;
 pub mod http;
 pub mod laptop;
 pub mod left;
 pub mod machine;
+pub mod registry;
 pub mod s3;
 pub mod screen;
+pub mod secrets;
 pub mod server;
 pub mod sshd;
 pub mod terminal;
@@ -19,9 +22,11 @@ pub mod tree;
 pub mod wait;
 pub mod world;
 
+pub use booted::Booted;
 pub use disk::SmallDisk;
 pub use laptop::{Laptop, Ran};
 pub use machine::Machine;
+pub use registry::Registry;
 pub use s3::S3;
 pub use server::Server;
 pub use sshd::Sshd;

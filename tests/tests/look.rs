@@ -1,8 +1,12 @@
 //! Looking at what runs: logs over a deploy and a restart, a status that is watched, reports. Issue 4 (R32, R33, R37).
 
+use std::time::Duration;
 use wharf_tests::laptop::Running;
 use wharf_tests::terminal::Terminal;
 use wharf_tests::{Laptop, World, docker, tree};
+
+/// However slow the machine is, no line takes as long.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn what_runs_can_be_looked_at() {
@@ -45,14 +49,16 @@ fn looked_for(world: &World) {
 
 /// Every line up to `last`.
 fn up_to(client: &mut Running, last: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    loop {
-        let line = client.next_line().unwrap_or_else(|| panic!("it ended before {last}: {lines:?}"));
-        lines.push(line["line"].as_str().expect("a line").to_owned());
-        if lines.last().is_some_and(|line| line == last) {
-            return lines;
+    client.within(PATIENCE, |client| {
+        let mut lines = Vec::new();
+        loop {
+            let line = client.next_line().unwrap_or_else(|| panic!("it ended before {last}: {lines:?}"));
+            lines.push(line["line"].as_str().expect("a line").to_owned());
+            if lines.last().is_some_and(|line| line == last) {
+                return lines;
+            }
         }
-    }
+    })
 }
 
 /// One conversation goes on over a container that is made anew by a deploy, and over one that is stopped and started. No

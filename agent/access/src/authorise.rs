@@ -28,6 +28,11 @@ impl Permit {
         self.apps == Apps::All && self.grant.is_of_the_server()
     }
 
+    /// Whether the same could be done to `app`, too: for what is about one app and takes something from another.
+    pub fn reaches(&self, app: &AppName) -> bool {
+        self.grant.apps.include(app)
+    }
+
     /// Whether an app may be put where the server does not know it to be: whoever chooses the folder chooses which files
     /// of the server are overwritten.
     pub fn may_place_apps(&self) -> bool {
@@ -112,6 +117,11 @@ fn needed(request: &Request) -> (Role, About<'_>) {
 
         Request::Deploy(deploy) => (Role::Deploy, About::App(&deploy.spec.app)),
         Request::Rollback(rollback) => (Role::Deploy, About::App(&rollback.app)),
+        // The whole source of a release. It is not free of what its owner would keep to himself, and `read` keys are given
+        // to monitors; whoever deploys an app has sent its source, or could put another in its place.
+        Request::ReleaseSource { app, .. } | Request::ReleaseContent { app, .. } => {
+            (Role::Deploy, About::App(app))
+        }
         Request::Migrations { app } => (Role::Read, About::App(app)),
         Request::MigrateUp { app, .. } => (Role::Deploy, About::App(app)),
         // What a migration added goes, with the data in it.
@@ -138,8 +148,19 @@ fn needed(request: &Request) -> (Role, About<'_>) {
         Request::Prune { app, .. } => (Role::Operate, About::App(app)),
         Request::Restart { app, .. } | Request::Scale { app, .. } => (Role::Operate, About::App(app)),
 
+        // What can be rolled back to goes, and so does whatever was set and scheduled for the app.
+        Request::Forget { app, .. } => (Role::Admin, About::App(app)),
+        // A lock keeps back whoever has the role `deploy`, pipelines above all: it would be none if they could lift it.
+        Request::Lock { app, .. } | Request::Unlock { app } => (Role::Operate, About::App(app)),
+        Request::LockStatus { app } => (Role::Read, About::App(app)),
+
         // Who may connect decides who may do anything.
         Request::Keys | Request::KeyAdd { .. } | Request::KeyRemove { .. } => (Role::Admin, About::Server),
+
+        // A login is the server's: what it lets in, every app there may run.
+        Request::Registries | Request::RegistryLogin(_) | Request::RegistryLogout { .. } => {
+            (Role::Admin, About::Server)
+        }
 
         // It opens every backup of the app, wherever a copy lies.
         Request::BackupKey { app, .. } => (Role::Admin, About::App(app)),

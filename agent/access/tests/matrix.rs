@@ -5,9 +5,10 @@ use wharf_proto::backup::RestoreWhat;
 use wharf_proto::key::NewKey;
 use wharf_proto::log::LogsRequest;
 use wharf_proto::message::{DeployRequest, JobOptions, MigrateDown, Request, RollbackRequest, Source};
+use wharf_proto::registry::RegistryLogin;
 use wharf_proto::secret::{DatabasePassword, SecretChange};
 use wharf_proto::terminal::{ConsoleRequest, ExecRequest};
-use wharf_proto::{AppName, Apps, BackupId, JobId, Role};
+use wharf_proto::{AppName, Apps, BackupId, JobId, ReleaseId, Role};
 
 fn app(name: &str) -> AppName {
     name.parse().expect("an app name")
@@ -94,6 +95,9 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
     let key_add = Request::KeyAdd { key };
     let scale = Request::Scale { app: a(), changes: vec![], lock_wait_seconds: 0 };
     let clean = |dry_run| Request::Prune { app: a(), keep_cache_bytes: 9, dry_run, lock_wait_seconds: 0 };
+    let none = wharf_proto::secret::SecretValue::new("");
+    let login = RegistryLogin { host: String::new(), user: String::new(), password: none };
+    let forget = Request::Forget { app: a(), confirmed: String::new(), lock_wait_seconds: 0 };
     vec![
         ("releases", Request::Releases { app: a() }, "read backup deploy operate admin", OneApp),
         (
@@ -131,6 +135,18 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("db_console", Request::DbConsole(console), "operate admin", OneApp),
         ("deploy", Request::Deploy(Box::new(deploy)), "deploy operate admin", OneApp),
         ("rollback", Request::Rollback(rollback), "deploy operate admin", OneApp),
+        (
+            "release_source",
+            Request::ReleaseSource { app: a(), release: None },
+            "deploy operate admin",
+            OneApp,
+        ),
+        (
+            "release_content",
+            Request::ReleaseContent { app: a(), release: ReleaseId(1) },
+            "deploy operate admin",
+            OneApp,
+        ),
         ("audit", Request::Audit { app: Some(a()), limit: 9 }, "operate admin", OneApp),
         ("audit", Request::Audit { app: None, limit: 9 }, "operate admin", AllApps),
         ("backup_prune", prune(true), "read backup deploy operate admin", OneApp),
@@ -156,6 +172,13 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         ("prune", clean(false), "operate admin", OneApp),
         ("doctor", Request::Doctor { app: Some(a()) }, "read backup deploy operate admin", OneApp),
         ("doctor", Request::Doctor { app: None }, "read backup deploy operate admin", AllApps),
+        ("registries", Request::Registries, "admin", Server),
+        ("registry_login", Request::RegistryLogin(login), "admin", Server),
+        ("registry_logout", Request::RegistryLogout { host: "x.example".into() }, "admin", Server),
+        ("forget", forget, "admin", OneApp),
+        ("lock", Request::Lock { app: a(), reason: None }, "operate admin", OneApp),
+        ("unlock", Request::Unlock { app: a() }, "operate admin", OneApp),
+        ("lock_status", Request::LockStatus { app: a() }, "read backup deploy operate admin", OneApp),
         ("unknown", Request::Unknown, "read backup deploy operate admin", AllApps),
     ]
 }
@@ -166,6 +189,8 @@ fn title(request: &Request) -> &'static str {
         Request::Deploy(_) => "deploy",
         Request::Rollback(_) => "rollback",
         Request::FrontEnds { .. } => "front_ends",
+        Request::ReleaseSource { .. } => "release_source",
+        Request::ReleaseContent { .. } => "release_content",
         Request::Attach { .. } => "attach",
         Request::Releases { .. } => "releases",
         Request::Jobs { .. } => "jobs",
@@ -197,6 +222,13 @@ fn title(request: &Request) -> &'static str {
         Request::KeyRemove { .. } => "key_remove",
         Request::Prune { .. } => "prune",
         Request::Doctor { .. } => "doctor",
+        Request::Registries => "registries",
+        Request::RegistryLogin(_) => "registry_login",
+        Request::RegistryLogout { .. } => "registry_logout",
+        Request::Forget { .. } => "forget",
+        Request::Lock { .. } => "lock",
+        Request::Unlock { .. } => "unlock",
+        Request::LockStatus { .. } => "lock_status",
         Request::Unknown => "unknown",
     }
 }
@@ -224,6 +256,8 @@ fn every_cell_of_role_request_and_app() {
                     let Ok(permit) = decided else { continue };
                     let sees = |app| apps.include(app) && (reach != OneApp || app == about);
                     assert_eq!((permit.covers(&ours), permit.covers(&other)), (sees(&ours), sees(&other)));
+                    let reaches = (permit.reaches(&ours), permit.reaches(&other));
+                    assert_eq!(reaches, (apps.include(&ours), apps.include(&other)));
                 }
             }
         }

@@ -1,9 +1,12 @@
 //! Making a backup.
 //!
-//! Databases are dumped into the repository first, with no snapshot to name them. They are read back, compared and fed
-//! to `pg_restore`. Then project files and the same dumps, whose sizes are known now (restic restores a file by the
-//! size that its entry states), become one snapshot, which is read back in its turn and only then let through.
+//! Databases are dumped into the repository first, with no snapshot to name them. Then project files and the same dumps,
+//! whose sizes are known now (restic restores a file by the size that its entry states), become one snapshot. On their way
+//! from the repository into it the dumps are compared and fed to `pg_restore`. The snapshot is read back in its turn and
+//! only then let through.
 
+mod amount;
+mod checks;
 mod dumps;
 mod entries;
 
@@ -17,6 +20,7 @@ use crate::source::{SnapshotSource, check_label};
 use crate::sqlite::{self, Copies};
 use crate::verify::verify;
 use crate::{BackupError, BackupReport, BackupRequest, Phase};
+use bollard::Docker;
 use dumps::StoredDump;
 use entries::{Volume, canonical, entries};
 use jiff::tz::TimeZone;
@@ -26,6 +30,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::runtime::Handle;
 
 pub(crate) async fn backup(
     request: BackupRequest,
@@ -38,11 +43,54 @@ pub(crate) async fn backup(
         let (repo, key_file) = (request.repo.clone(), request.key_file.clone());
         Arc::new(blocking(move || Store::lock(&repo, &key_file)).await?)
     };
-    let (dumps, stored) = dumps::dump_all(&store, &request, &outbox).await?;
-    if !request.holds.is_empty() {
-        holds.arm(connect(&request.docker_socket).await?, request.holds.clone());
+    let docker = if request.dumps.is_empty() && request.holds.is_empty() {
+        None
+    } else {
+        Some(connect(&request.docker_socket).await?)
+    };
+    if let Some(docker) = docker.clone().filter(|_| !request.holds.is_empty()) {
+        holds.arm(docker, request.holds.clone());
     }
-    blocking(move || write(&store, &request, dumps, stored, &holds, &outbox, started)).await
+    let stored = match docker {
+        Some(docker) if !request.dumps.is_empty() => {
+            let (dumps, repository) = dumps::dump_all(&store, &request, &docker, &outbox).await?;
+            Some(Stored { docker, dumps, repository })
+        }
+        _ => {
+            cut(&store, &request, 0).await?;
+            None
+        }
+    };
+    let runtime = Handle::current();
+    blocking(move || {
+        let _inside = runtime.enter();
+        write(&store, &request, stored, &holds, &outbox, started)
+    })
+    .await
+}
+
+/// What the first half leaves to the second.
+struct Stored {
+    docker: Docker,
+    dumps: Vec<StoredDump>,
+    repository: Arc<Indexed>,
+}
+
+/// Has what is written cut into larger chunks, should there be much.
+async fn cut(store: &Arc<Store>, request: &BackupRequest, databases_bytes: u64) -> Result<(), BackupError> {
+    let (store, request) = (Arc::clone(store), request.clone());
+    blocking(move || {
+        if amount::is_much(&request, databases_bytes) {
+            store.cut_coarsely();
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// A handle through which is read, too.
+fn open_to_write(store: &Store) -> Result<Indexed, BackupError> {
+    store.open_to_write()?.to_indexed().map_err(BackupError::rustic("read its index"))
 }
 
 /// Runs what rustic does, which blocks.
@@ -56,27 +104,34 @@ pub(crate) async fn blocking<T: Send + 'static>(
 fn write(
     store: &Store,
     request: &BackupRequest,
-    dumps: Vec<StoredDump>,
-    stored: Option<Arc<Indexed>>,
+    stored: Option<Stored>,
     holds: &Arc<Holds>,
     outbox: &Arc<Outbox>,
     started: Instant,
 ) -> Result<BackupReport, BackupError> {
     let ledger = Arc::new(Ledger::new(Arc::clone(outbox), Phase::Files));
-    let reports: Vec<_> = dumps.iter().map(|dump| dump.report.clone()).collect();
     // While everybody still writes, and before anybody is held: a database may be locked by who is frozen.
     let live = request.volumes.iter().filter(|volume| volume.live);
     let live = live.map(|volume| canonical(&volume.path)).collect::<Result<Vec<_>, _>>()?;
     let copies = Arc::new(Copies::make(&live, &sqlite::folder_of(&request.repo), &ledger)?);
     let volumes: Vec<Volume> = request.volumes.iter().map(|v| Volume::new(v, &copies)).collect();
-    let entries = entries(request, dumps, stored, &volumes, holds, &ledger)?;
+    let (repository, dumps) = match stored {
+        Some(Stored { docker, dumps, repository }) => (repository, Some((docker, dumps))),
+        None => (Arc::new(open_to_write(store)?), None),
+    };
+    let (docker, dumps) = dumps.unzip();
+    let dumps = dumps.unwrap_or_default();
+    let reports: Vec<_> = dumps.iter().map(|dump| dump.report.clone()).collect();
+    let (dumps, checks) = checks::begin(docker, &repository, dumps, request.time, &ledger)?;
+    let entries = entries(request, &reports, (dumps, &checks), &volumes, holds, &ledger)?;
     let source = SnapshotSource::new(entries, Arc::clone(&ledger));
-    let repository = store.open()?.to_indexed_ids().map_err(BackupError::rustic("read its index"))?;
     let parent = latest(&repository)?;
     let held = holds.guard();
-    let snapshot = archive(store, &repository, source, &ledger, parent, draft(request));
+    let snapshot = archive(store, repository.as_ref(), source, &ledger, parent, draft(request));
     drop(held);
     let snapshot = snapshot?;
+    checks.all()?;
+    drop(repository);
     verify(store, &snapshot, outbox)?;
     let id = store.gate.release()?;
     let summary = snapshot.summary.unwrap_or_default();

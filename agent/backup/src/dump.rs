@@ -4,17 +4,26 @@
 //! **Invariant**: a dump is taken only where its program ended with exit code 0, the watch of its kind found it whole, and
 //! what was read back is what the program wrote.
 
+use crate::exec::Early;
 use crate::instance::Instance;
 use crate::line::Outbox;
-use crate::postgres::Session;
+use crate::postgres::Counting;
+use crate::read_back::read_back;
 use crate::redis::Keyspace;
-use crate::stream::{DumpProgram, DumpResult, Watch};
+use crate::repository::Indexed;
+use crate::stream::{DumpProgram, DumpResult, Waiting, Watch};
 use crate::{BackupError, DumpRequest, TableRows, mysql, postgres, redis};
 use bollard::Docker;
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, Shared};
+use rustic_core::repofile::Node;
 use std::path::Path;
-use tokio::sync::mpsc::Receiver;
+use std::sync::Arc;
+use tokio::sync::mpsc;
 use wharf_proto::database::DatabaseKind;
+
+/// Pieces of a dump under way to who reads it.
+const PIECES: usize = 8;
 
 /// A database that is about to be dumped.
 pub(crate) struct Pending {
@@ -22,11 +31,17 @@ pub(crate) struct Pending {
     pub(crate) user: String,
     pub(crate) database: String,
     pub(crate) server_version: String,
+    /// About; 0 where nobody knows.
+    pub(crate) size_bytes: u64,
     /// Where the dump will be in the snapshot.
     pub(crate) path: String,
     /// What belongs to the dump and is no part of it.
     pub(crate) beside: Option<Beside>,
     pub(crate) program: DumpProgram,
+    /// The program, where it was started early.
+    pub(crate) waiting: Option<Waiting>,
+    /// What will check the dump, where it was started early.
+    pub(crate) checker: Option<Early>,
     pub(crate) watch: fn() -> Box<dyn Watch>,
     pub(crate) result: DumpResult,
     /// Databases of the same server that somebody may have made.
@@ -38,13 +53,16 @@ pub(crate) struct Pending {
 #[derive(Clone)]
 pub(crate) struct Beside {
     pub(crate) path: String,
-    pub(crate) content: Bytes,
+    pub(crate) content: Content,
 }
+
+/// What may be still on its way. It comes whether it is asked for or not.
+pub(crate) type Content = Shared<BoxFuture<'static, Result<Bytes, BackupError>>>;
 
 /// What is kept until the dump is done.
 pub(crate) enum Held {
-    /// The transaction that is dumped.
-    Postgres(Box<Session>),
+    /// The transaction that is dumped, in which rows are counted meanwhile.
+    Postgres(Counting),
     Mysql,
     /// The keys as they were counted around the save.
     Redis(Keyspace),
@@ -66,7 +84,7 @@ pub(crate) async fn prepare(
     request: &DumpRequest,
     repo: &Path,
     earlier: &[Pending],
-    outbox: &Outbox,
+    outbox: &Arc<Outbox>,
 ) -> Result<Vec<Pending>, BackupError> {
     match request.kind {
         DatabaseKind::Postgres => Ok(vec![postgres::prepare(docker, request, repo, earlier, outbox).await?]),
@@ -105,31 +123,45 @@ pub(crate) fn tell_what_is_left_out(pending: &[Pending], outbox: &Outbox) {
 }
 
 impl Held {
-    /// Has the database's own programs read a dump that was read back, where there are such; the rows that were counted.
-    pub(crate) async fn check(
+    pub(crate) fn kind(&self) -> DatabaseKind {
+        match self {
+            Self::Postgres(_) => DatabaseKind::Postgres,
+            Self::Mysql => DatabaseKind::Mysql,
+            Self::Redis(_) => DatabaseKind::Redis,
+        }
+    }
+
+    /// To be called when the dump begins: what counts rows beside it begins, too.
+    pub(crate) fn counter(&mut self) -> Box<dyn FnOnce() + Send> {
+        match self {
+            Self::Postgres(counting) => counting.starter(),
+            Self::Mysql | Self::Redis(_) => Box::new(|| ()),
+        }
+    }
+
+    /// The rows that were counted beside the dump, or seen in it. Of Redis nobody knows them but the program that checks a
+    /// dump, which reads it for that.
+    pub(crate) async fn rows(
         self,
         docker: &Docker,
         instance: &Instance,
         seen: Vec<TableRows>,
-        mut pieces: Receiver<Bytes>,
+        stored: impl FnOnce() -> (Arc<Indexed>, Node),
     ) -> Result<Vec<TableRows>, BackupError> {
-        let unchecked = |cause: String| BackupError::DumpUnchecked {
-            label: instance.label.clone(),
-            cause: instance.redact(&cause),
-        };
         match self {
-            Self::Postgres(session) => {
-                let tables = session.count().await?;
-                postgres::check_dump(docker, instance, &mut pieces).await.map_err(unchecked)?;
-                Ok(tables)
-            }
-            // No program checks such a dump without running it. What was read back is compared with what was written.
-            Self::Mysql => {
-                while pieces.recv().await.is_some() {}
-                Ok(seen)
-            }
+            Self::Postgres(counting) => counting.rows().await,
+            Self::Mysql => Ok(seen),
             Self::Redis(keyspace) => {
-                let keys = redis::check_dump(docker, instance, &mut pieces).await.map_err(unchecked)?;
+                let (repository, node) = stored();
+                let (sender, mut pieces) = mpsc::channel(PIECES);
+                let reading = read_back(repository, node, vec![sender], |_| {});
+                let checking = redis::check_dump(docker, instance, &mut pieces);
+                let (read, keys) = tokio::join!(reading, checking);
+                read?;
+                let keys = keys.map_err(|cause| BackupError::DumpUnchecked {
+                    label: instance.label.clone(),
+                    cause: instance.redact(&cause),
+                })?;
                 Ok(keyspace.agree_with(keys))
             }
         }

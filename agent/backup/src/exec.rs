@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// How long a program may say nothing.
@@ -44,6 +45,31 @@ pub(crate) struct Running {
     pub(crate) output: Output,
     pub(crate) input: Input,
     pub(crate) stderr: Tail,
+}
+
+/// A program that is being started before it is needed: the engine takes longer for that than many a program for its work.
+pub(crate) struct Early(JoinHandle<Result<Running, String>>);
+
+impl Early {
+    /// Starts a program that waits for its input.
+    pub(crate) fn start(
+        docker: &Docker,
+        container: &str,
+        arguments: Vec<String>,
+        environment: Vec<String>,
+    ) -> Self {
+        let (docker, container) = (docker.clone(), container.to_owned());
+        Self(tokio::spawn(async move {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let program = Program { container: &container, arguments: &arguments, environment, input: true };
+            program.start(&docker).await
+        }))
+    }
+
+    /// The program, once it runs.
+    pub(crate) async fn running(self) -> Result<Running, String> {
+        self.0.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
 }
 
 /// How a program ended.
@@ -158,7 +184,14 @@ impl Program<'_> {
     /// Runs a program and gives it pieces as they come; of what it answers, the end is kept. Its input ends where `pieces`
     /// do, which is no success by itself: whoever sends them knows whether they were all.
     pub(crate) async fn feed(self, docker: &Docker, pieces: &mut Receiver<Bytes>) -> Result<Ended, String> {
-        let mut running = Program { input: true, ..self }.start(docker).await?;
+        Program { input: true, ..self }.start(docker).await?.feed(pieces).await
+    }
+}
+
+impl Running {
+    /// As [`Program::feed`], of a program that runs already.
+    pub(crate) async fn feed(mut self, pieces: &mut Receiver<Bytes>) -> Result<Ended, String> {
+        let running = &mut self;
         let mut input = std::mem::replace(&mut running.input, Box::pin(tokio::io::sink()));
         let feed = async {
             while let Some(piece) = pieces.recv().await {
@@ -187,9 +220,21 @@ impl Program<'_> {
         let exit = running.exit().await?;
         Ok(Ended { exit, stdout: said.0, stderr: running.stderr.text() })
     }
-}
 
-impl Running {
+    /// Writes one line to a program that waits for it.
+    pub(crate) async fn tell(&mut self, line: &str) -> Result<(), String> {
+        let line = format!("{line}\n");
+        let written = async {
+            self.input.write_all(line.as_bytes()).await?;
+            self.input.flush().await
+        };
+        match timeout(SILENCE, written).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(format!("the program takes no input: {error}")),
+            Err(_) => Err("the program takes no input".to_owned()),
+        }
+    }
+
     /// The next piece of standard output; `None` when the program is done writing.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, String> {
         self.next_within(SILENCE).await

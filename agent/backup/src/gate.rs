@@ -12,7 +12,9 @@ use bytes::Bytes;
 use nix::errno::Errno;
 use rustic_backend::LocalBackend;
 use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
+use std::collections::HashMap;
 use std::error::Error;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,6 +36,10 @@ struct State {
     fault: Option<BackupError>,
     written: Vec<(FileType, Id)>,
     written_bytes: u64,
+    /// What a run sets for itself is not written down.
+    keeps_config: bool,
+    /// Of each pack that is watched, how many bytes from its beginning on were read.
+    watched: Option<HashMap<Id, u64>>,
 }
 
 impl Gate {
@@ -95,6 +101,26 @@ impl Gate {
     pub(crate) fn written(&self) -> (Vec<(FileType, Id)>, u64) {
         let state = self.state();
         (state.written.clone(), state.written_bytes)
+    }
+
+    /// Has the repository's settings stay as they are, whatever is written as such.
+    pub(crate) fn keep_config(&self) {
+        self.state().keeps_config = true;
+    }
+
+    /// Begins to watch which packs are read to their end.
+    pub(crate) fn watch_reads(&self) {
+        self.state().watched = Some(HashMap::new());
+    }
+
+    /// How many bytes of a pack were read since, without a gap from its beginning on.
+    pub(crate) fn read_of(&self, id: &Id) -> u64 {
+        self.state().watched.as_ref().and_then(|watched| watched.get(id)).copied().unwrap_or_default()
+    }
+
+    /// How many bytes of all packs were read since.
+    pub(crate) fn read_in_all(&self) -> u64 {
+        self.state().watched.as_ref().map_or(0, |watched| watched.values().sum())
     }
 
     /// Where a file of the repository lies.
@@ -161,6 +187,17 @@ impl Gate {
     }
 }
 
+/// What is about to be written, in one piece.
+fn whole(content: BytesList) -> RusticResult<Bytes> {
+    let mut bytes = Vec::with_capacity(content.size());
+    match content.reader().read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes.into()),
+        Err(error) => {
+            Err(RusticError::with_source(ErrorKind::InputOutput, "What is held cannot be read", error))
+        }
+    }
+}
+
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gate").field("repo", &self.repo).finish_non_exhaustive()
@@ -181,6 +218,11 @@ impl ReadBackend for Gate {
     }
 
     fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
+        if kind == FileType::Snapshot
+            && let Some((_, content)) = self.state().held.as_ref().filter(|(held, _)| held == id)
+        {
+            return whole(content.clone());
+        }
         self.inner.read_full(kind, id)
     }
 
@@ -192,7 +234,16 @@ impl ReadBackend for Gate {
         offset: u32,
         length: u32,
     ) -> RusticResult<Bytes> {
-        self.inner.read_partial(kind, id, cacheable, offset, length)
+        let content = self.inner.read_partial(kind, id, cacheable, offset, length)?;
+        if kind == FileType::Pack
+            && let Some(watched) = &mut self.state().watched
+        {
+            let read = watched.entry(*id).or_default();
+            if u64::from(offset) <= *read {
+                *read = (*read).max(u64::from(offset) + u64::from(length));
+            }
+        }
+        Ok(content)
     }
 
     fn warmup_path(&self, kind: FileType, id: &Id) -> String {
@@ -208,6 +259,9 @@ impl WriteBackend for Gate {
     fn write_bytes(&self, kind: FileType, id: &Id, cacheable: bool, content: BytesList) -> RusticResult<()> {
         if kind == FileType::Snapshot {
             self.state().held = Some((*id, content));
+            return Ok(());
+        }
+        if kind == FileType::Config && self.state().keeps_config {
             return Ok(());
         }
         self.write_durably(kind, id, cacheable, content)
@@ -234,6 +288,7 @@ mod tests {
         let id = Id::random();
         gate.write_bytes(FileType::Snapshot, &id, false, b"snapshot".to_vec().into()).unwrap();
         assert!(!gate.path(FileType::Snapshot, &id).exists());
+        assert_eq!(gate.read_full(FileType::Snapshot, &id).unwrap(), b"snapshot".as_slice());
         assert_eq!(gate.release(), Ok(id));
         assert_eq!(std::fs::read(gate.path(FileType::Snapshot, &id)).unwrap(), b"snapshot");
         assert!(gate.release().is_err());
@@ -248,6 +303,23 @@ mod tests {
         gate.withhold();
         assert!(gate.release().is_err());
         assert_eq!(gate.list(FileType::Snapshot).unwrap(), []);
+    }
+
+    #[test]
+    fn a_pack_counts_as_read_as_far_as_nothing_was_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let gate = Gate::new(folder.path()).unwrap();
+        gate.create().unwrap();
+        let id = Id::random();
+        gate.write_bytes(FileType::Pack, &id, false, b"0123456789".to_vec().into()).unwrap();
+        let read = |offset, length| {
+            gate.read_partial(FileType::Pack, &id, false, offset, length).unwrap();
+            gate.read_of(&id)
+        };
+        assert_eq!(read(0, 10), 0);
+        gate.watch_reads();
+        assert_eq!((gate.read_of(&id), read(4, 6), read(0, 4), read(2, 1)), (0, 0, 4, 4));
+        assert_eq!((read(4, 6), gate.read_of(&Id::random()), gate.read_in_all()), (10, 0, 10));
     }
 
     #[test]

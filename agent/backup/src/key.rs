@@ -129,16 +129,32 @@ fn create(new: &Path, key: MasterKey, recovery: &RecoveryKey) -> Result<(), Back
     Ok(())
 }
 
-/// Small chunks, since two dumps of a database differ in many small places: of a 257 MB dump with 1 MB changed, 6 MB
-/// are new, where restic's own sizes store 40.
+/// Small chunks, since two dumps of a database differ in many small places: where 1 % of the rows changed, all over a dump
+/// of 311 MB, 36 MB are new before and 138 MB with chunks of 64 KiB, where restic's own sizes store 162. A chunk has 12 KiB
+/// on average, since those below the least size are passed over; most lie close to it, and that is what counts.
 pub(crate) fn config() -> ConfigOptions {
     ConfigOptions::default()
-        .set_chunk_size(ByteSize::kib(64))
+        .set_chunk_size(ByteSize::kib(8))
+        .set_chunk_min_size(ByteSize::kib(4))
+        .set_chunk_max_size(ByteSize::kib(32))
+        // The quickest level that still counts letters. Small chunks leave the slower ones little to find.
+        .set_compression(1)
+        // Every blob that a backup has written is read from the disk and hashed right after, which says more.
+        .set_extra_verify(false)
+        // Packs are held in memory while they fill, are hashed and written: five or six of them at a time.
+        .set_datapack_size(ByteSize::mib(8))
+        .set_datapack_size_limit(ByteSize::mib(32))
+}
+
+/// The size of a chunk where much is coming.
+pub(crate) const COARSE: ByteSize = ByteSize::kib(64);
+
+/// Larger chunks for a single run, of which so many fit into memory: 80 KiB on average.
+pub(crate) fn coarse() -> ConfigOptions {
+    ConfigOptions::default()
+        .set_chunk_size(COARSE)
         .set_chunk_min_size(ByteSize::kib(16))
         .set_chunk_max_size(ByteSize::kib(512))
-        // A pack is held in memory while it fills.
-        .set_datapack_size(ByteSize::mib(16))
-        .set_datapack_size_limit(ByteSize::mib(64))
 }
 
 pub(crate) fn write_secret(path: &Path, content: &[u8]) -> Result<(), BackupError> {

@@ -46,6 +46,11 @@ impl Ledger {
         self.outbox.note(text);
     }
 
+    /// Tells that something begins whose progress is not told of.
+    pub(crate) fn begin(&self, phase: Phase) {
+        self.outbox.progress(Progress { phase, files: 0, bytes: 0 });
+    }
+
     pub(crate) fn offered(&self) {
         self.offered.fetch_add(1, Ordering::Relaxed);
     }

@@ -35,6 +35,7 @@ mod manifest;
 mod mysql;
 mod panics;
 mod parent;
+mod patience;
 mod place;
 mod postgres;
 mod read_back;

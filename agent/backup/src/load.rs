@@ -13,17 +13,19 @@ use crate::repository::{Indexed, Store, snapshot};
 use crate::restore::find;
 use crate::stream::Dumped;
 use crate::{
-    BackupError, DumpReport, DumpRequest, LoadReport, LoadRequest, LoadTarget, Phase, TableRows, mysql,
-    postgres, redis,
+    BackupError, DumpReport, DumpRequest, LoadReport, LoadRequest, LoadTarget, Phase, Progress, TableRows,
+    mysql, postgres, redis,
 };
 use bollard::Docker;
 use bytes::Bytes;
 use rustic_core::repofile::Node;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{self, Receiver};
 use wharf_proto::database::DatabaseKind;
 
+/// Pieces under way between the repository and the database.
+const PIECES: usize = 8;
 /// The largest file that is read with a dump: of roles, of events.
 const BESIDE_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -37,7 +39,9 @@ pub(crate) async fn load(request: LoadRequest, outbox: Arc<Outbox>) -> Result<Lo
     let Stored { dump, node, beside } = stored;
     let docker = connect(&request.docker_socket).await?;
     let loader = Loader::begin(&docker, &request, &dump, &beside).await?;
-    let (reading, pieces) = read_back(Arc::clone(&repository), node, Phase::Restore, outbox);
+    let (sender, pieces) = mpsc::channel(PIECES);
+    let tell = move |bytes| outbox.progress(Progress { phase: Phase::Restore, files: 0, bytes });
+    let reading = read_back(Arc::clone(&repository), node, vec![sender], tell);
     let (read, restored) = tokio::join!(reading, loader.run(&docker, pieces));
     let read = read?;
     restored?;

@@ -120,7 +120,11 @@ impl Location {
                     None => new_key(&pending)?,
                 };
                 let made = handle(gate.clone())?
-                    .init(&Credentials::Masterkey(key.clone()), &KeyOptions::default(), &config())
+                    .init(
+                        &Credentials::Masterkey(key.clone()),
+                        &KeyOptions::default(),
+                        &config().set_extra_verify(true),
+                    )
                     .map_err(|error| self.failed(gate, &error.display_log()))?;
                 (key, made)
             }

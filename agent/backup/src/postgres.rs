@@ -7,4 +7,4 @@ mod session;
 
 pub(crate) use dump::{check_dump, prepare};
 pub(crate) use restore::{Load, script, sql};
-pub(crate) use session::Session;
+pub(crate) use session::Counting;

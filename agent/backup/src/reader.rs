@@ -5,13 +5,10 @@
 
 use crate::BackupError;
 use crate::ledger::Ledger;
-use crate::repository::Indexed;
 use crate::stream::Piece;
 use bytes::{Buf, Bytes};
 use jiff::Timestamp;
 use nix::fcntl::OFlag;
-use rustic_core::repofile::Node;
-use rustic_core::vfs::OpenFile;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -19,15 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc::Receiver;
 
-/// How much is fetched from the repository at once.
-const STORED_PIECE_BYTES: usize = 1024 * 1024;
-
 /// Any of the readers.
 pub(crate) enum Source {
     File(FileReader),
     Bytes(BytesReader),
     Stream(StreamReader),
-    Stored(StoredReader),
+    Checked(CheckedReader),
 }
 
 impl Read for Source {
@@ -36,7 +30,7 @@ impl Read for Source {
             Self::File(reader) => reader.read(buffer),
             Self::Bytes(reader) => fill(reader, buffer),
             Self::Stream(reader) => fill(reader, buffer),
-            Self::Stored(reader) => fill(reader, buffer),
+            Self::Checked(reader) => fill(reader, buffer),
         }
     }
 }
@@ -117,39 +111,37 @@ impl Pieces for StreamReader {
     }
 }
 
-/// A file of the repository, read back.
-pub(crate) struct StoredReader {
-    repository: Arc<Indexed>,
-    file: OpenFile,
-    offset: usize,
+/// A dump on its second way, out of the repository. It ends well only when the dump was checked.
+pub(crate) struct CheckedReader {
+    pieces: Receiver<Bytes>,
     current: Bytes,
-    ended: bool,
+    /// Waits for what the check has found; taken when the pieces have ended.
+    verdict: Option<Verdict>,
     ledger: Arc<Ledger>,
 }
 
-impl StoredReader {
-    pub(crate) fn open(
-        repository: Arc<Indexed>,
-        node: &Node,
-        ledger: Arc<Ledger>,
-    ) -> Result<Self, BackupError> {
-        let file = repository.open_file(node).map_err(BackupError::rustic("read a dump back"))?;
-        Ok(Self { repository, file, offset: 0, current: Bytes::new(), ended: false, ledger })
+type Verdict = Box<dyn FnOnce() -> Result<(), BackupError> + Send>;
+
+impl CheckedReader {
+    pub(crate) fn new(pieces: Receiver<Bytes>, verdict: Verdict, ledger: Arc<Ledger>) -> Self {
+        Self { pieces, current: Bytes::new(), verdict: Some(verdict), ledger }
     }
 }
 
-impl Pieces for StoredReader {
+impl Pieces for CheckedReader {
     fn current(&mut self) -> io::Result<&mut Bytes> {
-        if self.current.is_empty() && !self.ended {
-            match self.repository.read_file_at(&self.file, self.offset, STORED_PIECE_BYTES) {
-                Ok(piece) => {
-                    self.ended = piece.len() < STORED_PIECE_BYTES;
-                    self.offset += piece.len();
+        while self.current.is_empty() && self.verdict.is_some() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => {
+                    self.ledger.read(piece.len());
                     self.current = piece;
                 }
-                Err(error) => {
-                    self.ledger.fail(BackupError::rustic("read a dump back")(error));
-                    return Err(io::Error::other("the dump cannot be read back"));
+                None => {
+                    let verdict = self.verdict.take().map_or(Ok(()), |verdict| verdict());
+                    if let Err(fault) = verdict {
+                        self.ledger.fail(fault);
+                        return Err(io::Error::other("the dump is not good"));
+                    }
                 }
             }
         }
@@ -328,6 +320,26 @@ mod tests {
         assert_eq!(&buffer, b"abcdef");
         assert_eq!(reader.read(&mut buffer).unwrap(), 2);
         assert_eq!(reader.read(&mut buffer).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_dump_ends_well_only_when_it_was_found_good() {
+        let bad = BackupError::Invalid { what: "the dump is bad".into() };
+        for verdict in [Ok(()), Err(bad)] {
+            let (sender, receiver) = tokio::sync::mpsc::channel(1);
+            sender.try_send(Bytes::from_static(b"dump")).unwrap();
+            drop(sender);
+            let (ledger, _) = ledger();
+            let waits = Box::new({
+                let verdict = verdict.clone();
+                move || verdict
+            });
+            let mut reader = Source::Checked(CheckedReader::new(receiver, waits, Arc::clone(&ledger)));
+            let mut read = Vec::new();
+            assert_eq!(reader.read_to_end(&mut read).is_ok(), verdict.is_ok());
+            assert_eq!(read.as_slice(), if verdict.is_ok() { &b"dump"[..] } else { b"" });
+            assert_eq!(ledger.fault(), verdict.err());
+        }
     }
 
     #[test]

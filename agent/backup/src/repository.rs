@@ -3,8 +3,9 @@
 //! A handle is opened for each piece of work and never kept: it does not see what others, or earlier handles, wrote.
 
 use crate::gate::Gate;
-use crate::key::read_key;
+use crate::key::{COARSE, coarse, read_key};
 use crate::lock::{PATIENCE, RepositoryLock, sweep};
+use crate::patience::Patience;
 use crate::{BackupError, ledger::Ledger};
 use rustic_core::repofile::SnapshotFile;
 use rustic_core::{
@@ -12,6 +13,7 @@ use rustic_core::{
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use wharf_proto::BackupId;
 
@@ -22,6 +24,8 @@ pub(crate) type Indexed = Repository<IndexedFullStatus>;
 pub(crate) struct Store {
     pub(crate) repo: PathBuf,
     pub(crate) gate: Gate,
+    /// Whether what is written is cut into larger chunks than the repository's own.
+    coarse: AtomicBool,
     credentials: Credentials,
     _lock: RepositoryLock,
 }
@@ -40,17 +44,35 @@ impl Store {
         let lock = RepositoryLock::take_within(repo, patience)?;
         let credentials = Credentials::Masterkey(read_key(key_file)?);
         sweep(repo, &lock);
-        Ok(Self { repo: repo.to_owned(), gate: Gate::new(repo)?, credentials, _lock: lock })
+        let (gate, coarse) = (Gate::new(repo)?, AtomicBool::new(false));
+        Ok(Self { repo: repo.to_owned(), gate, coarse, credentials, _lock: lock })
     }
 
     /// A repository that lies somewhere else; `lock` is this server's.
     pub(crate) fn new(repo: PathBuf, gate: Gate, credentials: Credentials, lock: RepositoryLock) -> Self {
-        Self { repo, gate, credentials, _lock: lock }
+        Self { repo, gate, coarse: AtomicBool::new(false), credentials, _lock: lock }
     }
 
     /// A fresh handle.
     pub(crate) fn open(&self) -> Result<Repository<OpenStatus>, BackupError> {
         open(self.gate.clone(), &self.credentials)
+    }
+
+    /// Has this run cut what it writes into larger chunks. The repository's own settings stay as they are.
+    pub(crate) fn cut_coarsely(&self) {
+        self.gate.keep_config();
+        self.coarse.store(true, Ordering::Relaxed);
+    }
+
+    /// A fresh handle to write through.
+    pub(crate) fn open_to_write(&self) -> Result<Repository<OpenStatus>, BackupError> {
+        let mut repository = self.open()?;
+        let own = repository.config().chunk_size() as u64;
+        if self.coarse.load(Ordering::Relaxed) && own < COARSE.as_u64() {
+            let options = coarse().set_extra_verify(repository.config().extra_verify);
+            repository.apply_config(&options).map_err(BackupError::rustic("be set up"))?;
+        }
+        Ok(repository)
     }
 
     /// A fresh handle with the index loaded.
@@ -72,7 +94,7 @@ pub(crate) fn handle(gate: Gate) -> Result<Repository<()>, BackupError> {
     let backends = RepositoryBackends::new(Arc::new(gate), None);
     // A cache in somebody's home would only be a second copy of files that are on this disk already.
     let options = RepositoryOptions::default().no_cache(true);
-    Repository::new(&options, &backends).map_err(BackupError::rustic("open"))
+    Repository::new_with_progress(&options, &backends, Patience).map_err(BackupError::rustic("open"))
 }
 
 /// One snapshot, by its whole id or the beginning of it.

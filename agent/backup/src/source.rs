@@ -5,7 +5,7 @@
 
 use crate::BackupError;
 use crate::ledger::Ledger;
-use crate::reader::{BytesReader, FileReader, Source, StoredReader, StreamReader};
+use crate::reader::{BytesReader, CheckedReader, FileReader, Source, StreamReader};
 use jiff::Timestamp;
 use rustic_core::repofile::{Metadata, Node, NodeType};
 use rustic_core::{ErrorKind, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
@@ -22,7 +22,8 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// A file that is no file on the disk.
+    /// A file that is no file on the disk. It is never taken for one of an earlier snapshot, whose content would then stand
+    /// for its own: no other has this moment as the time of its last change.
     pub(crate) fn made(
         path: &str,
         size_bytes: u64,
@@ -36,13 +37,21 @@ impl Entry {
         let metadata = Metadata {
             mode: Some(0o600),
             mtime: Some(time),
-            ctime: Some(time),
+            ctime: Some(Timestamp::now()),
             size: size_bytes,
             links: 1,
             ..Metadata::default()
         };
         let node = Node::new_node(name, NodeType::File, metadata);
         Ok(Self { path, node, open: Some(open) })
+    }
+
+    /// A folder that is none on the disk, as rustic makes those that have no entry of their own.
+    pub(crate) fn folder(path: &str) -> Self {
+        let path = PathBuf::from(path);
+        let name = path.file_name().unwrap_or_default();
+        let node = Node::new_node(name, NodeType::Dir, Metadata { mode: Some(0o755), ..Metadata::default() });
+        Self { path, node, open: None }
     }
 }
 
@@ -51,7 +60,7 @@ pub(crate) enum Opener {
     File { path: PathBuf, size_bytes: u64, mtime: Option<Timestamp>, ledger: Arc<Ledger> },
     Bytes(bytes::Bytes),
     Stream { start: Box<dyn FnOnce() -> StreamReader + Send>, ledger: Arc<Ledger> },
-    Stored { open: Box<dyn FnOnce() -> Result<StoredReader, BackupError> + Send>, ledger: Arc<Ledger> },
+    Stored { reader: CheckedReader, ledger: Arc<Ledger> },
 }
 
 impl ReadSourceOpen for Opener {
@@ -81,10 +90,10 @@ impl ReadSourceOpen for Opener {
                 ledger.opened();
                 Ok(Source::Stream(start()))
             }
-            Self::Stored { open, ledger } => open().map(Source::Stored).map_err(|fault| {
-                ledger.fail(fault);
-                refused("the dump cannot be read back")
-            }),
+            Self::Stored { reader, ledger } => {
+                ledger.opened();
+                Ok(Source::Checked(reader))
+            }
         }
     }
 }
@@ -158,7 +167,7 @@ pub(crate) fn sort(entries: &mut [Entry]) {
 }
 
 /// Component by component: `a/b` before `a.b`, though `.` is less than `/`.
-fn order(a: &Path, b: &Path) -> std::cmp::Ordering {
+pub(crate) fn order(a: &Path, b: &Path) -> std::cmp::Ordering {
     a.components().cmp(b.components())
 }
 

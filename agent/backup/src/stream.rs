@@ -1,6 +1,6 @@
 //! A dump on its way out of a container: streamed, hashed and watched, whatever kind of database it is of.
 
-use crate::exec::{Program, Tail};
+use crate::exec::{Early, Program, Running, Tail};
 use crate::instance::Instance;
 use crate::{BackupError, TableRows};
 use bollard::Docker;
@@ -56,17 +56,20 @@ impl DumpProgram {
     }
 }
 
+/// A program that was started early, and the line that it waits for.
+pub(crate) type Waiting = (Early, String);
+
 /// Starts a dump. The pieces must be read to their end.
 pub(crate) fn start_dump(
     docker: Docker,
     instance: Instance,
-    program: DumpProgram,
+    (program, waiting): (DumpProgram, Option<Waiting>),
     mut watch: Box<dyn Watch>,
     result: DumpResult,
 ) -> Receiver<Piece> {
     let (sender, receiver) = mpsc::channel(PIECES);
     tokio::spawn(async move {
-        let last = match dump(&docker, &instance, &program, watch.as_mut(), &sender).await {
+        let last = match dump(&docker, &instance, (&program, waiting), watch.as_mut(), &sender).await {
             Ok(written) => {
                 *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(written);
                 Piece::End
@@ -79,22 +82,35 @@ pub(crate) fn start_dump(
     receiver
 }
 
-async fn dump(
+async fn start(
     docker: &Docker,
     instance: &Instance,
     program: &DumpProgram,
+    waiting: Option<Waiting>,
+) -> Result<Running, String> {
+    if let Some((early, line)) = waiting {
+        let mut running = early.running().await?;
+        // One that is gone says why in what it has written.
+        let _ = running.tell(&line).await;
+        return Ok(running);
+    }
+    let arguments: Vec<&str> = program.arguments.iter().map(String::as_str).collect();
+    let environment = program.environment.clone();
+    Program { container: &instance.container, arguments: &arguments, environment, input: false }
+        .start(docker)
+        .await
+}
+
+async fn dump(
+    docker: &Docker,
+    instance: &Instance,
+    (program, waiting): (&DumpProgram, Option<Waiting>),
     watch: &mut dyn Watch,
     pieces: &Sender<Piece>,
 ) -> Result<(Dumped, Vec<TableRows>), BackupError> {
-    let arguments: Vec<&str> = program.arguments.iter().map(String::as_str).collect();
     let failed = |exit, text: &str| instance.failed(program.name(), exit, text);
-    let started = Program {
-        container: &instance.container,
-        arguments: &arguments,
-        environment: program.environment.clone(),
-        input: false,
-    };
-    let mut running = started.start(docker).await.map_err(|cause| failed(None, &cause))?;
+    let running = start(docker, instance, program, waiting);
+    let mut running = running.await.map_err(|cause| failed(None, &cause))?;
     let (mut hash, mut size_bytes, mut head) = (Sha256::new(), 0, Tail::default());
     while let Some(piece) = running.next().await.map_err(|cause| failed(None, &cause))? {
         if size_bytes < HEAD_BYTES {

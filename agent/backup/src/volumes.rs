@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use wharf_proto::BackupId;
 
+/// Where volumes are in a snapshot.
+pub(crate) const FOLDER: &str = "/volumes";
+
 /// How many databases of one volume are written down, and so tried by a drill.
 const DATABASES: usize = 1000;
 
@@ -51,7 +54,7 @@ impl Tally {
 
 /// Where a volume lies in a snapshot.
 pub(crate) fn path_of(label: &str) -> PathBuf {
-    Path::new("/volumes").join(label)
+    Path::new(FOLDER).join(label)
 }
 
 /// Has SQLite check every database of a snapshot's volumes, each as a copy that is gone afterwards.

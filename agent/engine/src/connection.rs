@@ -1,6 +1,7 @@
 //! The connection to the engine.
 
 use crate::EngineError;
+use crate::registry::Logins;
 use bollard::Docker;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ const READY_POLL: Duration = Duration::from_millis(250);
 pub struct Engine {
     pub(crate) docker: Docker,
     pub(crate) socket: PathBuf,
+    pub(crate) logins: Logins,
 }
 
 /// What the engine says of itself.
@@ -46,7 +48,7 @@ impl Engine {
             .map_err(unreachable)?;
         // Newer engines accept nothing old, older ones nothing new: the version is always negotiated.
         let docker = docker.negotiate_version().await.map_err(unreachable)?;
-        Ok(Self { docker, socket })
+        Ok(Self { docker, socket, logins: Logins::default() })
     }
 
     /// Connects to an engine that may still be starting, as after a reboot.
@@ -86,6 +88,17 @@ impl Engine {
             containerd_store: info.driver_status.unwrap_or_default().iter().any(store),
             architecture: info.architecture.unwrap_or_default(),
         })
+    }
+
+    /// The same engine, which pulls and builds with these logins too.
+    #[must_use]
+    pub fn with_logins(self, logins: Logins) -> Self {
+        Self { logins, ..self }
+    }
+
+    /// What it pulls and builds with.
+    pub fn logins(&self) -> &Logins {
+        &self.logins
     }
 
     /// The engine's socket.

@@ -69,7 +69,7 @@ impl Engine {
         }
     }
 
-    /// Fetches an image from its registry, with the login that `docker login` left.
+    /// Fetches an image from its registry, with the agent's own login or the one that `docker login` left.
     ///
     /// # Errors
     /// The registry does not have it, does not let us in, or goes silent.
@@ -83,7 +83,7 @@ impl Engine {
         let from_image = Some(with_tag(reference)?);
         let options = CreateImageOptions { from_image, ..Default::default() };
         let mut progress =
-            std::pin::pin!(self.docker.create_image(Some(options), None, credentials(reference)));
+            std::pin::pin!(self.docker.create_image(Some(options), None, self.credentials(reference)));
         loop {
             let step = tokio::time::timeout(PULL_SILENCE, progress.next()).await;
             let step = step.map_err(|_| EngineError::Timeout {
@@ -103,6 +103,18 @@ impl Engine {
         self.image(reference)
             .await?
             .ok_or_else(|| EngineError::malformed(&action, "it was pulled and is not there"))
+    }
+
+    fn credentials(&self, reference: &str) -> Option<DockerCredentials> {
+        let host = registry::host_of(reference);
+        let login = self.logins.find(host)?;
+        Some(DockerCredentials {
+            username: Some(login.username),
+            password: Some(login.password),
+            identitytoken: login.identity_token,
+            serveraddress: Some(host.to_owned()),
+            ..Default::default()
+        })
     }
 
     async fn remove(&self, reference: &str) -> Result<bool, EngineError> {
@@ -153,18 +165,6 @@ fn with_tag(reference: &str) -> Result<String, EngineError> {
 
 fn is_hex(text: &str) -> bool {
     text.len() >= 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn credentials(reference: &str) -> Option<DockerCredentials> {
-    let host = registry::host_of(reference);
-    let login = registry::login(host)?;
-    Some(DockerCredentials {
-        username: Some(login.username),
-        password: Some(login.password),
-        identitytoken: login.identity_token,
-        serveraddress: Some(host.to_owned()),
-        ..Default::default()
-    })
 }
 
 /// One line for each step of a layer; the byte counts between them are left out.

@@ -108,7 +108,7 @@ fn body(spec: &Throwaway, declared: &[String]) -> ContainerCreateBody {
     }
 }
 
-fn in_memory(target: &str, bytes: u64) -> Mount {
+pub(crate) fn in_memory(target: &str, bytes: u64) -> Mount {
     Mount {
         typ: Some(MountType::TMPFS),
         target: Some(target.to_owned()),
@@ -117,6 +117,6 @@ fn in_memory(target: &str, bytes: u64) -> Mount {
     }
 }
 
-fn whole(bytes: u64) -> i64 {
+pub(crate) fn whole(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }

@@ -28,6 +28,8 @@ pub enum Fact {
     RealPath(String),
     /// Where the engine keeps its data, and the sockets that command it.
     Engine,
+    /// Whether somebody who may has permitted this one deletion of a volume. To look is to use it up.
+    Permit(String),
 }
 
 /// What has been looked up so far.
@@ -37,6 +39,7 @@ pub struct Facts {
     containers: BTreeMap<String, Option<ContainerFact>>,
     paths: BTreeMap<String, PathBuf>,
     engine: Option<EngineFact>,
+    permits: BTreeMap<String, bool>,
 }
 
 /// An image.
@@ -93,6 +96,16 @@ impl Facts {
     /// The engine.
     pub fn engine(&self) -> Option<&EngineFact> {
         self.engine.as_ref()
+    }
+
+    /// Whether a volume may be deleted, once.
+    pub fn permit(&self, volume: &str) -> Option<bool> {
+        self.permits.get(volume).copied()
+    }
+
+    /// Records whether a volume may be deleted.
+    pub fn know_permit(&mut self, volume: &str, permitted: bool) {
+        self.permits.insert(volume.to_owned(), permitted);
     }
 
     /// Records an image, or that there is none.

@@ -1,4 +1,5 @@
-//! The volume guard: a Docker socket that forwards everything except what deletes volumes.
+//! The volume guard: a Docker socket that forwards everything except what deletes volumes; or, for the whole host, a plugin that
+//! the engine asks ([`plugin`]).
 //!
 //! **Invariants**
 //! - Nothing that comes through [`serve`] deletes a volume. What is not known to be harmless is refused.
@@ -12,6 +13,7 @@ mod headers;
 mod hijack;
 pub mod json;
 mod lookup;
+pub mod plugin;
 pub mod policy;
 mod proxy;
 mod removal;

@@ -31,6 +31,8 @@ impl Lookup for Engine {
             Fact::Container(name) => facts.know_container(name, container(self, name).await?),
             Fact::RealPath(path) => facts.know_path(path, real_path(path).await?),
             Fact::Engine => facts.know_engine(engine(self).await?),
+            // A socket knows of none.
+            Fact::Permit(name) => facts.know_permit(name, false),
         }
         Ok(())
     }

@@ -8,11 +8,15 @@
 mod container;
 mod create;
 mod devices;
+mod door;
 mod names;
 mod paths;
 mod privilege;
 mod texts;
 mod volume;
+pub mod whole_host;
+
+use door::Door;
 
 use crate::facts::{ContainerFact, Fact, Facts};
 use crate::json::{Json, Object};
@@ -55,7 +59,7 @@ pub fn verdict(request: &Request, policy: Policy, facts: &Facts) -> Verdict {
 
 /// The verdict, or the one thing to find out before there can be one.
 pub fn judge(request: &Request, policy: Policy, facts: &Facts) -> Result<Verdict, Missing> {
-    match Case::open(request, policy, facts).and_then(Case::judge) {
+    match Case::open(request, policy, facts, Door::Socket).and_then(Case::judge) {
         Ok(verdict) => Ok(verdict),
         Err(Stop::Refuse(refusal)) => Ok(Verdict::Refuse(refusal)),
         Err(Stop::Missing(missing)) => Err(missing),
@@ -99,18 +103,19 @@ struct Case<'a> {
     request: &'a Request,
     policy: Policy,
     facts: &'a Facts,
+    door: Door,
     target: Target,
 }
 
 impl<'a> Case<'a> {
-    fn open(request: &'a Request, policy: Policy, facts: &'a Facts) -> Result<Self, Stop> {
+    fn open(request: &'a Request, policy: Policy, facts: &'a Facts, door: Door) -> Result<Self, Stop> {
         let target = Target::parse(&request.target).map_err(|why| {
             Refusal::unclear(format_args!(
                 "{why}. The guard lets only addresses through that can be read in one way; the docker and docker \
                  compose commands send such ones."
             ))
         })?;
-        Ok(Self { request, policy, facts, target })
+        Ok(Self { request, policy, facts, door, target })
     }
 
     fn judge(self) -> Result<Verdict, Stop> {
@@ -134,11 +139,12 @@ impl<'a> Case<'a> {
             ("POST", ["exec", _, "start"]) => self.forward(Some(Upgrade::Tcp), None, Afterwards::Nothing),
             ("POST", ["session" | "grpc"]) => self.forward(Some(Upgrade::H2c), None, Afterwards::Nothing),
             ("POST", ["volumes", "create"]) => self.volume_create(),
-            (_, ["volumes", ..]) => Err(texts::volumes(method, &segments).into()),
+            ("DELETE", ["volumes", name]) if self.door == Door::Plugin => self.volume_delete(name),
+            (_, ["volumes", ..]) => Err(texts::volumes(self.door, method, &segments).into()),
             (_, ["plugins", ..]) => self.plugin(method, &segments),
             _ if changes_no_volume(method, &segments) => self.plain(),
-            (_, ["services" | "nodes" | "swarm" | "tasks", ..]) => Err(texts::swarm().into()),
-            _ => Err(texts::unlisted(method, &segments).into()),
+            (_, ["services" | "nodes" | "swarm" | "tasks", ..]) => Err(texts::swarm(self.door).into()),
+            _ => Err(texts::unlisted(self.door, method, &segments).into()),
         }
     }
 
@@ -163,7 +169,7 @@ impl<'a> Case<'a> {
         if harmless && self.policy.allow_root_equivalent {
             return self.plain();
         }
-        Err(texts::plugin(harmless).into())
+        Err(texts::plugin(self.door, harmless).into())
     }
 
     fn plain(self) -> Result<Verdict, Stop> {

@@ -42,10 +42,19 @@ impl Socket {
 
     /// Serves it until `shutdown` is over, and takes it away again.
     pub async fn serve(self, guarded: Guarded, shutdown: impl Future<Output = ()> + Send) {
-        proxy::serve(self.listener, guarded, shutdown).await;
-        if inode(&self.path).ok() == Some(self.inode) {
-            let _ = fs::remove_file(&self.path);
-        }
+        let Self { listener, path, inode } = self;
+        proxy::serve(listener, guarded, shutdown).await;
+        remove(&path, inode);
+    }
+
+    /// The next who connects.
+    pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(self.listener.accept().await?.0)
+    }
+
+    /// Takes it away again.
+    pub(crate) fn remove(self) {
+        remove(&self.path, self.inode);
     }
 }
 
@@ -85,6 +94,13 @@ async fn bind(path: &Path, mode: u32) -> Result<(UnixListener, u64), GuardError>
         return Err(failed(source));
     }
     Ok((listener, inode(path).map_err(failed)?))
+}
+
+/// Somebody else's that stands there by now stays.
+fn remove(path: &Path, made: u64) {
+    if inode(path).ok() == Some(made) {
+        let _ = fs::remove_file(path);
+    }
 }
 
 fn inode(path: &Path) -> io::Result<u64> {

@@ -38,7 +38,9 @@ impl SpecError {
             }
             Self::NoCommand => "write for example: command = [\"alembic\", \"upgrade\", \"head\"]",
             Self::WithoutFolder(_) => "leave it out, or write folder = \"migrations\" instead of the command",
-            Self::NoDatabase(_) => "write service = \"db\" here, and a [[postgres]] with the same service",
+            Self::NoDatabase(_) => {
+                "write service = \"db\" here, and a [[postgres]] with the same service (for one outside the stack, its url_env)"
+            }
             Self::WhichDatabase { .. } => "name one: database = \"myapp\"",
             Self::OtherDatabase { .. } => {
                 "name it there too, so that it is backed up before it is migrated: databases = [\"myapp\"]"
@@ -90,7 +92,7 @@ pub fn check(spec: &AppSpec, number: usize) -> Result<(), SpecError> {
 /// # Errors
 /// There is none, or it is not clear which.
 pub fn postgres_of<'a>(spec: &'a AppSpec, one: &MigrateSpec) -> Result<&'a PostgresSpec, SpecError> {
-    let mut of_service = spec.postgres.iter().filter(|postgres| postgres.service == one.service);
+    let mut of_service = spec.postgres.iter().filter(|postgres| postgres.server() == one.service);
     let Some(first) = of_service.next() else { return Err(SpecError::NoDatabase(one.service.clone())) };
     match &one.database {
         None if of_service.next().is_some() => Err(SpecError::WhichDatabase { service: one.service.clone() }),
@@ -121,9 +123,8 @@ mod tests {
             .iter()
             .map(|(service, database)| PostgresSpec {
                 service: (*service).to_owned(),
-                user: None,
                 database: database.map(str::to_owned),
-                check_sql: None,
+                ..PostgresSpec::default()
             })
             .collect();
         spec.migrate = migrate;

@@ -5,6 +5,7 @@
 pub mod bump;
 pub mod causes;
 pub mod data;
+pub mod database_url;
 pub mod dockerfile;
 pub mod dockerignore;
 pub mod env_file;

@@ -27,6 +27,25 @@ pub struct ImageFactsOf<'a> {
     pub present: bool,
     pub rebuild: bool,
     pub pull: bool,
+    pub origin: Origin<'a>,
+}
+
+/// Whose source it is that is shipped, and what that release's own image is good for.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'a> {
+    /// The laptop's.
+    Laptop,
+    /// A release that another app of the same agent runs.
+    Here {
+        /// As people call it: `staging v12`.
+        name: &'a str,
+        /// What its image was made from; `None` where that was never recorded.
+        inputs: Option<Digest>,
+        /// Whether that image is on the engine.
+        present: bool,
+    },
+    /// A release of another server. Its inputs were digested under another key, so that nothing can be compared.
+    Elsewhere { name: &'a str },
 }
 
 /// Decides whether an image is built, pulled or kept.
@@ -42,6 +61,37 @@ pub fn image_decision(facts: &ImageFactsOf<'_>) -> ImageDecision {
     if facts.rebuild {
         return decide(ImageAction::Build, "--rebuild");
     }
+    let own = own_image(facts);
+    if own.action == ImageAction::Keep {
+        return own;
+    }
+    match facts.origin {
+        Origin::Laptop => own,
+        Origin::Here { name, inputs, present } => match (&facts.now, inputs) {
+            (Some(Ok(now)), Some(inputs)) if *now == inputs && present => {
+                ImageDecision { action: ImageAction::Reuse, why: vec![format!("the image of {name}")] }
+            }
+            (Some(Ok(now)), Some(inputs)) if *now == inputs => ImageDecision {
+                action: ImageAction::Build,
+                why: vec![format!("the image of {name} is no longer on the server")],
+            },
+            // The source is the very same.
+            (Some(Ok(_)), Some(_)) => ImageDecision {
+                action: ImageAction::Build,
+                why: vec![format!("an argument, a secret or a base image is not that of {name}")],
+            },
+            _ => own,
+        },
+        Origin::Elsewhere { name } => {
+            let why = format!("{name} runs on another server: built here from its source");
+            ImageDecision { action: own.action, why: own.why.into_iter().chain([why]).collect() }
+        }
+    }
+}
+
+/// Whether the app's own image does, by what is known of it.
+fn own_image(facts: &ImageFactsOf<'_>) -> ImageDecision {
+    let decide = |action, why: &str| ImageDecision { action, why: vec![why.to_owned()] };
     if !facts.present {
         return decide(ImageAction::Build, "there is no image yet");
     }

@@ -167,6 +167,7 @@ fn images_are_built_when_something_says_so() {
         present: true,
         rebuild: false,
         pull: false,
+        origin: Origin::Laptop,
     };
     let other = || Some(Ok(Digest([2; 32])));
     let secret = || Some(Err(InputsError::Secret("npm".into())));
@@ -199,6 +200,69 @@ fn images_are_built_when_something_says_so() {
         (ImageFactsOf { now: None, rebuild: true, ..base(db) }, ImageAction::Keep, ""),
         (
             ImageFactsOf { now: None, present: false, ..base(db) },
+            ImageAction::Pull,
+            "the image is not on the server",
+        ),
+    ] {
+        let decision = image_decision(&facts);
+        assert_eq!((decision.action, decision.why.join("; ").as_str()), (action, why));
+    }
+}
+
+#[test]
+fn a_promoted_image_serves_where_all_that_goes_into_it_is_the_same() {
+    let model = model();
+    let (web, db) = (model.service("web").unwrap(), model.service("db").unwrap());
+    let (one, two) = (Digest([1; 32]), Digest([2; 32]));
+    let here = |inputs, present| Origin::Here { name: "staging v12", inputs, present };
+    let first = |origin| ImageFactsOf {
+        service: web,
+        before: None,
+        now: Some(Ok(one)),
+        changed: &[],
+        present: false,
+        rebuild: false,
+        pull: false,
+        origin,
+    };
+    let live = |before, origin| ImageFactsOf { before: Some(before), present: true, ..first(origin) };
+    let secret = Some(Err(InputsError::Secret("npm".into())));
+    for (facts, action, why) in [
+        (first(here(Some(one), true)), ImageAction::Reuse, "the image of staging v12"),
+        (live(two, here(Some(one), true)), ImageAction::Reuse, "the image of staging v12"),
+        // What serves already is as good, and its container stays.
+        (live(one, here(Some(one), true)), ImageAction::Keep, ""),
+        (
+            first(here(Some(two), true)),
+            ImageAction::Build,
+            "an argument, a secret or a base image is not that of staging v12",
+        ),
+        (
+            first(here(Some(one), false)),
+            ImageAction::Build,
+            "the image of staging v12 is no longer on the server",
+        ),
+        (first(here(None, true)), ImageAction::Build, "there is no image yet"),
+        (
+            ImageFactsOf { now: secret, ..first(here(Some(one), true)) },
+            ImageAction::Build,
+            "there is no image yet",
+        ),
+        (
+            ImageFactsOf { now: None, ..first(here(Some(one), true)) },
+            ImageAction::Build,
+            "there is no image yet",
+        ),
+        (ImageFactsOf { rebuild: true, ..first(here(Some(one), true)) }, ImageAction::Build, "--rebuild"),
+        (
+            first(Origin::Elsewhere { name: "staging v12" }),
+            ImageAction::Build,
+            "there is no image yet; staging v12 runs on another server: built here from its source",
+        ),
+        (live(one, Origin::Elsewhere { name: "staging v12" }), ImageAction::Keep, ""),
+        // What comes from a registry is what its name means here.
+        (
+            ImageFactsOf { service: db, now: None, ..first(here(Some(one), true)) },
             ImageAction::Pull,
             "the image is not on the server",
         ),

@@ -4,6 +4,7 @@ use super::known_app;
 use crate::agent::Agent;
 use crate::failures;
 use crate::jobs::database::{Database, databases_of};
+use crate::outside::Visit;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wharf_access::Permit;
@@ -85,11 +86,22 @@ pub async fn status(
     databases.retain(|database| database.kind == DatabaseKind::Postgres);
     if databases.is_empty() {
         return Err(Failure::new(FailureKind::NotFound, format!("{app} has no PostgreSQL database"))
-            .hint("name its service in wharf.toml under [[postgres]]"));
+            .hint("name its service (or url_env) in wharf.toml under [[postgres]]"));
     }
     let mut answers = Vec::new();
-    for database in &databases {
-        answers.push(match ask(agent, database, slow_seconds).await {
+    let mut visit = Visit::new(agent, &record.spec);
+    for database in &mut databases {
+        let asked = match database.outside {
+            true => match visit.open(&database.service).await {
+                Ok(opened) => {
+                    database.container = Some(opened.container);
+                    ask(agent, database, slow_seconds).await
+                }
+                Err(failure) => Err(told(&failure)),
+            },
+            false => ask(agent, database, slow_seconds).await,
+        };
+        answers.push(match asked {
             Ok(status) => DatabaseStatus { service: database.service.clone(), ..status },
             Err(problem) => DatabaseStatus {
                 service: database.service.clone(),
@@ -99,7 +111,14 @@ pub async fn status(
             },
         });
     }
+    visit.close().await;
     Ok(Reply::DbStatus { databases: answers })
+}
+
+/// What keeps a database from being asked, in a line.
+fn told(failure: &Failure) -> String {
+    let causes = failure.causes.iter().map(|cause| format!(": {}", cause.replace('\n', " ")));
+    std::iter::once(failure.message.clone()).chain(causes).collect()
 }
 
 async fn ask(agent: &Agent, database: &Database, slow_seconds: u32) -> Result<DatabaseStatus, String> {

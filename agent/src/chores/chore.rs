@@ -4,30 +4,37 @@ use crate::agent::Agent;
 use crate::data::{self, Task};
 use crate::failures;
 use crate::jobs::queue::Rank;
-use jiff::Timestamp;
+use crate::operate;
+use jiff::{SignedDuration, Timestamp};
 use std::str::FromStr;
 use wharf_proto::backup::Proof;
 use wharf_proto::{AppSpec, Failure, FailureKind};
 use wharf_schedule::{DrillFacts, Memory, Schedule, Zone, drill_due, jitter, next_due, retry_at};
 use wharf_state::{AppRecord, BackupRecord, ChoreRecord};
 
+/// How often the server's limits are looked at, besides after a release.
+const HOUSE_EVERY: SignedDuration = SignedDuration::from_hours(24);
+
 /// One chore. A new one is a variant: the matches below ask for the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chore {
     /// A backup by the app's schedule, and retention after it.
     Backup,
+    /// What Docker holds is brought back within the server's own limits.
+    House,
     /// The newest backup is proven.
     Drill,
 }
 
 impl Chore {
     /// In the order of their turn, where several are due.
-    pub const ALL: [Self; 2] = [Self::Backup, Self::Drill];
+    pub const ALL: [Self; 3] = [Self::Backup, Self::House, Self::Drill];
 
     /// As the state remembers it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Backup => "backup",
+            Self::House => "house",
             Self::Drill => "drill",
         }
     }
@@ -36,13 +43,14 @@ impl Chore {
     pub fn title(self) -> &'static str {
         match self {
             Self::Backup => "the scheduled backup",
+            Self::House => "keeping Docker's images and build cache in bounds",
             Self::Drill => "the drill of the newest backup",
         }
     }
 
     pub fn rank(self) -> Rank {
         match self {
-            Self::Backup => Rank::Chore,
+            Self::Backup | Self::House => Rank::Chore,
             Self::Drill => Rank::Drill,
         }
     }
@@ -59,6 +67,7 @@ impl Chore {
     ) -> Result<Option<Timestamp>, Failure> {
         match self {
             Self::Backup => backup_due(agent, app, memory).await,
+            Self::House => house_due(agent, app, memory).await,
             Self::Drill => newest_drill_due(agent, app, memory).await,
         }
     }
@@ -70,6 +79,10 @@ impl Chore {
     pub async fn task(self, agent: &Agent, app: &AppRecord) -> Result<Option<Task>, Failure> {
         Ok(match self {
             Self::Backup => Some(Task::Scheduled),
+            Self::House => {
+                let beyond = operate::house::is_beyond(agent, app, agent.config.house).await?;
+                beyond.then_some(Task::House)
+            }
             Self::Drill => newest(agent, app).await?.map(|backup| Task::Drill { backup: backup.id }),
         })
     }
@@ -118,6 +131,28 @@ async fn backup_due(
     let now = agent.clock.now();
     let spread = jitter(app.app.as_str(), &schedule, now);
     Ok(next_due(&schedule, spread, &memory_of(memory), now))
+}
+
+/// Once a day, and after each release.
+async fn house_due(
+    agent: &Agent,
+    app: &AppRecord,
+    memory: &ChoreRecord,
+) -> Result<Option<Timestamp>, Failure> {
+    if agent.config.house.is_off() {
+        return Ok(None);
+    }
+    let Some(last) = memory.last_run else { return Ok(Some(agent.clock.now())) };
+    let next =
+        last.saturating_add(HOUSE_EVERY).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
+    if memory.failures > 0 {
+        return Ok(Some(next));
+    }
+    let live = match app.live {
+        Some(live) => agent.state.release(&app.app, live).await.map_err(|e| failures::of_state(&e))?,
+        None => None,
+    };
+    Ok(Some(live.map(|live| live.created).filter(|created| *created > last).map_or(next, |at| at.min(next))))
 }
 
 async fn newest_drill_due(

@@ -99,8 +99,15 @@ async fn begin(
     seat: Seat,
     permit: OwnedSemaphorePermit,
 ) -> Result<(), Failure> {
-    let Some(task) = chore.task(agent, &app).await? else { return Ok(()) };
     let name = app.app.clone();
+    let Some(task) = chore.task(agent, &app).await? else {
+        if chore == Chore::House {
+            // It was looked at, and there is nothing to do.
+            let looked = ChoreRecord { last_run: Some(agent.clock.now()), failures: 0, why: None, ..before };
+            remember(agent, &name, looked).await?;
+        }
+        return Ok(());
+    };
     let mut tried = ChoreRecord {
         last_run: Some(agent.clock.now()),
         failures: before.failures.saturating_add(1),

@@ -17,29 +17,20 @@ pub struct NoObject(pub Option<ParseError>);
 /// The current context that the file names; an empty name is none.
 pub fn current(text: &str) -> Result<Option<String>, NoObject> {
     with_object(text, |object| {
-        let name = property(object)?.value.as_string_lit()?.value.to_string();
+        let name = property(object, KEY)?.value.as_string_lit()?.value.to_string();
         (!name.is_empty()).then_some(name)
     })
 }
 
 /// The text with `name` as the current context, or with none.
 pub fn with_current(text: &str, name: Option<&str>) -> Result<String, NoObject> {
-    with_object(text, |object| match (property(object), name) {
+    with_object(text, |object| match (property(object, KEY), name) {
         (Some(there), Some(name)) => splice(text, there.value.start(), there.value.end(), &quoted(name)),
         (Some(there), None) => {
             let (start, end) = span_of(object, there);
             splice(text, start, end, "")
         }
-        (None, Some(name)) => {
-            let said = format!("\"{KEY}\": {}", quoted(name));
-            match (object.properties.first(), object.properties.last()) {
-                (Some(first), Some(last)) => {
-                    let gap = text.get(object.start() + 1..first.start()).unwrap_or_default();
-                    splice(text, last.end(), last.end(), &format!(",{gap}{said}"))
-                }
-                _ => splice(text, object.start() + 1, object.start() + 1, &format!("\n\t{said}")),
-            }
-        }
+        (None, Some(name)) => appended(text, object, KEY, &quoted(name)),
         (None, None) => text.to_owned(),
     })
 }
@@ -49,7 +40,7 @@ pub fn says_nothing(text: &str) -> bool {
     with_object(text, |object| object.properties.is_empty()).unwrap_or(false)
 }
 
-fn with_object<T>(text: &str, look: impl FnOnce(&Object<'_>) -> T) -> Result<T, NoObject> {
+pub(crate) fn with_object<T>(text: &str, look: impl FnOnce(&Object<'_>) -> T) -> Result<T, NoObject> {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default())
         .map_err(|error| NoObject(Some(error)))?;
     match &parsed.value {
@@ -59,12 +50,24 @@ fn with_object<T>(text: &str, look: impl FnOnce(&Object<'_>) -> T) -> Result<T, 
 }
 
 /// The last of that name counts, as it does for Docker.
-fn property<'a>(object: &'a Object<'a>) -> Option<&'a ObjectProp<'a>> {
-    object.properties.iter().rfind(|property| property.name.as_str() == KEY)
+pub(crate) fn property<'a>(object: &'a Object<'a>, key: &str) -> Option<&'a ObjectProp<'a>> {
+    object.properties.iter().rfind(|property| property.name.as_str() == key)
+}
+
+/// The text with one more property, in the manner of those that are there.
+pub(crate) fn appended(text: &str, object: &Object<'_>, key: &str, value: &str) -> String {
+    let said = format!("{}: {value}", quoted(key));
+    match (object.properties.first(), object.properties.last()) {
+        (Some(first), Some(last)) => {
+            let gap = text.get(object.start() + 1..first.start()).unwrap_or_default();
+            splice(text, last.end(), last.end(), &format!(",{gap}{said}"))
+        }
+        _ => splice(text, object.start() + 1, object.start() + 1, &format!("\n\t{said}")),
+    }
 }
 
 /// A property with the comma and the blanks that are its own.
-fn span_of(object: &Object<'_>, there: &ObjectProp<'_>) -> (usize, usize) {
+pub(crate) fn span_of(object: &Object<'_>, there: &ObjectProp<'_>) -> (usize, usize) {
     let at = object.properties.iter().position(|property| property.start() == there.start()).unwrap_or(0);
     let before = at.checked_sub(1).and_then(|before| object.properties.get(before));
     match (before, object.properties.get(at + 1)) {
@@ -74,12 +77,12 @@ fn span_of(object: &Object<'_>, there: &ObjectProp<'_>) -> (usize, usize) {
     }
 }
 
-fn splice(text: &str, start: usize, end: usize, new: &str) -> String {
+pub(crate) fn splice(text: &str, start: usize, end: usize, new: &str) -> String {
     let (head, tail) = (text.get(..start).unwrap_or_default(), text.get(end..).unwrap_or_default());
     format!("{head}{new}{tail}")
 }
 
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     serde_json::Value::from(name).to_string()
 }
 

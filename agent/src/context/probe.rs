@@ -9,7 +9,7 @@ use std::time::Duration;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// More than any answer that is looked at.
 const ANSWER_BYTES: u64 = 16 * 1024;
-/// `_ping`, written so that no honest client would. It changes nothing anywhere.
+/// What an engine answers that nobody guards. `_ping`, written so that no honest client would. It changes nothing anywhere.
 const ASK: &[u8] = b"GET /%5Fping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n";
 
 /// # Errors
@@ -25,7 +25,7 @@ pub fn guard(path: &Path, user: &str) -> Result<(), ContextError> {
     if refused { Ok(()) } else { Err(ContextError::NoGuard { path: path.to_owned() }) }
 }
 
-fn ask(path: &Path) -> io::Result<String> {
+pub(crate) fn ask(path: &Path) -> io::Result<String> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
     stream.set_write_timeout(Some(ANSWER_WITHIN))?;

@@ -13,6 +13,7 @@ use crate::jobs::compose::{self, Stack};
 use crate::jobs::plan::Planned;
 use crate::jobs::run::Job;
 use crate::jobs::start::up;
+use crate::outside;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use wharf_backup::{DumpReport, LoadTarget};
@@ -42,6 +43,19 @@ pub async fn restore(job: &Job, planned: &Planned, backup: &BackupId) -> Result<
             "{} is Redis, and starts empty: its file is {} in the backup, and docs/RECOVERY.md says how it goes back",
             dump.service(),
             dump.path
+        );
+        job.record.warn(text).await;
+    }
+    let (outside, dumps): (Vec<DumpReport>, Vec<DumpReport>) =
+        dumps.into_iter().partition(|dump| outside::find(&job.spec, dump.service()).is_some());
+    for dump in &outside {
+        // It may well have outlived this server, with rows that are newer than the backup.
+        let text = format!(
+            "{} lies outside the stack, at the URL in {}, and is left as it is: look at it with wharf db status. Where it \
+            is lost too: wharf backup restore {} makes it from the backup",
+            dump.database,
+            dump.service(),
+            backup.short()
         );
         job.record.warn(text).await;
     }
@@ -83,6 +97,7 @@ async fn address(job: &Job, stack: &Stack, dump: &DumpReport) -> Result<Address,
         service: service.to_owned(),
         container: container.id,
         user: Some(dump.user.clone()),
+        home: None,
     })
 }
 

@@ -8,6 +8,7 @@ use super::undo::Undo;
 use super::{known, mysql};
 use crate::jobs::database;
 use crate::jobs::run::Job;
+use crate::outside;
 use wharf_backup::{DumpReport, LoadReport, LoadTarget};
 use wharf_plan::facts::ContainerState;
 use wharf_proto::database::DatabaseKind;
@@ -34,6 +35,7 @@ pub async fn restore(
         DatabaseKind::Unknown => return Err(unknown(dump)),
     }
     let at = address(job, app, dump).await?;
+    at.may_create(&job.agent, job.app()).await?;
     let names = at.names(&job.agent, job.app()).await?;
     if names.iter().any(|name| name == as_name) {
         let text = format!("there is a database {as_name} in {} already", dump.service());
@@ -197,6 +199,9 @@ fn choose<'a>(dumps: &'a [DumpReport], wanted: &str) -> Result<&'a DumpReport, F
 /// It does not run.
 pub async fn address(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<Address, Failure> {
     let (kind, service) = (dump.kind, dump.service());
+    if outside::find(&job.spec, service).is_some() {
+        return Address::opened(job, service).await;
+    }
     let containers = containers(job, app).await?;
     let databases = databases(job, &containers).await?;
     let found = databases.into_iter().find(|database| database.service == service);
@@ -206,7 +211,7 @@ pub async fn address(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<Ad
         .or_else(|| containers.into_iter().find(|container| container.service == service));
     match container {
         Some(container) if container.state == ContainerState::Running => {
-            Ok(Address { kind, service: service.to_owned(), container: container.id, user })
+            Ok(Address { kind, service: service.to_owned(), container: container.id, user, home: None })
         }
         _ => Err(Failure::new(
             FailureKind::Backup,

@@ -24,9 +24,23 @@ pub struct Address {
     pub service: String,
     pub container: String,
     pub user: Option<String>,
+    /// Of a server outside the stack: the database to connect to where any will do. Its container is a toolbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
 }
 
 impl Address {
+    /// A database that is none of these.
+    fn other_than(&self, not: &[&str]) -> &str {
+        let candidates = self.home.as_deref().into_iter().chain(["postgres", "template1"]);
+        candidates.into_iter().find(|name| !not.contains(name)).unwrap_or("template1")
+    }
+
+    /// Where to ask about the server itself.
+    fn somewhere(&self) -> &str {
+        self.home.as_deref().unwrap_or("template1")
+    }
+
     fn request(&self, database: Option<&str>) -> DumpRequest {
         DumpRequest {
             label: self.service.clone(),
@@ -73,8 +87,7 @@ impl Address {
         not: &[&str],
         statements: &str,
     ) -> Result<Vec<String>, BackupError> {
-        let from = if not.contains(&"postgres") { "template1" } else { "postgres" };
-        self.run(agent, app, from, statements).await
+        self.run(agent, app, self.other_than(not), statements).await
     }
 
     /// The names of all databases.
@@ -85,7 +98,7 @@ impl Address {
         if self.kind == DatabaseKind::Mysql {
             return mysql::names(self, agent, app).await;
         }
-        let names = self.run(agent, app, "template1", "SELECT datname FROM pg_database;\n").await;
+        let names = self.run(agent, app, self.somewhere(), "SELECT datname FROM pg_database;\n").await;
         names.map_err(|e| e.failure())
     }
 
@@ -171,7 +184,7 @@ impl Address {
             let statements = format!(
                 "SELECT pg_terminate_backend(pid) {OTHERS} \\g /dev/null\nSELECT count(*) {OTHERS};\n"
             );
-            let left = self.run(agent, app, "template1", &statements).await.map_err(|e| e.failure())?;
+            let left = self.run(agent, app, self.somewhere(), &statements).await.map_err(|e| e.failure())?;
             if left == ["0"] {
                 return Ok(());
             }

@@ -171,9 +171,18 @@ async fn image(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<String, 
     if engine.image(&dump.image).await.map_err(|e| failures::of_engine(&e))?.is_some() {
         return Ok(dump.image.clone());
     }
-    let containers = super::task::containers(job, app).await?;
-    let now = containers.into_iter().find(|container| container.service == dump.service());
-    let Some(now) = now else {
+    let now = match crate::outside::find(&job.spec, dump.service()) {
+        Some(outside) => {
+            let image = engine.image(&outside.image).await.map_err(|e| failures::of_engine(&e))?;
+            image.map(|image| (outside.image.clone(), image.id))
+        }
+        None => {
+            let containers = super::task::containers(job, app).await?;
+            let now = containers.into_iter().find(|container| container.service == dump.service());
+            now.map(|now| (now.image, now.image_id))
+        }
+    };
+    let Some((name, id)) = now else {
         let text = format!(
             "the image that {} was dumped in is gone, and {} does not run",
             dump.database,
@@ -183,9 +192,9 @@ async fn image(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<String, 
             .cause(format!("its server was {}, image {}", dump.server_version, dump.image))
             .hint("pull the database's image, or start the service"));
     };
-    let text = format!("the image that {} was dumped in is gone: {} is used", dump.database, now.image);
+    let text = format!("the image that {} was dumped in is gone: {name} is used", dump.database);
     job.record.warn(text).await;
-    Ok(now.image_id)
+    Ok(id)
 }
 
 async fn lives(job: &Job, server: &Server) -> bool {
@@ -216,6 +225,7 @@ async fn try_dump(job: &Job, backup: &BackupId, dump: &DumpReport, server: &Serv
             service: dump.service().to_owned(),
             container: server.container.clone(),
             user: Some(dump.user.clone()),
+            home: None,
         };
         let lines = at.run(&job.agent, job.app(), &dump.database, &statements).await;
         let lines = lines.map_err(|error| {

@@ -190,6 +190,7 @@ async fn releases_made(agent: &Agent, app: &AppName) -> Result<BTreeMap<JobId, R
         | JobKind::Scale { .. }
         | JobKind::MigrateUp
         | JobKind::MigrateDown { .. }
+        | JobKind::Forget
         | JobKind::Unknown => None,
     });
     Ok(made.collect())

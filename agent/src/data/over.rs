@@ -38,6 +38,12 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
             continue;
         }
         let at = address(job, app, dump).await?;
+        at.may_create(&job.agent, job.app()).await?;
+        if at.home.is_some() {
+            let who =
+                "programs that are not this app's and use it are cut off for a moment, and are not stopped";
+            job.record.warn(format!("{} lies outside the stack: {who}", dump.service())).await;
+        }
         let names = at.names(&job.agent, job.app()).await?;
         let exists = names.contains(&dump.database);
         if !exists {

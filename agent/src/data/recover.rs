@@ -1,6 +1,7 @@
 //! What a job about data leaves is taken away, and what it changed is brought to one side: after a failure, and after a
 //! crash.
 
+use super::database::Address;
 use super::over;
 use super::task::Task;
 use super::undo::Undo;
@@ -35,7 +36,7 @@ pub async fn after_failure(job: &Job, failure: Failure) -> Outcome {
     let is_migration = matches!(job.kind, JobKind::MigrateUp | JobKind::MigrateDown { .. });
     let backup = record.and_then(|record| match serde_json::from_value(record.request) {
         Ok(Task::Restore { backup, .. } | Task::Drill { backup }) => Some(backup),
-        Ok(Task::Backup { .. } | Task::Scheduled | Task::Prune) | Err(_) => None,
+        Ok(Task::Backup { .. } | Task::Scheduled | Task::Prune | Task::House) | Err(_) => None,
         Ok(Task::MigrateUp | Task::MigrateDown(_)) => None,
     });
     let backup = backup.unwrap_or(BackupId(String::new()));
@@ -100,10 +101,7 @@ pub async fn clear(job: &Job) {
     for entry in entries.into_iter().rev() {
         let cleared = match &entry {
             Undo::Folder { path } => remove_folder(path).await,
-            Undo::Database { at, name } => match at.quiet(&job.agent, job.app()).await {
-                Ok(()) => at.drop_own(&job.agent, job.app(), name).await,
-                Err(failure) => Err(failure),
-            },
+            Undo::Database { at, name } => drop_own(job, at, name).await,
             Undo::Swap(_) | Undo::Migrations { .. } | Undo::Held { .. } => Ok(()),
         };
         if let Err(failure) = cleared {
@@ -115,6 +113,12 @@ pub async fn clear(job: &Job) {
             job.record.warn(format!("{what} of this job is left; remove it by hand: {failure}")).await;
         }
     }
+}
+
+async fn drop_own(job: &Job, at: &Address, name: &str) -> Result<(), Failure> {
+    let at = at.at_hand(job).await?;
+    at.quiet(&job.agent, job.app()).await?;
+    at.drop_own(&job.agent, job.app(), name).await
 }
 
 /// Removes a folder of a job's own. One that is not there is fine.

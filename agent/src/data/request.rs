@@ -8,6 +8,7 @@ use crate::agent::Agent;
 use crate::answers::known_app;
 use crate::conversation::{Stop, Talk, watch};
 use crate::jobs::queue::{self, Rank};
+use crate::locks;
 use wharf_access::Permit;
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::message::{MigrateDown, Reply, Request, ServerMessage};
@@ -77,6 +78,17 @@ enum Asked {
     MigrateDown(MigrateDown),
 }
 
+impl Asked {
+    /// Whether a lock keeps it back.
+    fn changes_the_app(&self) -> bool {
+        match self {
+            Self::Restore(_, what) => matches!(what, RestoreWhat::Over { .. }),
+            Self::MigrateUp | Self::MigrateDown(_) => true,
+            Self::Create(_) | Self::Verify(_) | Self::Prune => false,
+        }
+    }
+}
+
 async fn begin(
     agent: &Agent,
     talk: &mut Talk,
@@ -88,6 +100,10 @@ async fn begin(
     let record = known_app(agent, permit, app).await?;
     let rank = if matches!(asked, Asked::Verify(_)) { Rank::Drill } else { Rank::Change };
     let seat = queue::take_as(agent, app, lock_wait_seconds, rank).await?;
+    if asked.changes_the_app() {
+        // Once more: it may have been locked while this stood in line.
+        locks::check(agent, app).await?;
+    }
     let task = resolve(agent, &record, asked).await?;
     let (job, _) = task::start(agent, record, task, seat, talk.who.clone()).await?;
     talk.say(&ServerMessage::Accepted { job }).await?;

@@ -6,6 +6,7 @@
 use crate::agent::Agent;
 use crate::failures;
 use crate::jobs::database::{Database, databases_of};
+use crate::outside::Visit;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wharf_backup::sql;
@@ -28,7 +29,12 @@ pub async fn shape(agent: &Agent, app: &AppName, spec: &AppSpec, project: &str) 
 }
 
 async fn look(agent: &Agent, app: &AppName, spec: &AppSpec, project: &str) -> Option<String> {
-    let databases = databases(agent, spec, project).await.ok()?;
+    let mut databases = all(agent, spec, project).await.ok()?;
+    let mut visit = Visit::new(agent, spec);
+    for database in databases.iter_mut().filter(|database| database.outside) {
+        database.container = Some(visit.open(&database.service).await.ok()?.container);
+    }
+    databases.retain(|database| database.container.is_some());
     if databases.is_empty() {
         return None;
     }
@@ -41,14 +47,22 @@ async fn look(agent: &Agent, app: &AppName, spec: &AppSpec, project: &str) -> Op
             text.push_str(&format!("{}:{line}\n", line.len()));
         }
     }
+    visit.close().await;
     Some(Digest::of(text.as_bytes()).to_string())
 }
 
-/// The app's PostgreSQL databases that have a container.
+/// The app's PostgreSQL databases that have a container: those of the stack.
 ///
 /// # Errors
 /// The engine does not answer.
 pub async fn databases(agent: &Agent, spec: &AppSpec, project: &str) -> Result<Vec<Database>, Failure> {
+    let mut found = all(agent, spec, project).await?;
+    found.retain(|database| database.container.is_some());
+    Ok(found)
+}
+
+/// The app's PostgreSQL databases.
+async fn all(agent: &Agent, spec: &AppSpec, project: &str) -> Result<Vec<Database>, Failure> {
     let containers = agent.engine.project_containers(project).await.map_err(|e| failures::of_engine(&e))?;
     let mut images = BTreeMap::new();
     for container in &containers {
@@ -56,6 +70,6 @@ pub async fn databases(agent: &Agent, spec: &AppSpec, project: &str) -> Result<V
         images.extend(image.map(|image| (container.image_id.clone(), image)));
     }
     let mut found = databases_of(spec, &containers, &images);
-    found.retain(|database| database.kind == DatabaseKind::Postgres && database.container.is_some());
+    found.retain(|database| database.kind == DatabaseKind::Postgres);
     Ok(found)
 }

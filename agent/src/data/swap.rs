@@ -52,8 +52,12 @@ pub async fn swap(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
 pub async fn settle(job: &Job, swaps: &Swaps) -> Result<Side, Failure> {
     let (agent, app) = (&job.agent, job.app());
     let mut swapped = Vec::new();
-    for swap in &swaps.swaps {
-        agent.engine.start(&swap.at.container).await.map_err(|e| failures::of_engine(&e))?;
+    let mut at_hand = swaps.clone();
+    for swap in &mut at_hand.swaps {
+        if swap.at.home.is_none() {
+            agent.engine.start(&swap.at.container).await.map_err(|e| failures::of_engine(&e))?;
+        }
+        swap.at = swap.at.at_hand(job).await?;
         swap.at.quiet(agent, app).await?;
         let names = swap.at.names(agent, app).await?;
         swapped.push(!names.contains(&swap.restored));
@@ -65,7 +69,7 @@ pub async fn settle(job: &Job, swaps: &Swaps) -> Result<Side, Failure> {
     let is_new = swapped.contains(&true) || exchanged.contains(&Side::New);
     let side = if is_new { Side::New } else { Side::Old };
     if side == Side::New {
-        for (swap, _) in swaps.swaps.iter().zip(swapped).filter(|(_, done)| !done) {
+        for (swap, _) in at_hand.swaps.iter().zip(swapped).filter(|(_, done)| !done) {
             forwards(job, swap).await?;
         }
         if exchanged.contains(&Side::Old) {

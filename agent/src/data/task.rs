@@ -3,6 +3,7 @@
 use super::undo::Undo;
 use super::{beside, drill, folder, over, prune, recover, volumes_over};
 use crate::agent::Agent;
+use crate::config::House;
 use crate::conversation::Who;
 use crate::failures;
 use crate::jobs::backup::{self, Sources, data_folders};
@@ -12,6 +13,7 @@ use crate::jobs::queue::Seat;
 use crate::jobs::run::{self, Job};
 use crate::jobs::volumes::{self, Volume};
 use crate::migrations;
+use crate::operate::house::{self, Bounds};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,6 +35,8 @@ pub enum Task {
     },
     /// A backup by the schedule, and retention after it.
     Scheduled,
+    /// What Docker holds is brought back within the server's own limits.
+    House,
     Prune,
     Drill {
         backup: BackupId,
@@ -51,6 +55,7 @@ impl Task {
         match self {
             Self::Backup { .. } | Self::Scheduled => JobKind::Backup,
             Self::Prune => JobKind::Prune,
+            Self::House => JobKind::PruneDocker,
             Self::Drill { backup } => JobKind::Drill { backup: backup.clone() },
             Self::Restore { backup, .. } => JobKind::Restore { backup: backup.clone() },
             Self::MigrateUp => JobKind::MigrateUp,
@@ -62,7 +67,7 @@ impl Task {
         match self {
             Self::Backup { .. } => vec![Step::Backup],
             Self::Scheduled => vec![Step::Backup, Step::Prune],
-            Self::Prune => vec![Step::Prune],
+            Self::Prune | Self::House => vec![Step::Prune],
             Self::Drill { .. } => vec![Step::Check, Step::Drill],
             Self::Restore { what: RestoreWhat::Beside { .. }, .. } => vec![Step::Restore, Step::Check],
             Self::Restore { what: RestoreWhat::Over { .. } | RestoreWhat::VolumesOver { .. }, .. } => {
@@ -100,6 +105,11 @@ async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
         Task::Backup { message } => create(job, app, "on-demand", message.clone()).await,
         Task::Scheduled => scheduled(job, app).await,
         Task::Prune => job.record.step(Step::Prune, prune::prune(job)).await,
+        Task::House => {
+            let House { images, build_cache } = job.agent.config.house;
+            let bounds = Bounds { images, cache_bytes: build_cache };
+            job.record.step(Step::Prune, house::prune(job, &app.project, bounds)).await
+        }
         Task::Drill { backup } => drill_unless_wanted(job, app, backup).await,
         Task::Restore { backup, what: RestoreWhat::ToFolder { folder, volume } } => {
             folder::restore(job, app, backup, volume.as_deref(), Path::new(folder)).await

@@ -52,6 +52,7 @@ pub async fn record(job: &Job, planned: &Planned, backup: BackupId) -> Result<()
         git_commit: None,
         backup: Some(backup),
         previous: None,
+        promoted: None,
     };
     job.agent.state.adopt(app, release).await.map_err(|e| failures::of_state(&e))?;
     job.record.note(format!("the stack {} that runs already is taken over as v0", planned.project)).await;

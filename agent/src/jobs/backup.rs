@@ -7,6 +7,7 @@ use super::volumes::{self, Volume};
 use super::{Work, adopt, cold, coverage, hold};
 use crate::agent::Agent;
 use crate::failures;
+use crate::outside;
 use crate::recovery::RecoveryRecord;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,8 @@ pub async fn back_up(job: &Job, work: &Work, planned: &Planned) -> Result<Option
 /// # Errors
 /// [`FailureKind::Backup`]: there is no backup.
 pub async fn make(job: &Job, sources: Sources<'_>) -> Result<Option<BackupReport>, Failure> {
+    let databases = outside::attach(job, sources.databases).await?;
+    let sources = Sources { databases: &databases, ..sources };
     for database in sources.databases.iter().filter(|database| database.container.is_none()) {
         job.record.note(format!("{}: no database yet, so there is nothing to dump", database.service)).await;
     }
@@ -150,7 +153,9 @@ async fn dump_or_copy(
             let Some(container) = &database.container else { continue };
             let service = &database.service;
             let runs = container.state == ContainerState::Running;
-            if cold.contains(service) || (sources.cold && !runs) {
+            // Its files are not here, whatever is asked.
+            let cold_backup = sources.cold && !database.outside;
+            if cold.contains(service) || (cold_backup && !runs) {
                 // The files of a server are those of all its databases.
                 if copied.insert(service) {
                     request.cold.extend(cold::stop_for_copy(job, service, container).await?);
@@ -176,7 +181,9 @@ async fn dump_or_copy(
         let Ok(result) = result else { return Err(too_slow(within)) };
         match result {
             Err(BackupError::DumpFailed { label, .. })
-                if sources.cold && cold.insert(service_of(&label).to_owned()) =>
+                if sources.cold
+                    && !databases.iter().any(|one| one.outside && one.label == label)
+                    && cold.insert(service_of(&label).to_owned()) =>
             {
                 job.record.warn(format!("{label} cannot be dumped, so its files are copied instead")).await;
             }

@@ -58,5 +58,6 @@ fn new_release(app: AppName, job: &Job, work: &Work, ready: Ready) -> ReleaseRec
         git_commit: work.git_commit.clone(),
         backup: ready.backup,
         previous: ready.planned.live.map(|live| live.release),
+        promoted: work.promoted.clone(),
     }
 }

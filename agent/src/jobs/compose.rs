@@ -55,6 +55,15 @@ pub fn staged(agent: &Agent, spec: &AppSpec, beside: &Beside, project: Option<St
     Stack::new(agent, spec, &beside.stage(), env_file_of(spec, beside), project, Some(&seat.supervisor))
 }
 
+/// Docker's configuration with the agent's own logins, where it has any. Without it Compose can still do all but pull what
+/// is private, and says so then.
+fn docker_config(agent: &Agent) -> Option<PathBuf> {
+    agent.engine.logins().docker_config().unwrap_or_else(|error| {
+        tracing::warn!(%error, "docker compose goes without the agent's logins to registries");
+        None
+    })
+}
+
 impl Stack {
     fn new(
         agent: &Agent,
@@ -74,6 +83,7 @@ impl Stack {
             files: spec.compose.files.iter().map(|file| file.below(root)).collect(),
             // It lives on the server, wherever the rest is staged.
             env_file,
+            docker_config: docker_config(agent),
             profiles: spec.compose.profiles.clone(),
             project: name.clone().or_else(|| spec.compose.project.clone()),
             docker_socket: Some(agent.guards.socket(agent.config.allows_root(&spec.app)).to_owned()),

@@ -107,6 +107,7 @@ mod tests {
             ),
         ];
         let databases = [Database {
+            outside: false,
             kind: DatabaseKind::Mysql,
             service: "db".into(),
             user: None,

@@ -12,11 +12,15 @@ use wharf_proto::AppSpec;
 use wharf_proto::database::DatabaseKind;
 use wharf_proto::spec::PostgresSpec;
 
-/// A database of the stack.
+/// A database of the stack, or one outside it.
 #[derive(Debug, Clone)]
 pub struct Database {
     pub kind: DatabaseKind,
+    /// Of one outside the stack: the key that holds its URL.
     pub service: String,
+    /// Whether it is no service of the stack: then its container is a toolbox, and there is one while somebody has opened
+    /// it ([`crate::outside`]).
+    pub outside: bool,
     /// `None`: as the container's environment says.
     pub user: Option<String>,
     /// `None`: as the container's environment says.
@@ -29,7 +33,10 @@ pub struct Database {
 
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outside = if self.outside { " (outside the stack)" } else { "" };
         match (&self.database, &self.container) {
+            (Some(database), _) if self.outside => write!(f, "{}/{database}{outside}", self.service),
+            (None, _) if self.outside => write!(f, "{}{outside}", self.service),
             (Some(database), None) => write!(f, "{}/{database} (no database yet)", self.service),
             (None, None) => write!(f, "{} (no database yet)", self.service),
             (Some(database), Some(_)) => write!(f, "{}/{database}", self.service),
@@ -58,7 +65,7 @@ impl Database {
 
 /// Whether the project's words are about the database of that name in that service.
 pub fn is(spec: &PostgresSpec, service: &str, database: &str) -> bool {
-    spec.service == service && spec.database.as_deref().is_none_or(|name| name == database)
+    spec.server() == service && spec.database.as_deref().is_none_or(|name| name == database)
 }
 
 /// The databases to dump: those that the project names, and those that are plainly PostgreSQL.
@@ -75,7 +82,7 @@ pub fn databases_of(
     let containers: Vec<&ContainerFacts> = containers.iter().filter(|c| !c.one_off).collect();
     let of = |service: &str| containers.iter().find(|c| c.service == service).map(|c| (*c).clone());
     let mut found = named(spec);
-    for database in &mut found {
+    for database in found.iter_mut().filter(|database| !database.outside) {
         database.container = of(&database.service);
     }
     for container in &containers {
@@ -92,10 +99,14 @@ pub fn databases_of(
 
 /// What `wharf.toml` names.
 fn named(spec: &AppSpec) -> Vec<Database> {
-    let postgres: Vec<&str> = spec.postgres.iter().map(|one| one.service.as_str()).collect();
+    let postgres: Vec<&str> = spec.postgres.iter().map(PostgresSpec::server).collect();
     let mysql: Vec<&str> = spec.mysql.iter().map(|one| one.service.as_str()).collect();
     let of_postgres = spec.postgres.iter().map(|one| {
-        database(DatabaseKind::Postgres, &one.service, (one.user.as_ref(), one.database.as_ref()), &postgres)
+        let names = (one.user.as_ref(), one.database.as_ref());
+        Database {
+            outside: one.outside.is_some(),
+            ..database(DatabaseKind::Postgres, one.server(), names, &postgres)
+        }
     });
     let of_mysql = spec.mysql.iter().map(|one| {
         database(DatabaseKind::Mysql, &one.service, (one.user.as_ref(), one.database.as_ref()), &mysql)
@@ -115,6 +126,7 @@ fn database(
     Database {
         kind,
         service: service.to_owned(),
+        outside: false,
         user: user.cloned(),
         database: name.cloned(),
         label: label(service, name, services),
@@ -134,14 +146,13 @@ fn label(service: &str, name: Option<&String>, services: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wharf_proto::spec::{MysqlSpec, RedisSpec};
+    use wharf_proto::spec::{MysqlSpec, OutsideSpec, RedisSpec};
 
     fn spec(service: &str, database: Option<&str>) -> PostgresSpec {
         PostgresSpec {
             service: service.into(),
-            user: None,
             database: database.map(Into::into),
-            check_sql: None,
+            ..PostgresSpec::default()
         }
     }
 
@@ -166,6 +177,29 @@ mod tests {
         assert_eq!(labels[2], "db/my_data");
         assert!(labels[3].starts_with("db/-"), "{}", labels[3]);
         assert_eq!(labels[4], "geo");
+    }
+
+    #[test]
+    fn one_outside_the_stack_is_called_by_its_key_and_has_no_container_of_its_own() {
+        let outside = |database: Option<&str>| PostgresSpec {
+            outside: Some(OutsideSpec {
+                url_env: "MAPS_URL".into(),
+                image: "postgres:17".into(),
+                network: None,
+            }),
+            ..spec("", database)
+        };
+        let one = AppSpec { postgres: vec![outside(None)], ..app("") };
+        let found = databases_of(&one, &[], &BTreeMap::new()).remove(0);
+        assert_eq!(
+            (found.label.as_str(), found.outside, found.container.is_none()),
+            ("MAPS_URL", true, true)
+        );
+        assert_eq!(found.to_string(), "MAPS_URL (outside the stack)");
+        let two = AppSpec { postgres: vec![outside(Some("a")), outside(Some("b"))], ..app("") };
+        let labels: Vec<String> = named(&two).into_iter().map(|one| one.label).collect();
+        assert_eq!(labels, ["MAPS_URL/a", "MAPS_URL/b"]);
+        assert!(is(&outside(None), "MAPS_URL", "any") && !is(&outside(None), "", "any"));
     }
 
     #[test]

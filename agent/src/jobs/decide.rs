@@ -12,7 +12,7 @@ use wharf_plan::model::{Context, Service};
 use wharf_plan::services::{self, ImageFactsOf, image_decision};
 use wharf_proto::plan::ImageAction;
 use wharf_proto::{Digest, Failure, RelPath};
-use wharf_state::ServiceInputs;
+use wharf_state::{ReleaseRecord, ServiceInputs};
 
 /// Where a service's image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,13 +57,15 @@ pub async fn decide(
     let highest = agent.state.highest_versions(&work.spec.app).await.map_err(|e| failures::of_state(&e))?;
     let mut decided =
         Decided { images: BTreeMap::new(), why: BTreeMap::new(), inputs: BTreeMap::new(), highest };
+    let origin = origin(agent, work).await?;
     for service in survey.model.services() {
         let image = match &work.source {
             Source::Shipped { rebuild, pull, .. } => {
-                decide_shipped(&staged, work, survey, service, *rebuild, *pull, &mut decided).await?
+                let asked = Asked { rebuild: *rebuild, pull: *pull, origin: origin.as_ref() };
+                decide_shipped(&staged, work, survey, service, asked, &mut decided).await?
             }
             Source::Again | Source::Recovered { .. } => {
-                decide_shipped(&staged, work, survey, service, false, false, &mut decided).await?
+                decide_shipped(&staged, work, survey, service, Asked::default(), &mut decided).await?
             }
             Source::Earlier { images, .. } => {
                 decide_earlier(
@@ -86,14 +88,53 @@ pub async fn decide(
     Ok(decided)
 }
 
+/// What was asked for besides, and whose source it is.
+#[derive(Clone, Copy, Default)]
+struct Asked<'a> {
+    rebuild: bool,
+    pull: bool,
+    origin: Option<&'a Origin>,
+}
+
+/// The release that is promoted.
+struct Origin {
+    /// As people call it.
+    name: String,
+    /// What this agent knows of it, where it is one of its own.
+    record: Option<ReleaseRecord>,
+}
+
+impl Origin {
+    fn of(&self, service: &Service, present: bool) -> services::Origin<'_> {
+        match &self.record {
+            None => services::Origin::Elsewhere { name: &self.name },
+            Some(record) => services::Origin::Here {
+                name: &self.name,
+                inputs: record.inputs.get(&service.name).map(|inputs| inputs.image),
+                present,
+            },
+        }
+    }
+}
+
+async fn origin(agent: &Agent, work: &Work) -> Result<Option<Origin>, Failure> {
+    let Some(from) = work.promotes() else { return Ok(None) };
+    let record = match work.source {
+        Source::Shipped { from_here: true, .. } => {
+            agent.state.release(&from.app, from.release).await.map_err(|e| failures::of_state(&e))?
+        }
+        _ => None,
+    };
+    Ok(Some(Origin { name: from.to_string(), record }))
+}
+
 /// Decides one service's image; the digest of what it is built from.
 async fn decide_shipped(
     staged: &Staged<'_>,
     work: &Work,
     survey: &Survey,
     service: &Service,
-    rebuild: bool,
-    pull: bool,
+    asked: Asked<'_>,
     decided: &mut Decided,
 ) -> Result<Digest, Failure> {
     let live = survey.live.as_ref();
@@ -130,21 +171,32 @@ async fn decide_shipped(
         None => (None, Vec::new()),
     };
     let before = live.and_then(|live| live.inputs.get(&service.name)).map(|inputs| inputs.image);
+    let twin = asked.origin.and_then(|origin| origin.record.as_ref()?.images.get(&service.name));
+    let twin = match twin {
+        Some(image)
+            if staged.engine.image(&image.id).await.map_err(|e| failures::of_engine(&e))?.is_some() =>
+        {
+            Some(image.id.clone())
+        }
+        _ => None,
+    };
     let why = image_decision(&ImageFactsOf {
         service,
         before,
         now: now.map(Ok),
         changed: &changed,
         present,
-        rebuild,
-        pull,
+        rebuild: asked.rebuild,
+        pull: asked.pull,
+        origin: asked.origin.map_or(services::Origin::Laptop, |origin| origin.of(service, twin.is_some())),
     });
     let decision = match (why.action, serving) {
         // Nothing here decides the unknown.
         (ImageAction::Build | ImageAction::Unknown, _) => ImageDecision::Build,
         (ImageAction::Pull, _) => ImageDecision::Pull { optional: present },
-        (ImageAction::Keep | ImageAction::Reuse, Some(id)) => ImageDecision::Keep { id },
-        (ImageAction::Keep | ImageAction::Reuse, None) => ImageDecision::Pull { optional: false },
+        (ImageAction::Reuse, _) => twin.map_or(ImageDecision::Build, |id| ImageDecision::Keep { id }),
+        (ImageAction::Keep, Some(id)) => ImageDecision::Keep { id },
+        (ImageAction::Keep, None) => ImageDecision::Pull { optional: false },
     };
     decided.images.insert(service.name.clone(), decision);
     decided.why.insert(service.name.clone(), why);

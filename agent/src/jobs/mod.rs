@@ -48,6 +48,7 @@ use crate::agent::Agent;
 use crate::conversation::Who;
 use crate::failures;
 use crate::layout::Beside;
+use crate::promote::Origin;
 use jiff::Timestamp;
 use queue::Seat;
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,7 @@ use std::sync::Arc;
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{DeployRequest, JobOptions};
 use wharf_proto::plan::DeployPlan;
-use wharf_proto::release::AuditEntry;
+use wharf_proto::release::{AuditEntry, PromotedFrom};
 use wharf_proto::{AppSpec, BackupId, Failure, FailureKind, JobId, Manifest, ReleaseId};
 use wharf_state::{NewJob, ReleaseImage};
 
@@ -72,6 +73,9 @@ pub struct Work {
     /// The versions of the front ends, by the file that holds them.
     pub versions: BTreeMap<String, String>,
     pub git_commit: Option<String>,
+    /// The release whose very source this is, where it was promoted.
+    #[serde(default)]
+    pub promoted: Option<PromotedFrom>,
     pub by: String,
     /// What the env file is to hold from this job on. Never written anywhere but to the env file.
     #[serde(skip)]
@@ -92,6 +96,9 @@ pub enum Source {
         /// The project's checks on the laptop were skipped.
         #[serde(default)]
         checks_skipped: bool,
+        /// Where it is promoted: whether the images of that release are here.
+        #[serde(default)]
+        from_here: bool,
     },
     /// The live release's own files once more, where its environment changes: built where that goes into an image.
     Again,
@@ -110,6 +117,7 @@ impl Work {
         agent: &Agent,
         request: DeployRequest,
         manifest: Manifest,
+        origin: Option<Origin>,
         who: &Arc<Who>,
     ) -> Result<Self, Failure> {
         let app = &request.spec.app;
@@ -124,6 +132,7 @@ impl Work {
                 rebuild: request.rebuild,
                 pull: request.pull,
                 checks_skipped: request.source.checks_skipped,
+                from_here: origin.as_ref().is_some_and(|origin| origin.here),
             },
             spec: request.spec,
             manifest,
@@ -134,6 +143,7 @@ impl Work {
                 .map(|(file, version)| (file.to_string(), version))
                 .collect(),
             git_commit: request.source.git_commit,
+            promoted: origin.map(|origin| origin.from),
             by: who.by.clone(),
             env: None,
             role: None,
@@ -143,6 +153,19 @@ impl Work {
     /// Whether who shipped this skipped the project's checks.
     pub fn checks_skipped(&self) -> bool {
         matches!(self.source, Source::Shipped { checks_skipped: true, .. })
+    }
+
+    /// What the audit is to know besides: what is added to the action, and what it means.
+    fn remarks(&self) -> Vec<(&'static str, String)> {
+        let skipped =
+            self.checks_skipped().then(|| (" --force", "the project's checks were skipped".to_owned()));
+        let promoted = self.promotes().map(|from| ("", format!("promoted from {from} of {}", from.app)));
+        skipped.into_iter().chain(promoted).collect()
+    }
+
+    /// The release that this very job promotes; what is made once more from a promoted release promotes nothing.
+    pub fn promotes(&self) -> Option<&PromotedFrom> {
+        self.promoted.as_ref().filter(|_| matches!(self.source, Source::Shipped { .. }))
     }
 
     /// Whether the project's hooks have a part in this: a rollback runs none.
@@ -174,6 +197,7 @@ fn action(kind: &JobKind) -> String {
         JobKind::Scale { services } => format!("scale {}", services.join(" ")),
         JobKind::MigrateUp => "migrate up".to_owned(),
         JobKind::MigrateDown { names } => format!("migrate down {}", names.join(" ")),
+        JobKind::Forget => "forget".to_owned(),
         JobKind::Unknown => "something newer".to_owned(),
     }
 }
@@ -212,16 +236,16 @@ pub async fn start(
         from: who.from.clone(),
         request,
     };
-    let skipped = work.checks_skipped().then(|| AuditEntry {
-        at: Timestamp::now(),
-        app: Some(new.app.clone()),
-        by: new.by.clone(),
-        from: new.from.clone(),
-        action: format!("{} --force", action(&new.kind)),
-        outcome: "the project's checks were skipped".to_owned(),
-    });
     // Before the job: what is not recorded is not done.
-    if let Some(entry) = skipped {
+    for (flag, outcome) in work.remarks() {
+        let entry = AuditEntry {
+            at: Timestamp::now(),
+            app: Some(new.app.clone()),
+            by: new.by.clone(),
+            from: new.from.clone(),
+            action: format!("{}{flag}", action(&new.kind)),
+            outcome,
+        };
         agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))?;
     }
     let (job, record) = open(agent, new, &seat).await?;

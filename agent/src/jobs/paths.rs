@@ -50,6 +50,7 @@ pub fn check_spec(spec: &AppSpec, agent: &Agent) -> Result<(), Failure> {
     }
     crate::chores::schedule(spec)?;
     crate::migrations::check_spec(spec)?;
+    crate::outside::check_spec(spec)?;
     Ok(())
 }
 

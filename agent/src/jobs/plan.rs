@@ -12,6 +12,7 @@ use crate::agent::Agent;
 use crate::failures;
 use crate::layout::Beside;
 use crate::migrations;
+use crate::outside;
 use std::collections::{BTreeMap, BTreeSet};
 use wharf_plan::bump::{self, BumpFacts};
 use wharf_plan::data::{DataFacts, DataPlan, data_plan};
@@ -119,6 +120,7 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
     if let Some(failure) = refuse(&refusals) {
         return Err(failure);
     }
+    outside::check_plan(&work.spec, &survey.env, &survey.model)?;
 
     let migrations = match work.source {
         Source::Shipped { .. } => migrations::planned(agent, work, &survey.stack.containers).await?,
@@ -345,5 +347,6 @@ fn assemble(
         dumps: database::databases(work, survey).iter().map(ToString::to_string).collect(),
         migrations: Vec::new(),
         warnings,
+        promoted: work.promotes().cloned(),
     }
 }

@@ -121,6 +121,7 @@ mod tests {
             git_commit: None,
             backup: None,
             previous: previous.map(ReleaseId),
+            promoted: None,
         }
     }
 

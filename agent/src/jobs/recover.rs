@@ -50,6 +50,9 @@ async fn finish_one(agent: &Agent, record: JobRecord) -> Result<(), Failure> {
     if matches!(record.kind, JobKind::Restart { .. } | JobKind::Scale { .. } | JobKind::PruneDocker) {
         return crate::operate::finish(agent, record).await;
     }
+    if record.kind == JobKind::Forget {
+        return crate::forget::finish(agent, record).await;
+    }
     if record.kind == JobKind::Unknown {
         let text = format!("job {} is of a kind that a newer wharfd began", record.job);
         return Err(Failure::new(FailureKind::Unsupported, text).hint("upgrade wharfd again"));

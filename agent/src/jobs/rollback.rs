@@ -7,6 +7,7 @@ use crate::answers::known_app;
 use crate::conversation::{Stop, Talk, watch};
 use crate::data::schema;
 use crate::failures;
+use crate::locks;
 use wharf_access::Permit;
 use wharf_proto::message::{Reply, RollbackRequest, ServerMessage};
 use wharf_proto::{Failure, FailureKind, ReleaseId};
@@ -24,6 +25,10 @@ pub async fn requested(
 ) -> Result<Option<Reply>, Stop> {
     let known = known_app(agent, permit, &request.app).await?;
     let seat = talk.unless_gone(queue::take(agent, &request.app, request.options.lock_wait_seconds)).await?;
+    if !request.options.dry_run {
+        // Once more: it may have been locked while this stood in line.
+        locks::check(agent, &request.app).await?;
+    }
     let live = known.live.ok_or_else(|| {
         Failure::new(FailureKind::NotFound, format!("no release of {} is live", request.app))
             .hint("deploy: wharf deploy")
@@ -43,6 +48,7 @@ pub async fn requested(
         options: request.options,
         versions: target.versions,
         git_commit: target.git_commit,
+        promoted: target.promoted,
         by: talk.who.by.clone(),
         env: None,
         role: None,

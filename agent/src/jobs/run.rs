@@ -152,6 +152,7 @@ pub async fn conduct<W, P>(
 /// Ends a job: nothing of it is left beside the app directory, its outcome is recorded, its seat is free, and then whoever
 /// watches is told: who deploys again at once finds the seat free.
 pub async fn finish(job: Job, outcome: Outcome) {
+    crate::outside::close(&job).await;
     // What could not be put back is kept: the originals are in there.
     if !matches!(outcome, Outcome::NotPutBack { .. })
         && let Err(failure) = stage::clear(&job.beside).await
@@ -213,6 +214,9 @@ fn before_deploy(work: &Work) -> bool {
 async fn run(job: &Job, work: &Work) -> Outcome {
     if work.checks_skipped() {
         job.record.warn("the project's checks were skipped (--force)").await;
+    }
+    if let Some(from) = work.promotes() {
+        job.record.note(format!("promoted from {from}: the very source that {} keeps of it", from.app)).await;
     }
     let ready = match prepare(job, work).await {
         Ok(ready) => ready,

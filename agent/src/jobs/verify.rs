@@ -3,7 +3,7 @@
 use super::probe;
 use super::run::{Job, Ready};
 use crate::failures;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 use wharf_engine::Engine;
@@ -122,6 +122,17 @@ struct Problem {
     what: String,
     /// Waiting will not mend it.
     is_final: bool,
+}
+
+/// What is wrong with containers that should serve, in words; nothing where all is well.
+pub fn not_serving(containers: &[ContainerFacts]) -> Vec<String> {
+    let serving: Vec<ContainerFacts> = containers.iter().filter(|c| !c.one_off).cloned().collect();
+    if serving.is_empty() {
+        return vec!["none of its containers is there".to_owned()];
+    }
+    let services: BTreeSet<String> = serving.iter().map(|container| container.service.clone()).collect();
+    let services: Vec<String> = services.into_iter().collect();
+    problems(&services, &serving).iter().map(|p| format!("{} {}", p.service, p.what)).collect()
 }
 
 fn problems(services: &[String], containers: &[ContainerFacts]) -> Vec<Problem> {

@@ -8,6 +8,7 @@ use crate::jobs::compose;
 use crate::jobs::plan;
 use crate::jobs::run::Job;
 use crate::jobs::{Work, start};
+use crate::outside::{self, Asker};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use wharf_migrations::{Move, judge};
@@ -32,8 +33,15 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let (agent, app) = (&job.agent, job.app());
     let migrations = source::read(&agent.blobs, &work.manifest, folder).await?;
-    let container = container(job, planned, one).await?;
-    let place = Place::of(&job.spec, one, &container)?;
+    let place = match outside::find(&job.spec, &one.service) {
+        Some(_) => {
+            // The job's toolbox was opened for the backup, by the URL that there was before.
+            outside::close(job).await;
+            let opened = Asker::of_job(job).open(&one.service).await?;
+            Place::of_opened(&job.spec, one, opened)?
+        }
+        None => Place::of(&job.spec, one, &container(job, planned, one).await?)?,
+    };
     place.quiet(agent, app).await?;
     let ledger = place.ledger(agent, app).await?;
     let judged = judge(&source::checksums(&migrations), &ledger.applied);
@@ -106,11 +114,26 @@ async fn container(job: &Job, planned: &plan::Planned, one: &MigrateSpec) -> Res
 pub async fn end_leftovers(job: &Job, project: &str) {
     let containers = compose::in_place(job, project).containers(&job.agent.engine).await.unwrap_or_default();
     for (one, _) in folders(&job.spec) {
-        let runs = containers
-            .iter()
-            .find(|container| container.service == one.service && container.state == ContainerState::Running);
-        let Some(place) = runs.and_then(|container| Place::of(&job.spec, one, &container.id).ok()) else {
-            continue;
+        let place = match outside::find(&job.spec, &one.service) {
+            Some(_) => match Asker::of_job(job).open(&one.service).await {
+                Ok(opened) => Place::of_opened(&job.spec, one, opened),
+                Err(failure) => Err(failure),
+            },
+            None => {
+                let mut own = containers.iter().filter(|container| container.service == one.service);
+                let runs = own.find(|container| container.state == ContainerState::Running);
+                let Some(container) = runs else { continue };
+                Place::of(&job.spec, one, &container.id)
+            }
+        };
+        let place = match place {
+            Ok(place) => place,
+            Err(failure) => {
+                let text =
+                    format!("whether a migration still runs in {} cannot be told: {failure}", one.service);
+                job.record.warn(text).await;
+                continue;
+            }
         };
         if let Err(failure) = place.quiet(&job.agent, job.app()).await {
             job.record.warn(format!("a migration may still run in {}: {failure}", one.service)).await;

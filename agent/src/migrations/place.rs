@@ -2,6 +2,8 @@
 
 use crate::agent::Agent;
 use crate::data::Address;
+use crate::jobs::run::Job;
+use crate::outside::Opened;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use wharf_backup::{BackupError, DumpRequest};
@@ -42,8 +44,26 @@ impl Place {
             service: one.service.clone(),
             container: container.to_owned(),
             user: postgres.user.clone(),
+            home: None,
         };
         Ok(Self { at, database: postgres.database.clone(), table: table_of(one).to_owned() })
+    }
+
+    /// The same, in a server outside the stack that was opened.
+    ///
+    /// # Errors
+    /// As [`Place::of`].
+    pub fn of_opened(spec: &AppSpec, one: &MigrateSpec, opened: Opened) -> Result<Self, Failure> {
+        let place = Self::of(spec, one, &opened.container.id)?;
+        Ok(Self { at: Address { home: Some(opened.home), ..place.at }, ..place })
+    }
+
+    /// The same, by a container that there is.
+    ///
+    /// # Errors
+    /// As [`Address::at_hand`].
+    pub async fn at_hand(&self, job: &Job) -> Result<Self, Failure> {
+        Ok(Self { at: self.at.at_hand(job).await?, ..self.clone() })
     }
 
     fn request(&self) -> DumpRequest {

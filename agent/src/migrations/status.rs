@@ -6,6 +6,7 @@ use super::source::{self, Migration};
 use crate::agent::Agent;
 use crate::answers::{known_app, live};
 use crate::failures;
+use crate::outside::{self, Visit};
 use jiff::Timestamp;
 use wharf_access::Permit;
 use wharf_migrations::{Applied, judge, table_of};
@@ -26,9 +27,11 @@ pub async fn status(agent: &Agent, permit: &Permit, app: &AppName) -> Result<Rep
     let containers = agent.engine.project_containers(&known.project).await;
     let containers = containers.map_err(|e| failures::of_engine(&e))?;
     let mut all = Vec::new();
+    let mut visit = Visit::new(agent, &release.spec);
     for (one, folder) in folders(&release.spec) {
-        all.push(of_folder(agent, &release, &containers, one, folder).await);
+        all.push(of_folder(agent, &release, (&containers, &mut visit), one, folder).await);
     }
+    visit.close().await;
     Ok(Reply::Migrations { folders: all })
 }
 
@@ -63,7 +66,7 @@ pub fn place_in(
 async fn of_folder(
     agent: &Agent,
     release: &ReleaseRecord,
-    containers: &[ContainerFacts],
+    (containers, visit): (&[ContainerFacts], &mut Visit<'_>),
     one: &MigrateSpec,
     folder: &RelPath,
 ) -> MigrationFolder {
@@ -77,7 +80,10 @@ async fn of_folder(
     };
     let found = async {
         let migrations = source::read(&agent.blobs, &release.manifest, folder).await?;
-        let place = place_in(containers, release, one)?;
+        let place = match outside::find(&release.spec, &one.service) {
+            Some(_) => Place::of_opened(&release.spec, one, visit.open(&one.service).await?)?,
+            None => place_in(containers, release, one)?,
+        };
         Ok::<_, Failure>((migrations, place.ledger(agent, &release.app).await?))
     };
     match found.await {

@@ -12,6 +12,7 @@ use crate::data::{note_undo, schema, sources};
 use crate::failures;
 use crate::jobs::backup;
 use crate::jobs::run::Job;
+use crate::outside::{self, Asker};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use wharf_migrations::{Applied, Judged, Ledger, Move, Script, judge};
@@ -61,7 +62,13 @@ async fn look<'a>(
     (spec, folder): (&'a MigrateSpec, &'a RelPath),
 ) -> Result<Looked<'a>, Failure> {
     let migrations = source::read(&job.agent.blobs, &release.manifest, folder).await?;
-    let place = place_in(containers, release, spec)?;
+    let place = match outside::find(&release.spec, &spec.service) {
+        Some(_) => {
+            let opened = Asker::of_job(job).open(&spec.service).await?;
+            Place::of_opened(&release.spec, spec, opened)?
+        }
+        None => place_in(containers, release, spec)?,
+    };
     place.quiet(&job.agent, job.app()).await?;
     let ledger = place.ledger(&job.agent, job.app()).await?;
     let judged = judge(&source::checksums(&migrations), &ledger.applied);
@@ -175,8 +182,9 @@ pub async fn settle(job: &Job, before: &[Before], failure: Failure) -> Outcome {
     let now = async {
         let mut changes = Vec::new();
         for one in before {
-            one.place.quiet(&job.agent, job.app()).await?;
-            let ledger = one.place.ledger(&job.agent, job.app()).await?;
+            let place = one.place.at_hand(job).await?;
+            place.quiet(&job.agent, job.app()).await?;
+            let ledger = place.ledger(&job.agent, job.app()).await?;
             changes.extend(changes_of(&one.applied, &ledger.applied));
         }
         Ok::<_, Failure>(changes)

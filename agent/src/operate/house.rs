@@ -4,6 +4,7 @@
 //! [`wharf_plan::house`]. The engine refuses what came into use after the plan.
 
 use crate::agent::Agent;
+use crate::config::House;
 use crate::failures;
 use crate::jobs::run::Job;
 use std::collections::BTreeSet;
@@ -12,6 +13,27 @@ use wharf_plan::house::{self, HouseFacts, Unneeded};
 use wharf_proto::operate::{DockerPrunePlan, UnneededImage};
 use wharf_proto::{AppName, Failure, FailureKind};
 use wharf_state::AppRecord;
+
+/// What is to be kept in bounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Whether images go that nothing needs.
+    pub images: bool,
+    /// How much build cache stays; `None`: all.
+    pub cache_bytes: Option<u64>,
+}
+
+/// Whether more is there than the server's own limits allow.
+///
+/// # Errors
+/// The engine or the state does not answer.
+pub async fn is_beyond(agent: &Agent, app: &AppRecord, house: House) -> Result<bool, Failure> {
+    if house.images && !unneeded(agent, &app.app, &app.project).await?.is_empty() {
+        return Ok(true);
+    }
+    let Some(limit) = house.build_cache else { return Ok(false) };
+    Ok(agent.engine.build_cache_bytes().await.map_err(|e| of_cache(&e))? > limit)
+}
 
 /// What would go.
 ///
@@ -71,10 +93,11 @@ async fn unneeded(agent: &Agent, app: &AppName, project: &str) -> Result<Vec<Unn
 ///
 /// # Errors
 /// The engine does not answer. What was removed until then is gone, and the rest is the next time.
-pub async fn prune(job: &Job, project: &str, keep_cache_bytes: u64) -> Result<String, Failure> {
+pub async fn prune(job: &Job, project: &str, bounds: Bounds) -> Result<String, Failure> {
     let agent = &job.agent;
     let (mut removed, mut freed_bytes) = (0_u32, 0_u64);
-    for unneeded in unneeded(agent, job.app(), project).await? {
+    let gone = if bounds.images { unneeded(agent, job.app(), project).await? } else { Vec::new() };
+    for unneeded in gone {
         let (gone, what, size_bytes) = match unneeded {
             Unneeded::Name { name, size_bytes, .. } => (agent.engine.untag(&name).await, name, size_bytes),
             Unneeded::Nameless { id, size_bytes } => {
@@ -87,7 +110,10 @@ pub async fn prune(job: &Job, project: &str, keep_cache_bytes: u64) -> Result<St
             job.record.note(format!("removed {what}")).await;
         }
     }
-    let cache_bytes = agent.engine.prune_build_cache(keep_cache_bytes).await.map_err(|e| of_cache(&e))?;
+    let cache_bytes = match bounds.cache_bytes {
+        Some(keep) => agent.engine.prune_build_cache(keep).await.map_err(|e| of_cache(&e))?,
+        None => 0,
+    };
     let images = if removed == 1 { "1 image".to_owned() } else { format!("{removed} images") };
     Ok(format!(
         "{images} removed, {} of build cache dropped, {} freed",

@@ -4,7 +4,7 @@
 //! - Nothing here builds, ships or removes data.
 //! - What a job sets is put back where the services do not prove healthy with it, also after a crash.
 
-mod house;
+pub mod house;
 mod request;
 mod restart;
 mod scale;

@@ -7,6 +7,7 @@ use crate::answers::{known_app, logs::no_such_service};
 use crate::conversation::{Stop, Talk, watch};
 use crate::failures;
 use crate::jobs::queue;
+use crate::locks;
 use wharf_access::Permit;
 use wharf_proto::message::{Reply, Request, ServerMessage};
 use wharf_proto::{Failure, FailureKind};
@@ -50,6 +51,10 @@ pub async fn requested(
     };
     let record = known_app(agent, permit, &app).await?;
     let seat = talk.unless_gone(queue::take(agent, &app, lock_wait_seconds)).await?;
+    if !matches!(task, Task::Prune { .. }) {
+        // Once more: it may have been locked while this stood in line.
+        locks::check(agent, &app).await?;
+    }
     match &task {
         Task::Restart { services } => check_services(agent, &record, services).await?,
         Task::Scale { changes } => scale::check(agent, &record, &seat, changes).await?,

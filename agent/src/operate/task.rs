@@ -1,6 +1,7 @@
 //! A job that operates, from its beginning to its one last event.
 
-use super::{house, restart, scale};
+use super::house::{self, Bounds};
+use super::{restart, scale};
 use crate::agent::Agent;
 use crate::conversation::Who;
 use crate::jobs::queue::Seat;
@@ -77,7 +78,8 @@ pub async fn start(
             Task::Restart { services } => restart::restart(&job, &app.project, services).await,
             Task::Scale { changes } => scale::scale(&job, &app.project, changes).await,
             Task::Prune { keep_cache_bytes } => {
-                job.record.step(Step::Prune, house::prune(&job, &app.project, *keep_cache_bytes)).await
+                let bounds = Bounds { images: true, cache_bytes: Some(*keep_cache_bytes) };
+                job.record.step(Step::Prune, house::prune(&job, &app.project, bounds)).await
             }
         };
         match ended {

@@ -28,12 +28,15 @@ export PGPASSWORD
 exec psql -U "$user" -d "${1:-${POSTGRES_DB:-$user}}""#;
 const MYSQL: &str = r#"
 user=$2
+of_root=${MARIADB_ROOT_PASSWORD:-$MYSQL_ROOT_PASSWORD}
 if [ -z "$user" ]; then
   user=root
-  MYSQL_PWD=${MARIADB_ROOT_PASSWORD:-$MYSQL_ROOT_PASSWORD}
-  [ -n "$MYSQL_PWD" ] || { user=${MARIADB_USER:-$MYSQL_USER}; MYSQL_PWD=${MARIADB_PASSWORD:-$MYSQL_PASSWORD}; }
-  export MYSQL_PWD
+  [ -n "$of_root" ] || user=${MARIADB_USER:-$MYSQL_USER}
 fi
+if [ "$user" = root ]; then MYSQL_PWD=$of_root
+elif [ "$user" = "${MARIADB_USER:-$MYSQL_USER}" ]; then MYSQL_PWD=${MARIADB_PASSWORD:-$MYSQL_PASSWORD}
+fi
+export MYSQL_PWD
 client=mariadb; command -v mariadb >/dev/null 2>&1 || client=mysql
 exec "$client" -u "$user" "${1:-${MARIADB_DATABASE:-$MYSQL_DATABASE}}""#;
 const REDIS: &str = r#"
@@ -62,10 +65,12 @@ pub async fn command(
             found.push((container.service.clone(), kind));
         }
     }
+    let outside = record.spec.postgres.iter().filter_map(|one| one.outside.as_ref());
+    found.extend(outside.map(|outside| (outside.url_env.clone(), Kind::Postgres)));
+    found.dedup();
     let (service, kind) = choose(&found, request.service.as_deref())?;
-    let user = record.spec.postgres.iter().find(|spec| spec.service == service);
-    let database = request.database.or_else(|| user.and_then(|spec| spec.database.clone()));
-    let user = user.and_then(|spec| spec.user.clone());
+    let (database, user) = configured(&record.spec, &service);
+    let database = request.database.or(database);
     let script = match kind {
         Kind::Postgres => POSTGRES,
         Kind::MySql => MYSQL,
@@ -82,9 +87,32 @@ pub async fn command(
     })
 }
 
+/// The database and the user that `wharf.toml` names for a service.
+fn configured(spec: &AppSpec, service: &str) -> (Option<String>, Option<String>) {
+    if let Some(postgres) = spec.postgres.iter().find(|spec| spec.server() == service) {
+        return (postgres.database.clone(), postgres.user.clone());
+    }
+    let mysql = spec.mysql.iter().find(|spec| spec.service == service);
+    mysql.map_or((None, None), |mysql| (mysql.database.clone(), mysql.user.clone()))
+}
+
+/// What `wharf.toml` says that a service is.
+fn said(spec: &AppSpec, service: &str) -> Option<Kind> {
+    let is = |named: &str| named == service;
+    if spec.postgres.iter().any(|postgres| is(postgres.server())) {
+        Some(Kind::Postgres)
+    } else if spec.mysql.iter().any(|mysql| is(&mysql.service)) {
+        Some(Kind::MySql)
+    } else if spec.redis.iter().any(|redis| is(&redis.service)) {
+        Some(Kind::Redis)
+    } else {
+        None
+    }
+}
+
 async fn kind(agent: &Agent, spec: &AppSpec, container: &ContainerFacts) -> Result<Option<Kind>, Failure> {
-    if spec.postgres.iter().any(|postgres| postgres.service == container.service) {
-        return Ok(Some(Kind::Postgres));
+    if let Some(kind) = said(spec, &container.service) {
+        return Ok(Some(kind));
     }
     let image = agent.engine.image(&container.image_id).await.map_err(|e| failures::of_engine(&e))?;
     let has = |name: &str| image.as_ref().is_some_and(|image| image.env.contains_key(name));
@@ -120,7 +148,7 @@ fn choose(found: &[(String, Kind)], wanted: Option<&str>) -> Result<(String, Kin
         }),
         (None, []) => {
             Err(Failure::new(FailureKind::NotFound, "no service of the app is known as a database")
-                .hint("name it in wharf.toml under [[postgres]], or use wharf exec"))
+                .hint("name it in wharf.toml under [[postgres]], [[mysql]] or [[redis]], or use wharf exec"))
         }
         (None, [only]) => Ok(only.clone()),
         // The one that is backed up is the one that is meant, where there is one.
@@ -150,6 +178,25 @@ mod tests {
         assert_eq!(of(&[("cache", Kind::Redis), ("db", Kind::Postgres)]), Ok("db".to_owned()));
         assert_eq!(of(&[("a", Kind::Postgres), ("b", Kind::Postgres)]), Err(FailureKind::Config));
         assert_eq!(choose(&[("db".to_owned(), Kind::MySql)], Some("web")).unwrap_err().hints.len(), 1);
+    }
+
+    #[test]
+    fn what_the_configuration_says_comes_before_what_an_image_looks_like() {
+        let spec: AppSpec = serde_json::from_value(serde_json::json!({
+            "app": "shop", "path": "/srv/shop", "compose": {"files": ["c.yml"]},
+            "postgres": [{"service": "pg", "database": "a", "user": "b"}],
+            "mysql": [{"service": "store", "database": "orders", "user": "clerk"}],
+            "redis": [{"service": "cache"}],
+        }))
+        .expect("a spec");
+        let kinds = ["pg", "store", "cache", "web"].map(|service| said(&spec, service));
+        assert_eq!(kinds, [Some(Kind::Postgres), Some(Kind::MySql), Some(Kind::Redis), None]);
+        let named = |service| {
+            let (database, user) = configured(&spec, service);
+            (database.unwrap_or_default(), user.unwrap_or_default())
+        };
+        assert_eq!(named("store"), ("orders".to_owned(), "clerk".to_owned()));
+        assert_eq!((named("pg").0, named("cache").0), ("a".to_owned(), String::new()));
     }
 
     #[test]

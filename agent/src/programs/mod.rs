@@ -13,6 +13,7 @@ use crate::agent::Agent;
 use crate::answers::known_app;
 use crate::conversation::{Stop, Talk};
 use crate::failures;
+use crate::outside;
 use jiff::Timestamp;
 use wharf_access::Permit;
 use wharf_engine::exec::ExecSpec;
@@ -46,7 +47,15 @@ pub async fn requested(
         Request::Run(exec) => in_new(agent, talk, permit, exec).await,
         Request::DbConsole(console) => {
             let exec = console::command(agent, permit, console).await?;
-            in_running(agent, talk, permit, exec, "db console").await
+            let record = known_app(agent, permit, &exec.app).await?;
+            if outside::find(&record.spec, &exec.service).is_none() {
+                return in_running(agent, talk, permit, exec, "db console").await;
+            }
+            let mut visit = outside::Visit::new(agent, &record.spec);
+            let container = visit.open(&exec.service).await?.container;
+            let ended = in_container(agent, talk, &container.id, exec, "db console").await;
+            visit.close().await;
+            ended
         }
         _ => Err(Failure::new(FailureKind::Internal, "a request that is about no program").into()),
     }
@@ -64,6 +73,16 @@ async fn in_running(
     let Some(container) = containers.iter().find(|c| c.state == ContainerState::Running) else {
         return Err(not_running(&exec.service).into());
     };
+    in_container(agent, talk, &container.id, exec, verb).await
+}
+
+async fn in_container(
+    agent: &Agent,
+    talk: &mut Talk,
+    container: &str,
+    exec: ExecRequest,
+    verb: &str,
+) -> Result<(), Stop> {
     let spec = ExecSpec {
         cmd: exec.command.clone(),
         env: environment(exec.terminal.as_ref()),
@@ -71,7 +90,7 @@ async fn in_running(
         stdin: true,
     };
     let size = exec.terminal.as_ref().map(|terminal| size(terminal.size));
-    let prepared = agent.engine.prepare_exec(&container.id, &spec, size).await;
+    let prepared = agent.engine.prepare_exec(container, &spec, size).await;
     let program = prepared.map_err(|e| Stop::from(failures::of_engine(&e)))?;
     let note = journal::note(&agent.layout, &journal::Entry::of(&program)).await?;
     hold(agent, talk, &exec, verb, program, note).await

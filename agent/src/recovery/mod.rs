@@ -139,6 +139,7 @@ fn work(
         options,
         versions: record.versions.clone(),
         git_commit: record.git_commit.clone(),
+        promoted: record.promoted.clone(),
         by: who.by.clone(),
         env: None,
         role: None,

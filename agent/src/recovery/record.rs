@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use wharf_proto::release::PromotedFrom;
 use wharf_proto::{AppName, AppSpec, Failure, FailureKind, RelPath, ReleaseId};
 
 /// The form of the file that is written.
@@ -32,6 +33,8 @@ pub struct RecoveryRecord {
     pub highest_versions: BTreeMap<String, String>,
     pub message: Option<String>,
     pub git_commit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<PromotedFrom>,
 }
 
 impl RecoveryRecord {
@@ -72,6 +75,7 @@ impl RecoveryRecord {
             highest_versions: agent.state.highest_versions(app).await.map_err(of_state)?,
             message: release.message,
             git_commit: release.git_commit,
+            promoted: release.promoted,
         }))
     }
 

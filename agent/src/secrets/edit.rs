@@ -9,6 +9,8 @@ use crate::jobs::env_change::EnvChange;
 use crate::jobs::queue::Seat;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wharf_engine::Supervisor;
 use wharf_plan::env_file::{EnvFile, EnvFileError};
 use wharf_proto::secret::SecretChange;
 use wharf_proto::{AppSpec, Failure, FailureKind};
@@ -82,10 +84,22 @@ pub async fn values_in_place(
     spec: &AppSpec,
     seat: &Seat,
 ) -> Result<BTreeMap<String, String>, Failure> {
+    values(agent, spec, Some(&seat.supervisor)).await
+}
+
+/// As [`values_in_place`], also for who has no seat.
+///
+/// # Errors
+/// As there.
+pub async fn values(
+    agent: &Agent,
+    spec: &AppSpec,
+    supervisor: Option<&Arc<Supervisor>>,
+) -> Result<BTreeMap<String, String>, Failure> {
     let path = spec.compose.env_file.clone().ok_or_else(no_env_file)?;
     let scratch = Scratch::make(&agent.layout.app(&spec.app))?;
     let place = path.below(Path::new(&spec.path));
-    compose::read_env(agent, spec, &place, scratch.path(), Some(&seat.supervisor)).await
+    compose::read_env(agent, spec, &place, scratch.path(), supervisor).await
 }
 
 /// What every key that is set, one by one or by a whole file, is to be.

@@ -10,6 +10,7 @@ mod list;
 mod password;
 mod scratch;
 
+pub use edit::values;
 pub use list::{list, recorded};
 pub use password::change as password;
 
@@ -18,6 +19,7 @@ use crate::conversation::{Stop, Talk, watch};
 use crate::failures;
 use crate::jobs::env_change::{self, EnvChange};
 use crate::jobs::{self, Source, Work, paths, queue};
+use crate::locks;
 use jiff::Timestamp;
 use std::path::Path;
 use wharf_access::Permit;
@@ -42,6 +44,10 @@ pub async fn change(
     paths::check_spec(&request.spec, agent)?;
     let app = request.spec.app.clone();
     let seat = talk.unless_gone(queue::take(agent, &app, request.options.lock_wait_seconds)).await?;
+    if !request.options.dry_run {
+        // Once more: it may have been locked while this stood in line.
+        locks::check(agent, &app).await?;
+    }
     let live = crate::answers::live(agent, &app).await?;
     let spec = in_force(&request.spec, live.as_ref())?;
     let edited = edit::edit(agent, &spec, &request, &seat).await?;
@@ -129,6 +135,7 @@ async fn work(
         options: JobOptions { message: Some(message), ..options },
         versions: live.versions,
         git_commit: live.git_commit,
+        promoted: live.promoted,
         by: by.to_owned(),
         env: Some(change),
         role: None,

@@ -9,6 +9,8 @@ use crate::jobs::database::Database;
 use crate::jobs::queue::{self, Seat};
 use crate::jobs::role::RoleChange;
 use crate::jobs::{self, Work, compose};
+use crate::locks;
+use crate::outside;
 use std::collections::BTreeMap;
 use wharf_access::Permit;
 use wharf_plan::Model;
@@ -32,6 +34,10 @@ pub async fn change(
 ) -> Result<Option<Reply>, Stop> {
     let known = crate::answers::known_app(agent, permit, &request.app).await?;
     let seat = talk.unless_gone(queue::take(agent, &request.app, request.options.lock_wait_seconds)).await?;
+    if !request.options.dry_run {
+        // Once more: it may have been locked while this stood in line.
+        locks::check(agent, &request.app).await?;
+    }
     let live = crate::answers::live(agent, &request.app).await?.ok_or_else(|| {
         Failure::new(FailureKind::NotFound, format!("no release of {} is live", request.app)).hint(
             "before the first deploy the password is only in the env file: wharf secrets set DB_PASSWORD",
@@ -91,6 +97,16 @@ async fn one_database(
     live: &ReleaseRecord,
     service: Option<&str>,
 ) -> Result<Database, Failure> {
+    if let Some(outside) = service.and_then(|service| outside::find(&live.spec, service)) {
+        let key = &outside.url_env;
+        return Err(Failure::new(
+            FailureKind::Refused,
+            format!("the server of {key} lies outside the stack"),
+        )
+        .cause("whoever else uses that role would be locked out")
+        .hint("change it there (wharf db console, then \\password), and then the URL")
+        .hint(format!("the URL with the new password: wharf secrets set {key}")));
+    }
     let mut found = schema::databases(agent, &live.spec, &known.project).await?;
     found.retain(|database| service.is_none_or(|service| database.service == service));
     // A role is its server's, whichever of its databases is named.

@@ -12,6 +12,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use wharf_engine::{AppLock, Engine};
+use wharf_guard::plugin::{PERMITS, Permit};
 use wharf_proto::release::AuditEntry;
 use wharf_proto::{AppName, Failure, FailureKind};
 use wharf_state::State;
@@ -64,7 +65,12 @@ pub async fn delete(
     state.pin_backup(&backup.app, &backup.id, true).await.map_err(|e| failures::of_state(&e))?;
     audit(&state, name, backup, format!("about to be deleted; backup {} holds it", backup.id.short()))
         .await?;
+    // Where Docker asks the guard, this one deletion must be known to it.
+    let permit = Permit::give(Path::new(PERMITS), name);
+    let permit =
+        permit.map_err(|e| Failure::from_error(FailureKind::Environment, &e).cause("nothing was deleted"))?;
     let removed = remove(&config.docker, name);
+    drop(permit);
     let outcome = match &removed {
         Ok(()) => "deleted".to_owned(),
         Err(failure) => format!("not deleted: {failure}"),

@@ -17,7 +17,7 @@ pub mod records;
 mod schema;
 mod store;
 
-pub use blobs::{BlobError, BlobLease, BlobStore, FileMeta};
+pub use blobs::{BlobError, BlobLease, BlobPack, BlobStore, FileMeta};
 pub use error::StateError;
 pub use events::{EventError, EventLogs, EventWriter, Follow};
 pub use phase::{Phase, PhaseError, PhaseEvent};

@@ -9,8 +9,10 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use wharf_proto::backup::Proof;
 use wharf_proto::event::{JobKind, Outcome};
+use wharf_proto::lock::DeployLock;
 use wharf_proto::manifest::Chunk;
-use wharf_proto::release::AuditEntry;
+use wharf_proto::operate::ServiceScale;
+use wharf_proto::release::{AuditEntry, PromotedFrom};
 use wharf_proto::{
     AppName, AppSpec, BackupId, Digest, Entry, EntryKind, Failure, FailureKind, JobId, Manifest, ReleaseId,
 };
@@ -84,6 +86,11 @@ fn release(number: u32) -> ReleaseRecord {
         git_commit: None,
         backup: Some(BackupId("abcdef0123".into())),
         previous: number.checked_sub(1).map(ReleaseId),
+        promoted: (number == 1).then(|| PromotedFrom {
+            environment: "staging".into(),
+            app: "staging".parse().unwrap(),
+            release: ReleaseId(12),
+        }),
     }
 }
 
@@ -125,6 +132,8 @@ async fn apps_releases_and_what_is_live_come_back_as_they_were() {
     assert_eq!(state.release(&name(), ReleaseId(2)).await.unwrap(), None);
     assert_eq!(state.job(job).await.unwrap().unwrap().phase, Phase::Committed);
     let infos = state.release_infos(&name()).await.unwrap();
+    let promoted: Vec<_> = infos.iter().map(|info| info.promoted.as_ref().map(ToString::to_string)).collect();
+    assert_eq!(promoted, [Some("staging v12".to_owned()), None]);
     assert_eq!(
         infos.iter().map(|i| (i.release.0, i.live, i.adopted)).collect::<Vec<_>>(),
         [(1, true, false), (0, false, true)]
@@ -161,7 +170,8 @@ async fn release_numbers_are_never_used_again() {
     state.delete_release(&name(), ReleaseId(2)).await.unwrap();
     let state = reopen(&dir);
     assert_eq!(state.next_release(&name()).await.unwrap(), ReleaseId(3));
-    state.forget_app(&name()).await.unwrap();
+    let job = state.create_job(new_job()).await.unwrap().job;
+    state.forget_app(&name(), job).await.unwrap();
     state.upsert_app(app()).await.unwrap();
     assert_eq!(state.next_release(&name()).await.unwrap(), ReleaseId(4));
     // One that somebody recorded without asking is skipped.
@@ -194,8 +204,20 @@ async fn forgetting_an_app_keeps_its_history() {
     let versions = BTreeMap::from([("app.json".to_owned(), "1.0.2".to_owned())]);
     state.record_versions(&name(), versions.clone()).await.unwrap();
     let job = state.create_job(new_job()).await.unwrap().job;
-    state.forget_app(&name()).await.unwrap();
-    assert!(matches!(state.forget_app(&name()).await, Err(StateError::NoSuchApp(_))));
+    let scale = ServiceScale { service: "web".into(), replicas: Some(2), memory_bytes: None };
+    state.set_scales(&name(), vec![scale]).await.unwrap();
+    let lock = DeployLock { by: "ada".into(), at: jiff::Timestamp::UNIX_EPOCH, reason: None };
+    assert_eq!(state.lock(&name(), lock.clone()).await.unwrap(), None);
+    let other = DeployLock { by: "bob".into(), ..lock.clone() };
+    assert_eq!(state.lock(&name(), other).await.unwrap(), Some(lock), "the first one holds");
+    state.forget_app(&name(), job).await.unwrap();
+    assert_eq!(state.job(job).await.unwrap().unwrap().phase, Phase::Committed);
+    assert!(matches!(state.forget_app(&name(), job).await, Err(StateError::Phase(_))));
+    let another = state.create_job(new_job()).await.unwrap().job;
+    assert!(matches!(state.forget_app(&name(), another).await, Err(StateError::NoSuchApp(_))));
+    assert_eq!(state.job(another).await.unwrap().unwrap().phase, Phase::Preparing, "all or nothing");
+    assert!(state.scales(&name()).await.unwrap().is_empty());
+    assert_eq!(state.lock_of(&name()).await.unwrap(), None);
     assert_eq!(state.app(&name()).await.unwrap(), None);
     assert!(state.releases(&name()).await.unwrap().is_empty());
     assert!(state.volumes(&name()).await.unwrap().is_empty());

@@ -192,7 +192,7 @@ async fn lint(args: &Args, context: &mut Context, config: &Config, files: &Files
 }
 
 /// A connection that breaks during the upload is made again: no job exists yet.
-async fn ship_stubbornly(
+pub(super) async fn ship_stubbornly(
     context: &mut Context,
     session: &Session,
     offer: &Offer<'_>,

@@ -15,6 +15,7 @@ use wharf_proto::{
     failure::EXIT_CANNOT_TALK,
     message::{Reply, Request},
 };
+use wharf_ssh::Stage;
 
 /// Check everything that a deploy needs, and say what to do about what is wrong
 #[derive(Debug, clap::Args)]
@@ -43,14 +44,14 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
         let session = Session::new(dial, sys::person());
         match examine(&session, app.as_ref()).await {
             Ok(examined) => {
-                findings.extend(doctor::network(&server.to_string(), Ok(())));
+                findings.extend(way(&server, Ok(())));
                 findings.extend(examined.findings);
             }
             Err(error) => {
                 unreachable = true;
                 let stage = error.stage();
                 let failure = Failure::from(error);
-                findings.extend(doctor::network(&server.to_string(), Err((stage, &failure))));
+                findings.extend(way(&server, Err((stage, &failure))));
             }
         }
     }
@@ -60,6 +61,14 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
         true => Exit(1),
         false => Exit::DONE,
     })
+}
+
+/// The checks of the way to the agent.
+fn way(server: &ServerAddress, ended: Result<(), (Stage, &Failure)>) -> Vec<Finding> {
+    if server.is_here {
+        return vec![doctor::here(ended.map_err(|(_, failure)| failure))];
+    }
+    doctor::network(&server.to_string(), ended)
 }
 
 /// The checks of this computer; where the configuration leads.

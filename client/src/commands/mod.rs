@@ -9,15 +9,19 @@ mod doctor;
 mod down;
 mod exec;
 mod follow;
+mod forget;
 mod init;
 mod jobs;
 mod keys;
+mod lock;
 mod logs;
 mod man;
 mod migrate;
 mod pack;
 mod program;
+mod promote;
 mod prune;
+mod registry;
 mod releases;
 mod report;
 mod restart;
@@ -40,6 +44,7 @@ pub enum Command {
     Init(init::Args),
     Setup(Box<setup::Args>),
     Deploy(Box<deploy::Args>),
+    Promote(Box<promote::Args>),
     Releases(releases::Args),
     Rollback(rollback::Args),
     Jobs(jobs::Args),
@@ -58,6 +63,10 @@ pub enum Command {
     Restart(restart::Args),
     Scale(scale::Args),
     Prune(prune::Args),
+    Registry(registry::Args),
+    Forget(forget::Args),
+    Lock(lock::LockArgs),
+    Unlock(lock::UnlockArgs),
     Keys(keys::Args),
     Migrate(migrate::Args),
     Report(report::Args),
@@ -73,6 +82,7 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Init(args) => interruptible(context, init::run, args).await,
         Command::Setup(args) => interruptible(context, setup::run, *args).await,
         Command::Deploy(args) => deploy::run(*args, context).await,
+        Command::Promote(args) => promote::run(*args, context).await,
         Command::Releases(args) => interruptible(context, releases::run, args).await,
         Command::Rollback(args) => rollback::run(args, context).await,
         Command::Jobs(args) => interruptible(context, jobs::run, args).await,
@@ -89,6 +99,10 @@ pub async fn run(command: Command, context: &mut Context) -> Exit {
         Command::Restart(args) => restart::run(args, context).await,
         Command::Keys(args) => keys::run(args, context).await,
         Command::Migrate(args) => migrate::run(args, context).await,
+        Command::Registry(args) => registry::run(args, context).await,
+        Command::Forget(args) => forget::run(args, context).await,
+        Command::Lock(args) => interruptible(context, lock::lock, args).await,
+        Command::Unlock(args) => interruptible(context, lock::unlock, args).await,
         Command::Prune(args) => prune::run(args, context).await,
         Command::Scale(args) => scale::run(args, context).await,
         Command::Report(args) => interruptible(context, report::run, args).await,

@@ -11,7 +11,7 @@ use crate::{
 use wharf_proto::{
     Failure, FailureKind,
     message::{Reply, Request},
-    operate::ScaleChange,
+    operate::{ScaleChange, parse_size},
 };
 
 /// Give services more or fewer containers, or another limit of memory, for this and every later release
@@ -50,18 +50,7 @@ fn target(text: &str) -> Result<Target, String> {
 
 /// A size as Docker takes it: a number with b, k, m or g, by powers of 1,024.
 pub(super) fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "a number with k, m or g: 512m, 2g".to_owned();
-    let lower = text.to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = lower.get(digits.len()..).unwrap_or_default();
-    let factor: u64 = match unit.trim_end_matches('b').trim_end_matches('i') {
-        "" if unit == "b" => 1,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        "g" => 1 << 30,
-        _ => return Err(wrong()),
-    };
-    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(wrong)
+    parse_size(text).ok_or_else(|| "a number with k, m or g: 512m, 2g".to_owned())
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {

@@ -78,6 +78,11 @@ fn server(args: &Args, context: &Context) -> Result<ServerAddress, Failure> {
                 .server
         }
     };
+    if server.is_here {
+        return Err(Failure::new(FailureKind::Config, "this machine is not set up over SSH")
+            .hint("start an agent here: wharfd serve; docs/CONFIGURATION.md says how it is found")
+            .hint("or set it up as a server, where it runs an SSH server: wharf setup USER@localhost"));
+    }
     // Not the one of wharf.toml: that is for deploys, and may open nothing else.
     server.identity.clone_from(&args.identity);
     Ok(server)
@@ -168,7 +173,10 @@ impl Visit {
         if !self.agreed(&upgrade.texts(facts), context).await? {
             return Ok(Exit::DONE);
         }
-        setup::upgrade(&upgrade, remote, |text| tell(context, text)).await?;
+        if let Err(error) = setup::upgrade(&upgrade, remote, |text| tell(context, text)).await {
+            context.console.failure(&error.failure());
+            return Ok(Exit(error.exit_code()));
+        }
         self.ended(true, &[], context);
         Ok(Exit::DONE)
     }

@@ -1,3 +1,5 @@
+mod promote;
+
 use super::*;
 use crate::{
     cli::{Cli, Common},
@@ -62,6 +64,17 @@ struct Ran {
 
 async fn wharf(project: &Path, agent: &Agent, args: &[&str]) -> Ran {
     wharf_until(project, agent, args, watch::channel(false).1).await
+}
+
+/// As [`wharf`], with the flags that hold for every command.
+async fn wharf_in(project: &Path, agent: &Agent, args: &[&str]) -> Ran {
+    let cli = Cli::try_parse_from(["wharf"].iter().chain(args)).unwrap();
+    let (console, told) = Console::captured(cli.common.json);
+    let (door, stop) = (Box::new(Fake(agent.clone())), watch::channel(false).1);
+    let folder = project.to_owned();
+    let mut context = Context { console, common: cli.common, folder, door, stop, taken: Vec::new() };
+    let exit = run(cli.command, &mut context).await;
+    Ran { exit, told }
 }
 
 async fn wharf_until(project: &Path, agent: &Agent, args: &[&str], stop: watch::Receiver<bool>) -> Ran {
@@ -273,6 +286,7 @@ async fn a_dry_run_offers_the_new_version_and_writes_nothing() {
             dumps: vec![],
             migrations: vec![],
             warnings: vec![],
+            promoted: None,
         };
         end.say(ServerMessage::Reply { reply: Reply::Plan { plan: Box::new(plan) } }).await;
     });
@@ -426,6 +440,7 @@ async fn status(mut end: End, warnings: &'static [&'static str], free_bytes: u64
         last_drill: None,
         schedule: None,
         job: None,
+        lock: None,
         disk: Some(DiskSpace { free_bytes, size_bytes: 100 }),
         warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
     };

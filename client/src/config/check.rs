@@ -3,14 +3,18 @@
 mod data;
 mod databases;
 mod local;
+mod server;
 
 use super::{
-    Config, ServerAddress,
+    Config,
     error::{ConfigError, Place},
     keys,
-    raw::{Raw, RawBump, RawCompose, RawServer},
+    raw::{Raw, RawBump, RawCompose},
 };
-use std::{ops::Range, ops::RangeInclusive, path::PathBuf};
+use std::{
+    ops::{Range, RangeInclusive},
+    path::PathBuf,
+};
 use toml::Spanned;
 use wharf_proto::{
     AppSpec, RelPath,
@@ -31,6 +35,16 @@ pub(super) struct Checker<'a> {
     /// The environments that exist.
     pub known: Vec<String>,
     pub environment: Option<&'a str>,
+    pub source: Source,
+}
+
+/// Whose files are shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The project's: what is named must be there.
+    Project,
+    /// Those of a release that a server keeps.
+    Elsewhere,
 }
 
 pub(super) type Checked<T> = Result<T, ConfigError>;
@@ -41,10 +55,11 @@ impl Checker<'_> {
         let name = app.get_ref().parse().map_err(|error: wharf_proto::id::IdError| {
             self.value(app.span(), "app", error.to_string(), "write for example: app = \"myapp\"")
         })?;
-        let (server, path) = self.server(raw.server)?;
+        let (server, path) = self.server(raw.server, &name)?;
         let compose = self.required(raw.compose, "compose.files", None)?;
         let migrations: Vec<Range<usize>> = raw.migrate.iter().map(Spanned::span).collect();
-        let databases = self.databases(raw.postgres, raw.mysql, raw.redis)?;
+        let has_env_file = compose.get_ref().env_file.is_some();
+        let databases = self.databases(raw.postgres, raw.mysql, raw.redis, has_env_file)?;
         let spec = AppSpec {
             app: name,
             path,
@@ -85,50 +100,6 @@ impl Checker<'_> {
         })
     }
 
-    fn server(&self, server: Option<Spanned<RawServer>>) -> Checked<(ServerAddress, String)> {
-        let server = server.ok_or_else(|| ConfigError::NoServer {
-            place: self.nowhere(),
-            environment: self.environment.map(|name| format!(" for --env {name}")).unwrap_or_default(),
-            known: if self.environment.is_some() { Vec::new() } else { self.known.clone() },
-        })?;
-        let (span, server) = (server.span(), server.into_inner());
-        let host = self.required(server.host, "server.host", Some(span.clone()))?;
-        let mut address = ServerAddress::parse(host.get_ref()).map_err(|why| {
-            self.value(host.span(), "server.host", why, "write user@host or user@host:port, as for ssh")
-        })?;
-        address.identity = server.identity.map(|path| self.identity(path.get_ref()));
-        let path = self.required(server.path, "server.path", Some(span))?;
-        Ok((address, self.server_path(&path)?))
-    }
-
-    /// A key file: `~` is the home folder, a relative path starts at the project.
-    fn identity(&self, path: &str) -> PathBuf {
-        match (path.strip_prefix("~/"), std::env::home_dir()) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => self.root.join(path),
-        }
-    }
-
-    fn server_path(&self, path: &Spanned<String>) -> Checked<String> {
-        let trimmed = path.get_ref().trim_end_matches('/');
-        let wrong = |why: &str| {
-            let instead =
-                "write the app's folder on the server in full, for example: path = \"/home/deploy/myapp\"";
-            Err(self.value(path.span(), "server.path", format!("{:?} {why}", path.get_ref()), instead))
-        };
-        match trimmed.strip_prefix('/') {
-            _ if path.get_ref().starts_with('~') => {
-                wrong("is not absolute; `~` is not expanded on the server")
-            }
-            None if trimmed.is_empty() && path.get_ref().starts_with('/') => wrong("is the whole server"),
-            None => wrong("is not absolute"),
-            Some(rest) => match rest.parse::<RelPath>() {
-                Ok(_) => Ok(trimmed.to_owned()),
-                Err(error) => wrong(&format!("is not a plain path: {}", error.why)),
-            },
-        }
-    }
-
     fn compose(&self, compose: Spanned<RawCompose>) -> Checked<ComposeSpec> {
         let (span, compose) = (compose.span(), compose.into_inner());
         let files = self.required(compose.files, "compose.files", Some(span))?;
@@ -151,7 +122,7 @@ impl Checker<'_> {
 
     fn compose_file(&self, file: &Spanned<String>) -> Checked<RelPath> {
         let path = self.relative(file, "compose.files")?;
-        if path.below(&self.root).is_file() {
+        if self.source == Source::Elsewhere || path.below(&self.root).is_file() {
             return Ok(path);
         }
         let message = format!("there is no file {:?} in the project", file.get_ref());
@@ -180,7 +151,7 @@ impl Checker<'_> {
 
     fn bump(&self, rule: RawBump) -> Checked<BumpRule> {
         let file = self.relative(&rule.file, "bump.file")?;
-        if !file.below(&self.root).is_file() {
+        if self.source == Source::Project && !file.below(&self.root).is_file() {
             let message = format!("there is no file {:?} in the project", rule.file.get_ref());
             let instead =
                 "write the path of the app.json whose version must rise, from the folder of wharf.toml";
@@ -201,6 +172,7 @@ impl Checker<'_> {
     fn migrate(&self, spec: Spanned<MigrateSpec>) -> Checked<MigrateSpec> {
         let (span, spec) = (spec.span(), spec.into_inner());
         if let Some(folder) = &spec.folder
+            && self.source == Source::Project
             && !folder.below(&self.root).is_dir()
         {
             let message = format!("there is no folder {folder} in the project");

@@ -2,7 +2,7 @@
 
 use super::{
     Config,
-    check::Checker,
+    check::{Checker, Source},
     error::{ConfigError, Place},
     keys, overlay,
     raw::Raw,
@@ -32,11 +32,23 @@ pub fn find(folder: &Path) -> Result<PathBuf, ConfigError> {
 /// # Errors
 /// Whatever is wrong with it, by file and line.
 pub fn load(folder: &Path, environment: Option<&str>) -> Result<Config, ConfigError> {
+    load_with(folder, environment, Source::Project)
+}
+
+/// As [`load`], for shipping what another environment runs: which files that has is not to be seen in the project.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_for_promotion(folder: &Path, environment: &str) -> Result<Config, ConfigError> {
+    load_with(folder, Some(environment), Source::Elsewhere)
+}
+
+fn load_with(folder: &Path, environment: Option<&str>, source: Source) -> Result<Config, ConfigError> {
     let path = find(folder)?;
     let shown = shown(&path, folder);
     let text = read(&path).map_err(|source| ConfigError::Read { path: shown.clone(), source })?;
     let root = path.parent().unwrap_or(folder).to_owned();
-    parse(&shown, &text, root, environment)
+    parse(&shown, &text, root, environment, source)
 }
 
 /// The path as the person would write it: relative where the file is in the folder itself.
@@ -60,6 +72,7 @@ pub(super) fn parse(
     text: &str,
     root: PathBuf,
     environment: Option<&str>,
+    source: Source,
 ) -> Result<Config, ConfigError> {
     let table = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
         place: Place::of(file, text, error.span().unwrap_or(0..0)),
@@ -74,7 +87,7 @@ pub(super) fn parse(
         known: known.clone(),
     })?;
     let raw = decode(file, text, Spanned::new(span, merged))?;
-    Checker { file, text, root, known, environment }.check(raw)
+    Checker { file, text, root, known, environment, source }.check(raw)
 }
 
 /// Checks a text as the `wharf.toml` of the project at `root`. One that leaves its server to be filled in passes.
@@ -82,7 +95,7 @@ pub(super) fn parse(
 /// # Errors
 /// Whatever is wrong with it, by line.
 pub fn check(text: &str, root: &Path) -> Result<Option<Config>, ConfigError> {
-    match parse(FILE_NAME, text, root.to_owned(), None) {
+    match parse(FILE_NAME, text, root.to_owned(), None, Source::Project) {
         Ok(config) => Ok(Some(config)),
         Err(ConfigError::NoServer { .. }) => Ok(None),
         Err(error) => Err(error),

@@ -7,6 +7,7 @@
 mod backup;
 mod check;
 mod error;
+mod here;
 mod keys;
 mod load;
 mod local;
@@ -17,7 +18,8 @@ mod server;
 mod tests;
 
 pub use error::{ConfigError, Place, UnknownKey};
-pub use load::{FILE_NAME, check, find, load, read};
+pub use here::{ENVIRONMENT as LOCAL_ENVIRONMENT, agent_state};
+pub use load::{FILE_NAME, check, find, load, load_for_promotion, read};
 pub use local::{Check, GitRules};
 pub use server::ServerAddress;
 

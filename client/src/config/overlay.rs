@@ -1,5 +1,6 @@
 //! Laying an environment over the base: tables merge, everything else replaces.
 
+use super::here;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -15,10 +16,21 @@ pub(super) fn names(root: &DeTable<'_>) -> Vec<String> {
 pub(super) fn apply<'i>(mut root: DeTable<'i>, environment: Option<&str>) -> Option<DeTable<'i>> {
     let environments = root.remove("env").map(Spanned::into_inner);
     let Some(name) = environment else { return Some(root) };
-    let DeValue::Table(mut environments) = environments? else { return None };
-    let DeValue::Table(overlay) = environments.remove(name)?.into_inner() else { return None };
+    if name == here::ENVIRONMENT {
+        // The server of the base is another machine.
+        root.remove("server");
+    }
+    let Some(overlay) = overlay(environments, name) else {
+        return (name == here::ENVIRONMENT).then_some(root);
+    };
     merge(&mut root, overlay);
     Some(root)
+}
+
+fn overlay<'i>(environments: Option<DeValue<'i>>, name: &str) -> Option<DeTable<'i>> {
+    let DeValue::Table(mut environments) = environments? else { return None };
+    let DeValue::Table(overlay) = environments.remove(name)?.into_inner() else { return None };
+    Some(overlay)
 }
 
 fn merge<'i>(base: &mut DeTable<'i>, overlay: DeTable<'i>) {

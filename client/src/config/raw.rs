@@ -43,7 +43,10 @@ pub(super) struct Raw {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct RawPostgres {
-    pub service: String,
+    pub service: Option<String>,
+    pub url_env: Option<String>,
+    pub image: Option<String>,
+    pub network: Option<String>,
     pub user: Option<String>,
     pub database: Option<String>,
     pub databases: Option<Vec<String>>,

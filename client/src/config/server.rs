@@ -11,6 +11,8 @@ pub struct ServerAddress {
     pub port: Option<u16>,
     /// The private key to use, and no other.
     pub identity: Option<PathBuf>,
+    /// The agent on this machine, by its own socket: nothing else here counts then.
+    pub is_here: bool,
 }
 
 impl ServerAddress {
@@ -33,7 +35,18 @@ impl ServerAddress {
                 return Err(format!("{name:?} is not a {what}"));
             }
         }
-        Ok(Self { user: user.map(str::to_owned), host: host.to_owned(), port, identity: None })
+        Ok(Self {
+            user: user.map(str::to_owned),
+            host: host.to_owned(),
+            port,
+            identity: None,
+            is_here: false,
+        })
+    }
+
+    /// The agent on this machine.
+    pub fn this_machine() -> Self {
+        Self { user: None, host: "this machine".to_owned(), port: None, identity: None, is_here: true }
     }
 }
 

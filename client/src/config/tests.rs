@@ -69,7 +69,7 @@ fn project() -> tempfile::TempDir {
 }
 
 fn parse(root: &Path, text: &str, environment: Option<&str>) -> Result<Config, ConfigError> {
-    load::parse(FILE_NAME, text, root.to_owned(), environment)
+    load::parse(FILE_NAME, text, root.to_owned(), environment, check::Source::Project)
 }
 
 #[test]
@@ -245,6 +245,40 @@ fn several_databases_of_a_server_are_told_apart() {
 }
 
 #[test]
+fn a_database_outside_the_stack_is_named_by_the_key_of_its_url() {
+    let project = project();
+    let with = |more: &str| parse(project.path(), &GOOD.replace("service = \"db\"", more), None);
+    let good = "url_env = \"DATABASE_URL\"\nimage = \"postgres:17\"\n";
+    let spec = with(good).unwrap().spec.postgres.remove(0);
+    assert_eq!((spec.server(), spec.service.as_str(), spec.database.as_deref()), ("DATABASE_URL", "", None));
+    let both = with(&format!("{good}network = \"x_default\"\ndatabases = [\"a\", \"b\"]")).unwrap();
+    assert_eq!(both.spec.postgres.len(), 2);
+    let mut told = String::new();
+    let again = format!("{good}database = \"a\"\n[[postgres]]\nurl_env = \"DATABASE_URL\"\nimage = ");
+    for wrong in [
+        &format!("{good}service = \"db\""),
+        &format!("{good}user = \"app\""),
+        "url_env = \"DATABASE_URL\"",
+        "user = \"app\"",
+        "url_env = \"postgres://app:hunter2@db/shop\"\nimage = \"postgres:17\"",
+        "url_env = \"DATABASE_URL\"\nimage = \"post gres\"",
+        &format!("{good}network = \"host\""),
+        "service = \"db\"\nimage = \"postgres:17\"",
+        "service = \"db\"\nnetwork = \"x\"",
+        &format!("{again}\"postgres:16\"\ndatabase = \"b\""),
+        &format!("{again}\"postgres:17\"\ndatabase = \"a\""),
+    ] {
+        let error = failure(&Failure::from(with(wrong).expect_err(wrong)), &Style::plain());
+        assert!(!error.contains("hunter2"), "{error}");
+        writeln!(told, "{wrong}\n{error}").unwrap();
+    }
+    let no_env_file = GOOD.replace("service = \"db\"", good).replace("env_file", "# env_file");
+    let error = parse(project.path(), &no_env_file, None).expect_err("no env file");
+    writeln!(told, "{}", failure(&Failure::from(error), &Style::plain())).unwrap();
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn databases_of_other_kinds_are_named_once_too() {
     let project = project();
     let with = |more: &str| parse(project.path(), &format!("{GOOD}\n{more}\n"), None);
@@ -318,4 +352,52 @@ fn a_folder_of_migrations_is_for_a_database_that_is_named() {
         writeln!(told, "{wrong}\n{}", failure(&Failure::from(error), &Style::plain())).unwrap();
     }
     insta::assert_snapshot!(told);
+}
+
+#[test]
+fn local_is_this_machine_and_needs_nothing_written() {
+    let project = project();
+    let config = parse(project.path(), GOOD, Some("local")).unwrap();
+    assert!(config.server.is_here);
+    assert_eq!(config.server.to_string(), "this machine");
+    assert!(Path::new(&config.spec.path).is_absolute() && config.spec.path.ends_with("/wharf/fitnessapp"));
+    assert!(!parse(project.path(), GOOD, None).unwrap().server.is_here);
+
+    let with =
+        |more: &str| parse(project.path(), &format!("{GOOD}\n[env.local.server]\n{more}\n"), Some("local"));
+    let chosen = with("path = \"/srv/here\"").unwrap();
+    assert!(chosen.server.is_here && chosen.spec.path == "/srv/here");
+    // Another machine may be called so.
+    assert!(!with("host = \"ada@local\"\npath = \"/srv/here\"").unwrap().server.is_here);
+    // And this one may be any environment's.
+    let text = GOOD.replace("[env.staging.server]\n", "[env.staging.server]\nhost = \"local\"\n");
+    let staging = parse(project.path(), &text, Some("staging")).unwrap();
+    assert!(staging.server.is_here && staging.spec.path == "/srv/staging");
+}
+
+#[test]
+fn an_app_on_this_machine_is_kept_away_from_the_project() {
+    let project = project();
+    let link = tempfile::tempdir().unwrap();
+    let linked = link.path().join("link");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(project.path(), &linked).unwrap();
+    let at = |path: &Path| format!("{GOOD}\n[env.local.server]\npath = \"{}\"\n", path.display());
+    let inside =
+        [project.path().to_owned(), project.path().join("deployed"), project.path().parent().unwrap().into()];
+    for path in inside.into_iter().chain(cfg!(unix).then(|| linked.join("deployed"))) {
+        let error = parse(project.path(), &at(&path), Some("local")).unwrap_err();
+        assert!(error.to_string().contains("in one another"), "{}: {error}", path.display());
+    }
+    let beside = tempfile::tempdir().unwrap();
+    parse(project.path(), &at(beside.path()), Some("local")).unwrap();
+}
+
+#[test]
+fn what_is_promoted_need_not_lie_in_the_project() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(elsewhere.path().join(FILE_NAME), GOOD).unwrap();
+    assert!(load(elsewhere.path(), None).is_err());
+    let config = load_for_promotion(elsewhere.path(), "staging").unwrap();
+    assert_eq!(config.spec.path, "/srv/staging");
 }

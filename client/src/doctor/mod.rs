@@ -12,8 +12,9 @@ mod tests;
 
 pub use clock::Clocks;
 pub use laptop::{configuration, git};
-pub use network::network;
+pub use network::{here, network};
 pub use server::server;
+pub(crate) use server::{OLDEST_API, OLDEST_COMPOSE, version};
 
 use serde::Serialize;
 use wharf_proto::Failure;

@@ -17,6 +17,14 @@ pub fn network(place: &str, ended: Result<(), (Stage, &Failure)>) -> Vec<Finding
     findings
 }
 
+/// The way to the agent on this machine, which has one stage.
+pub fn here(ended: Result<(), &Failure>) -> Finding {
+    match ended {
+        Ok(()) => Finding::ok(check(Stage::Agent), format!("{} on this machine", fine(Stage::Agent, ""))),
+        Err(failure) => Finding::of_failure(check(Stage::Agent), failure),
+    }
+}
+
 fn check(stage: Stage) -> &'static str {
     match stage {
         Stage::Settings => "ssh settings",

@@ -5,8 +5,9 @@ use crate::render::bytes;
 use wharf_proto::doctor::{DiskFacts, DiskUse, EngineFacts, MemoryFacts, ServerFacts};
 
 /// Docker's API that the agent needs, and Compose's version.
-const OLDEST_API: (u32, u32) = (1, 44);
-const OLDEST_COMPOSE: (u32, u32) = (2, 20);
+/// The oldest API of Docker's, and the oldest Compose, that have all we ask for. `wharf setup` asks for the same.
+pub(crate) const OLDEST_API: (u32, u32) = (1, 44);
+pub(crate) const OLDEST_COMPOSE: (u32, u32) = (2, 20);
 
 const GB: u64 = 1_000_000_000;
 const DISK_WARNS_BELOW_BYTES: u64 = 5 * GB;
@@ -62,7 +63,7 @@ fn versions(ours: &str, theirs: &str) -> Finding {
 }
 
 /// Major and minor.
-fn version(text: &str) -> Option<(u32, u32)> {
+pub(crate) fn version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.trim_start_matches('v').split(['.', '-', '+', ' ']);
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

@@ -103,6 +103,7 @@ mod tests {
             git_branch: branch.map(str::to_owned),
             git_dirty: dirty,
             checks_skipped: false,
+            promoted: None,
         }
     }
 

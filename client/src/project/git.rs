@@ -22,6 +22,7 @@ pub async fn source(root: &Path) -> Source {
         git_branch: branch.filter(|name| !name.is_empty() && name.len() <= NAME_BYTES),
         git_dirty: dirty.is_some_and(|lines| !lines.is_empty()),
         checks_skipped: false,
+        promoted: None,
     }
 }
 

@@ -15,6 +15,7 @@ mod migrations;
 mod plan;
 mod progress;
 mod prune;
+mod registries;
 mod report;
 mod scales;
 mod secrets;
@@ -36,6 +37,7 @@ pub use migrations::migrations;
 pub use plan::plan;
 pub use progress::Progress;
 pub use prune::docker_prune_plan;
+pub use registries::registries;
 pub use report::{
     DeployFacts, ErrorLines, HealthFacts, IncidentFacts, deploy as deploy_report, health as health_report,
     incident as incident_report,
@@ -43,6 +45,6 @@ pub use report::{
 pub use scales::scales;
 pub use secrets::secrets;
 pub use story::Story;
-pub use tables::{audit, jobs, releases, status};
+pub use tables::{audit, jobs, locked, releases, status};
 pub use text::{Style, bytes, clean, duration};
 pub use watch::{alike, screen, watched};

@@ -8,6 +8,10 @@ pub fn plan(plan: &DeployPlan, style: &Style) -> String {
     let from = plan.live.map_or("nothing is live yet".into(), |live| format!("{live} is live"));
     let mut out =
         format!("{} of project {} ({from})\n", style.bold(&plan.release.to_string()), clean(&plan.project));
+    if let Some(from) = &plan.promoted {
+        out += &clean(&format!("  promotes {from}: the very source that {} keeps of it", from.app));
+        out += "\n";
+    }
     if plan.adopts {
         out += "  takes over the stack that runs already and keeps it as v0\n";
     }

@@ -68,6 +68,7 @@ impl Story {
                     JobKind::Scale { services } => format!("Scaling of {} of {app}", services.join(", ")),
                     JobKind::MigrateUp => format!("Pending migrations of {app}"),
                     JobKind::MigrateDown { names } => format!("{app}: back before {}", names.join(", ")),
+                    JobKind::Forget => format!("{app} leaves Wharf"),
                     JobKind::Unknown => format!("A job of {app} that this wharf is too old to know"),
                 };
                 format!("{} (job {})\n", self.style.bold(&what), event.job)

@@ -4,6 +4,7 @@ use super::{Style, backups::proven, bytes, clean, table::table};
 use wharf_proto::{
     Outcome,
     event::JobKind,
+    lock::DeployLock,
     release::{AppStatus, AuditEntry, ContainerStatus, DiskSpace, JobInfo, ReleaseInfo, ScheduleStatus},
 };
 
@@ -28,8 +29,14 @@ fn release_row(release: &ReleaseInfo, style: &Style) -> Vec<String> {
         or_dash(release.git_commit.as_deref().map_or("", |commit| commit.get(..8).unwrap_or(commit))),
         or_dash(release.backup.as_ref().map_or("", |backup| backup.short())),
         or_dash(&release.proof.as_ref().map_or_else(String::new, |proof| proven(proof, style))),
-        release.message.clone().unwrap_or_default(),
+        message(release),
     ]
+}
+
+/// Where it was promoted from, and what was said of it.
+fn message(release: &ReleaseInfo) -> String {
+    let from = release.promoted.as_ref().map(|from| format!("promoted from {from}"));
+    from.into_iter().chain(release.message.clone()).collect::<Vec<_>>().join(": ")
 }
 
 /// One front end: its version; several: `mobile/app.json 1.0.2, …`.
@@ -80,6 +87,7 @@ pub(super) fn job_kind(kind: &JobKind) -> String {
         JobKind::Scale { services } => format!("scale {}", services.join(" ")),
         JobKind::MigrateUp => "migrate up".to_owned(),
         JobKind::MigrateDown { names } => format!("migrate down {}", names.join(" ")),
+        JobKind::Forget => "forget".to_owned(),
         JobKind::Unknown => "something newer".to_owned(),
     }
 }
@@ -131,6 +139,13 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
     if let Some(job) = app.job {
         out += &format!("  running      job {job}: `wharf deploy --attach {job}` shows it\n");
     }
+    if let Some(lock) = &app.lock {
+        out += &format!(
+            "  {}       {}; `wharf unlock` lifts it\n",
+            style.yellow("locked"),
+            locked(lock, style).trim_start_matches("locked ")
+        );
+    }
     for warning in &app.warnings {
         out += &format!("  {} {}\n", style.yellow("warning:"), clean(warning));
     }
@@ -141,6 +156,12 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
         out += &containers.lines().map(|line| format!("  {line}\n")).collect::<String>();
     }
     out
+}
+
+/// `locked by ada@laptop (key ada) since …: sale`.
+pub fn locked(lock: &DeployLock, style: &Style) -> String {
+    let reason = lock.reason.as_ref().map(|reason| format!(": {reason}"));
+    clean(&format!("locked by {} since {}{}", lock.by, style.time(lock.at), reason.unwrap_or_default()))
 }
 
 pub(super) fn last_backup(app: &AppStatus, style: &Style) -> String {

@@ -4,6 +4,7 @@ use wharf_proto::backup::Proof;
 use wharf_proto::{
     AppName, BackupId, Event, EventBody, Failure, FailureKind, JobId, Outcome, ReleaseId, Step,
     event::{JobKind, Level},
+    lock::DeployLock,
     plan::{ContainerAction, DataMount, DeployPlan, FileChanges, ImageAction, ServicePlan, VersionChange},
     release::{
         AppStatus, AuditEntry, ContainerStatus, DiskSpace, JobInfo, LastDrill, ReleaseInfo, ScheduleStatus,
@@ -34,6 +35,7 @@ fn release(number: u32) -> ReleaseInfo {
         git_commit: (number == 2).then(|| "0123456789abcdef".into()),
         backup: (number > 0).then(backup),
         proof: (number == 2).then(|| Proof::Proven { at: at(3) }),
+        promoted: None,
     }
 }
 
@@ -80,6 +82,7 @@ fn a_plan() -> DeployPlan {
         dumps: vec!["fitness in db".into()],
         migrations: vec!["web: alembic upgrade head".into()],
         warnings: vec!["db has no restart policy".into()],
+        promoted: None,
     }
 }
 
@@ -153,6 +156,11 @@ fn the_status_of_apps() {
             next: Some(at(30)),
         }),
         job: Some(JobId(7)),
+        lock: Some(DeployLock {
+            by: "ann@laptop (key ann)".into(),
+            at: at(3),
+            reason: Some("sale until Monday".into()),
+        }),
         disk: Some(DiskSpace { free_bytes: 12_345_678_901, size_bytes: 40_000_000_000 }),
         warnings: vec!["db has no restart policy".into()],
     };
@@ -170,6 +178,7 @@ fn the_status_of_apps() {
             next: None,
         }),
         job: None,
+        lock: None,
         disk: None,
         warnings: vec![],
         ..busy.clone()

@@ -38,6 +38,12 @@ impl End {
         Some(bytes)
     }
 
+    /// Bulk frames with these bytes.
+    pub async fn bulk_out(&mut self, bytes: Vec<u8>) {
+        // The client may have gone.
+        let _ = self.tx.send(Frame { kind: Kind::Bulk, payload: bytes.into() }).await;
+    }
+
     pub async fn say(&mut self, message: ServerMessage) {
         // The client may have gone.
         let _ = self.tx.send(Frame::control(&message).unwrap()).await;

@@ -1,6 +1,8 @@
 //! Why a server is not set up.
 
+use crate::doctor::OLDEST_API;
 use std::{io, path::PathBuf};
+use wharf_proto::failure::EXIT_NOT_PUT_BACK;
 use wharf_proto::{Failure, FailureKind};
 use wharf_ssh::SshError;
 
@@ -17,6 +19,8 @@ pub enum SetupError {
     Tool { tool: String },
     #[error("Docker does not answer on the server")]
     Docker { said: String },
+    #[error("the server has Docker {found}, which speaks API {api}, and {}.{} is needed", OLDEST_API.0, OLDEST_API.1)]
+    OldDocker { found: String, api: String },
     #[error("the server has {found}")]
     Compose { found: String },
     #[error("the server has {free_mb} MB free, and the agent needs {needed_mb}")]
@@ -66,6 +70,7 @@ impl SetupError {
             Self::Docker { said } => told(failure, said).hint(
                 "install Docker there (https://docs.docker.com/engine/install/), see that `sudo docker info` answers, and run this again",
             ),
+            Self::OldDocker { .. } => failure.hint("install Docker Engine 25 or newer there, and run this again"),
             Self::Compose { .. } => {
                 failure.hint("install the Compose plugin, version 2.20 or newer, and run this again")
             }
@@ -98,6 +103,14 @@ impl SetupError {
         }
     }
 
+    /// How the program ends: an upgrade after which no agent serves is one that could not be put back.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotPutBack { .. } => EXIT_NOT_PUT_BACK,
+            _ => self.failure().exit_code(),
+        }
+    }
+
     fn kind(&self) -> FailureKind {
         match self {
             Self::NotRoot { .. } => FailureKind::Unauthorized,
@@ -127,5 +140,24 @@ fn logged(failure: Failure, log: &[String]) -> Failure {
 impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
         error.failure()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_upgrade_that_could_not_be_put_back_ends_with_five() {
+        let log = Vec::new;
+        for (error, code) in [
+            (SetupError::NotPutBack { log: log() }, 5),
+            (SetupError::PutBack { log: log() }, 1),
+            (SetupError::Silent { log: log() }, 1),
+            (SetupError::Busy, 3),
+            (SetupError::OldDocker { found: "24.0.7".into(), api: "1.43".into() }, 1),
+        ] {
+            assert_eq!(error.exit_code(), code, "{error}");
+        }
     }
 }

@@ -36,6 +36,8 @@ pub struct Facts {
     /// The engine's version.
     pub docker: Option<String>,
     pub docker_said: String,
+    /// The API that it speaks, where it tells.
+    pub docker_api: Option<String>,
     pub compose: Option<String>,
     /// Where the agent and its state go, the smaller of both.
     pub free_mb: u64,
@@ -72,6 +74,7 @@ for tool in sha256sum timeout sed tail readlink; do command -v "$tool" >/dev/nul
 systemd || command -v setsid >/dev/null || say "lacks setsid"
 if version=$(timeout 30 docker version --format '{{.Server.Version}}' 2>&1); then say "docker $version"
 else say "docker_said $(echo "$version" | tail -n 1)"; fi
+if version=$(timeout 30 docker version --format '{{.Server.APIVersion}}' 2>/dev/null); then say "docker_api $version"; fi
 if version=$(timeout 30 docker compose version --short 2>/dev/null); then say "compose $version"; fi
 for folder in /usr/local /var/lib; do df -Pk "$folder" | { read -r head; read -r disk size used free rest; say free "$free"; }; done
 if [ -e "$bin" ]; then
@@ -136,6 +139,7 @@ impl Facts {
             match what {
                 "systemd" => facts.systemd = true,
                 "docker" => facts.docker = text(),
+                "docker_api" => facts.docker_api = text(),
                 "docker_said" => facts.docker_said = rest.to_owned(),
                 "compose" => facts.compose = text(),
                 "free" => {

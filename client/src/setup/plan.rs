@@ -6,6 +6,7 @@ use super::{
     script::{BINARY, CONFIG, LOG, UNIT},
     unit,
 };
+use crate::doctor::{OLDEST_API, OLDEST_COMPOSE, version};
 use crate::render;
 use std::path::PathBuf;
 use wharf_proto::Role;
@@ -164,10 +165,16 @@ fn check(facts: &Facts) -> Result<(), SetupError> {
     if facts.docker.is_none() {
         return Err(SetupError::Docker { said: render::clean(&facts.docker_said) });
     }
+    if let Some(api) = &facts.docker_api
+        && version(api).is_some_and(|api| api < OLDEST_API)
+    {
+        let found = render::clean(facts.docker.as_deref().unwrap_or_default());
+        return Err(SetupError::OldDocker { found, api: render::clean(api) });
+    }
     match &facts.compose {
         None => return Err(SetupError::Compose { found: "no `docker compose`".into() }),
-        Some(version) if !is_recent(version) => {
-            return Err(SetupError::Compose { found: format!("Compose {}", render::clean(version)) });
+        Some(told) if version(told).is_none_or(|found| found < OLDEST_COMPOSE) => {
+            return Err(SetupError::Compose { found: format!("Compose {}", render::clean(told)) });
         }
         Some(_) => {}
     }
@@ -178,10 +185,4 @@ fn check(facts: &Facts) -> Result<(), SetupError> {
         return Err(SetupError::Foreign);
     }
     Ok(())
-}
-
-/// Compose 2.20 or newer.
-fn is_recent(version: &str) -> bool {
-    let mut numbers = version.trim_start_matches('v').split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (2, 20)
 }

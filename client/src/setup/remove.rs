@@ -57,6 +57,11 @@ impl Removal {
 /// As root. Of each app's folder what holds data stays: backups, keys, copies' keys, files that were saved aside.
 const REMOVE: &str = r#"
 leave || { say busy; exit 0; }
+# Docker would start no more without what it asks before every request.
+if [ -x "$bin" ] && { [ -e /etc/systemd/system/wharf-guard.service ] || grep -qs wharf-guard /etc/docker/daemon.json; }; then
+    "$bin" guard plugin remove
+    say removed /etc/systemd/system/wharf-guard.service
+fi
 if [ -e /etc/systemd/system/wharfd.service ]; then
     if systemd; then systemctl disable -q wharfd; fi
     rm -f /etc/systemd/system/wharfd.service
@@ -71,7 +76,7 @@ rmdir /etc/wharf 2>/dev/null || true
 if [ -d "$state" ]; then
     rm -f "$state"/*.sqlite "$state"/*.sqlite-wal "$state"/*.sqlite-shm "$state"/*.sock \
         "$state/host_key" "$state/address" "$state/agent.lock" "$state/upgrade.sh" "$state/upgrade.log"
-    rm -rf "$state/jobs" "$state/blobs" "$state/programs" "$state/before-upgrade" "$state/before-upgrade.new"
+    rm -rf "$state/jobs" "$state/blobs" "$state/programs" "$state/docker" "$state/before-upgrade" "$state/before-upgrade.new"
     for app in "$state"/apps/*/; do
         [ -d "$app" ] || continue
         rm -f "$app/lock" "$app/recovery.json" "$app/recovering.json"

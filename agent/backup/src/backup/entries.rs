@@ -1,16 +1,15 @@
 //! What goes into a snapshot, in the order of its tree.
 
-use super::dumps::StoredDump;
+use super::checks::Checks;
 use crate::hold::Holds;
 use crate::ledger::Ledger;
 use crate::lock::{lock_path, reading_path};
 use crate::manifest::{BackupManifest, MANIFEST_PATH, RECOVERY_PATH};
-use crate::repository::Indexed;
 use crate::source::{Entry, Opener, sort};
 use crate::sqlite::Copies;
 use crate::volumes::{Tally, path_of};
 use crate::walk::{Data, Tree, walk};
-use crate::{BackupError, BackupRequest, VolumeReport, VolumeRequest, sqlite};
+use crate::{BackupError, BackupRequest, DumpReport, VolumeReport, VolumeRequest, sqlite, volumes};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,11 +35,11 @@ impl Volume {
 }
 
 /// Everything, in the order of the tree: cold copies, dumps, the project, recovery, volumes, the manifest. Containers are held
-/// when the first volume that asks for it is reached.
+/// when the first volume that asks for it is reached and every dump was checked.
 pub(super) fn entries(
     request: &BackupRequest,
-    dumps: Vec<StoredDump>,
-    stored: Option<Arc<Indexed>>,
+    reports: &[DumpReport],
+    (mut dumps, checks): (Vec<Entry>, &Arc<Checks>),
     volumes: &[Volume],
     holds: &Arc<Holds>,
     ledger: &Arc<Ledger>,
@@ -56,23 +55,17 @@ pub(super) fn entries(
     };
     let recovery = recovery(request)?;
     let volume_trees = volume_trees(request, volumes)?;
-    let dump_reports = dumps.iter().map(|dump| dump.report.clone()).collect();
-    let manifest = manifest(dump_reports, volumes.to_vec(), request, Arc::clone(ledger));
-
-    let mut files = Vec::new();
-    for dump in dumps {
-        files.extend(dump.into_entries(request.time, stored.as_ref(), ledger)?);
-    }
-    sort(&mut files);
+    let manifest = manifest(reports.to_vec(), volumes.to_vec(), request, Arc::clone(ledger));
+    sort(&mut dumps);
     let walks = {
         let ledger = Arc::clone(ledger);
         move |tree| walk(tree, Arc::clone(&ledger))
     };
-    let volumes = held(volume_trees, Arc::clone(holds), Arc::clone(ledger));
+    let volumes = held(volume_trees, Arc::clone(holds), Arc::clone(checks), Arc::clone(ledger));
     Ok(cold
         .into_iter()
         .flat_map(walks.clone())
-        .chain(files)
+        .chain(dumps)
         .chain(project.into_iter().flat_map(walks))
         .chain(recovery)
         .chain(volumes)
@@ -106,10 +99,14 @@ fn volume_trees(request: &BackupRequest, volumes: &[Volume]) -> Result<Vec<(Tree
 fn held(
     trees: Vec<(Tree, bool)>,
     holds: Arc<Holds>,
+    checks: Arc<Checks>,
     ledger: Arc<Ledger>,
 ) -> impl Iterator<Item = Entry> + Send + 'static {
-    trees.into_iter().flat_map(move |(tree, hold)| {
-        let taken = if hold { holds.take() } else { Ok(()) };
+    // rustic asks for one entry more than it works on: this one comes between a dump and who waits for its check.
+    let above = trees.iter().any(|(_, hold)| *hold).then(|| Entry::folder(volumes::FOLDER));
+    let volumes = trees.into_iter().flat_map(move |(tree, hold)| {
+        // Entries are asked for while those before them are still read, and nobody is held for as long as a check takes.
+        let taken = if hold { checks.all().and_then(|()| holds.take()) } else { Ok(()) };
         let tree = match taken {
             Ok(()) => Some(tree),
             Err(fault) => {
@@ -119,12 +116,13 @@ fn held(
         };
         let ledger = Arc::clone(&ledger);
         tree.into_iter().flat_map(move |tree| walk(tree, Arc::clone(&ledger)))
-    })
+    });
+    above.into_iter().chain(volumes)
 }
 
 /// The manifest, made when everything before it has been walked.
 fn manifest(
-    dumps: Vec<crate::DumpReport>,
+    dumps: Vec<DumpReport>,
     volumes: Vec<Volume>,
     request: &BackupRequest,
     ledger: Arc<Ledger>,

@@ -71,6 +71,30 @@ fn a_stream_that_fails_leaves_nothing_to_release() {
 }
 
 #[test]
+fn much_is_cut_into_larger_chunks_and_the_settings_stay() {
+    let chunks = |coarsely: bool| {
+        let scene = Scene::new();
+        if coarsely {
+            scene.store.cut_coarsely();
+        }
+        let mut content = vec![0; 1_000_000];
+        rand::Rng::fill_bytes(&mut rand::rng(), &mut content);
+        let entry = scene.entry("/file", Opener::Bytes(content.into()));
+        let repository = scene.store.open_to_write().unwrap().to_indexed_ids().unwrap();
+        let source = SnapshotSource::new([entry].into_iter(), Arc::clone(&scene.ledger));
+        let snapshot =
+            archive(&scene.store, &repository, source, &scene.ledger, None, SnapshotFile::default()).unwrap();
+        // Another handle, as the next run has it.
+        let repository = scene.store.open_indexed().unwrap();
+        assert_eq!(repository.config().chunk_size(), 8 * 1024);
+        let node = repository.node_from_snapshot_and_path(&snapshot, "/file").unwrap();
+        node.content.unwrap().len()
+    };
+    let (small, large) = (chunks(false), chunks(true));
+    assert!(small > 60 && large < 30, "{small} {large}");
+}
+
+#[test]
 fn what_rustic_drops_is_missed() {
     let scene = Scene::new();
     // An entry without a way to read it: rustic logs it and goes on.

@@ -10,6 +10,8 @@ use crate::stream::{DumpProgram, DumpResult, Watch};
 use crate::{BackupError, DumpRequest, label_of};
 use bollard::Docker;
 use bytes::Bytes;
+use futures_util::FutureExt;
+use std::future::ready;
 
 /// The largest file of events.
 const EVENTS_BYTES: usize = 16 * 1024 * 1024;
@@ -50,12 +52,18 @@ pub(crate) async fn prepare(
         let events = events(docker, &server, &database).await?;
         pending.push(Pending {
             path: format!("/dumps/{}.sql", server.at.label),
-            beside: Some(Beside { path: events_path(&server.at.label), content: events }),
+            beside: Some(Beside {
+                path: events_path(&server.at.label),
+                content: ready(Ok(events)).boxed().shared(),
+            }),
             program: DumpProgram {
                 arguments: dump_arguments(&server, &database),
                 environment: server.environment(),
             },
             watch: || -> Box<dyn Watch> { Box::new(Tally::default()) },
+            size_bytes: 0,
+            waiting: None,
+            checker: None,
             result: DumpResult::default(),
             user: server.user,
             database,

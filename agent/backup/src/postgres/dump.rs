@@ -1,20 +1,24 @@
 //! Dumping a database, and checking a dump, with the programs of its own container.
 
 use super::connection::Database;
-use super::session::Session;
-use crate::dump::{Beside, Held, Pending, globals_path};
-use crate::exec::{Ended, Program};
+use super::session::{Counting, Session};
+use crate::dump::{Beside, Content, Held, Pending, globals_path};
+use crate::exec::{Early, Ended, Program};
 use crate::instance::Instance;
 use crate::line::Outbox;
 use crate::stream::{DumpProgram, DumpResult, Watch};
-use crate::{BackupError, DumpRequest, TableRows};
+use crate::{BackupError, DumpRequest, TableRows, panics};
 use bollard::Docker;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use std::path::Path;
+use std::sync::Arc;
 use tokio::sync::mpsc::Receiver;
 
 /// The largest globals: roles and tablespaces.
 const GLOBALS_BYTES: usize = 16 * 1024 * 1024;
+const DUMP: [&str; 5] = ["pg_dump", "-w", "-Fc", "-Z0", "--lock-wait-timeout=60000"];
+const CHECK: [&str; 3] = ["pg_restore", "-f", "/dev/null"];
 /// How a dump in the custom format begins.
 const MAGIC: &[u8] = b"PGDMP";
 
@@ -40,10 +44,17 @@ pub(crate) async fn prepare(
     request: &DumpRequest,
     repo: &Path,
     earlier: &[Pending],
-    outbox: &Outbox,
+    outbox: &Arc<Outbox>,
 ) -> Result<Pending, BackupError> {
     let database = Database::find(docker, request, repo).await?;
+    // Of many databases, each but the first has its programs started when their turn comes, so that few wait at a time.
+    let first = earlier.is_empty();
+    let waiting =
+        first.then(|| Early::start(docker, &database.at.container, waiting(), database.environment()));
     let session = Session::open(docker, database.clone()).await?;
+    let check =
+        || Early::start(docker, &database.at.container, CHECK.map(str::to_owned).to_vec(), Vec::new());
+    let checker = first.then(check);
     if !session.superuser {
         outbox.note(format!(
             "{} is no superuser: the dump of {} has roles without their passwords",
@@ -57,27 +68,61 @@ pub(crate) async fn prepare(
     };
     let globals = match earlier.iter().find(same).and_then(|other| other.beside.as_ref()) {
         Some(beside) => beside.content.clone(),
-        None => dump_globals(docker, &database, session.superuser).await?,
+        None => globals(docker, &database, session.superuser, outbox),
     };
     let label = &database.at.label;
     let snapshot = format!("--snapshot={}", session.snapshot);
-    let arguments = ["pg_dump", "-w", "-Fc", "-Z0", "--lock-wait-timeout=60000", &snapshot];
+    let arguments = DUMP.iter().chain([&snapshot.as_str()]).map(|&argument| argument.to_owned()).collect();
     Ok(Pending {
         path: format!("/dumps/{label}.pgdump"),
         beside: Some(Beside { path: globals_path(label), content: globals }),
-        program: DumpProgram {
-            arguments: arguments.map(str::to_owned).to_vec(),
-            environment: database.environment(),
-        },
+        program: DumpProgram { arguments, environment: database.environment() },
+        size_bytes: session.size_bytes,
+        waiting: waiting.map(|early| (early, snapshot)),
+        checker,
         watch: || Box::new(Beginning::default()),
         user: database.user.clone(),
         database: database.database.clone(),
         server_version: session.server_version.clone(),
         others: session.databases.clone(),
         instance: database.at,
-        held: Held::Postgres(Box::new(session)),
+        held: Held::Postgres(Counting::prepare(session)),
         result: DumpResult::default(),
     })
+}
+
+/// What becomes `pg_dump` when it is told the snapshot.
+fn waiting() -> Vec<String> {
+    let script = "read -r snapshot && exec \"$@\" \"$snapshot\"";
+    ["sh", "-c", script, "sh"].iter().chain(&DUMP).map(|&argument| argument.to_owned()).collect()
+}
+
+/// The server's roles, which are asked for while the dump is made.
+fn globals(docker: &Docker, database: &Database, superuser: bool, outbox: &Arc<Outbox>) -> Content {
+    let (docker, database, outbox) = (docker.clone(), database.clone(), Arc::clone(outbox));
+    let task = tokio::spawn(async move { roles(&docker, &database, superuser, &outbox).await });
+    task.map(|ended| ended.unwrap_or_else(|error| Err(panics::failed(error)))).boxed().shared()
+}
+
+/// What the user may read of the roles: where a managed server forbids their attributes, their names.
+async fn roles(
+    docker: &Docker,
+    database: &Database,
+    superuser: bool,
+    outbox: &Outbox,
+) -> Result<Bytes, BackupError> {
+    match dump_globals(docker, database, superuser).await {
+        Err(BackupError::DumpFailed { exit: Some(_), stderr, .. })
+            if !superuser && stderr.contains("permission denied") =>
+        {
+            outbox.note(format!(
+                "{} may not read the roles' attributes: the dump of {} has their names alone",
+                database.user, database.at.label
+            ));
+            role_names(docker, database).await
+        }
+        globals => globals,
+    }
 }
 
 /// Roles and tablespaces: `pg_dump` leaves them out. Without a superuser, roles come without their passwords.
@@ -111,6 +156,25 @@ pub(crate) async fn dump_globals(
     Ok(ended.stdout.into())
 }
 
+/// The statements that make the roles, as far as anybody may know them: a dump says who owns what, and could not be restored
+/// where they are not.
+async fn role_names(docker: &Docker, database: &Database) -> Result<Bytes, BackupError> {
+    const ROLES: &str =
+        "SELECT format('CREATE ROLE %I;', rolname) FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1";
+    let program = Program {
+        container: &database.at.container,
+        arguments: &["psql", "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", ROLES],
+        environment: database.environment(),
+        input: false,
+    };
+    let failed = |exit, text: &str| database.at.failed("psql", exit, text);
+    let ended = program.run(docker, GLOBALS_BYTES).await.map_err(|cause| failed(None, &cause))?;
+    if ended.exit != Some(0) {
+        return Err(failed(ended.exit, &ended.said()));
+    }
+    Ok(ended.stdout.into())
+}
+
 /// A database's name where libpq would take one with `=` for a connection string.
 pub(super) fn connection_string(database: &str) -> String {
     format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
@@ -120,14 +184,14 @@ pub(super) fn connection_string(database: &str) -> String {
 pub(crate) async fn check_dump(
     docker: &Docker,
     instance: &Instance,
+    early: Option<Early>,
     pieces: &mut Receiver<Bytes>,
 ) -> Result<(), String> {
-    let program = Program {
-        container: &instance.container,
-        arguments: &["pg_restore", "-f", "/dev/null"],
-        environment: Vec::new(),
-        input: true,
-    };
+    if let Some(early) = early {
+        return ended_well(early.running().await?.feed(pieces).await);
+    }
+    let program =
+        Program { container: &instance.container, arguments: &CHECK, environment: Vec::new(), input: true };
     ended_well(program.feed(docker, pieces).await)
 }
 

@@ -72,7 +72,8 @@ impl Load {
 
     /// The rows of every table.
     pub(crate) async fn count(&self, docker: &Docker) -> Result<Vec<TableRows>, BackupError> {
-        Session::open(docker, self.into.clone()).await?.count().await
+        let mut session = Session::open(docker, self.into.clone()).await?;
+        session.count().await
     }
 }
 

@@ -5,9 +5,11 @@
 
 use super::connection::Database;
 use crate::exec::{Program, Running, SILENCE};
-use crate::{BackupError, TableRows};
+use crate::{BackupError, TableRows, panics};
 use bollard::Docker;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Answers are small, but for the row counts: one line a table.
@@ -28,6 +30,7 @@ SELECT rolsuper FROM pg_roles WHERE rolname = current_user;
 SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM pg_database
  WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres'
    AND datname !~ '^wharf_(restore|fresh)_job' AND datname !~ '_before_[0-9]{8}_[0-9]{6}$';
+SELECT pg_database_size(current_database());
 ";
 
 /// `ONLY`, so that a row of a table that inherits is counted once; tables of extensions are dumped too, if at all, so
@@ -39,6 +42,49 @@ SELECT format('SELECT json_build_array(%L, count(*)) FROM ONLY %I.%I', n.nspname
    AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
  ORDER BY n.nspname, c.relname \\gexec
 ";
+
+/// Counts rows while the dump is made. The transaction ends with this, so it must outlive the dump's beginning.
+pub(crate) struct Counting {
+    pub(crate) superuser: bool,
+    start: Option<oneshot::Sender<()>>,
+    counting: JoinHandle<Result<(Session, Vec<TableRows>), BackupError>>,
+}
+
+impl Counting {
+    /// Holds the transaction, and counts once it is told to.
+    pub(crate) fn prepare(mut session: Session) -> Self {
+        let superuser = session.superuser;
+        let (start, started) = oneshot::channel();
+        let counting = tokio::spawn(async move {
+            if started.await.is_err() {
+                return Err(session.database.at.failed(
+                    "psql",
+                    None,
+                    "no rows were counted: there was no dump",
+                ));
+            }
+            let tables = session.count().await?;
+            Ok((session, tables))
+        });
+        Self { superuser, start: Some(start), counting }
+    }
+
+    /// What has it begin.
+    pub(crate) fn starter(&mut self) -> Box<dyn FnOnce() + Send> {
+        let start = self.start.take();
+        Box::new(move || {
+            // One that is gone has failed, and says so when it is asked for the rows.
+            let _ = start.map(|start| start.send(()));
+        })
+    }
+
+    /// The rows of every table, and the end of the transaction.
+    pub(crate) async fn rows(self) -> Result<Vec<TableRows>, BackupError> {
+        drop(self.start);
+        let (_session, tables) = self.counting.await.unwrap_or_else(|error| Err(panics::failed(error)))?;
+        Ok(tables)
+    }
+}
 
 /// A transaction on a database that is being dumped.
 pub(crate) struct Session {
@@ -53,6 +99,8 @@ pub(crate) struct Session {
     pub(crate) superuser: bool,
     /// The databases of the server that somebody may have made: not those that a restore has kept or is making.
     pub(crate) databases: Vec<String>,
+    /// On the server's disk, indexes and all.
+    pub(crate) size_bytes: u64,
 }
 
 impl Session {
@@ -75,22 +123,25 @@ impl Session {
             server_version: String::new(),
             superuser: false,
             databases: Vec::new(),
+            size_bytes: 0,
         };
         let answer = session.ask(OPEN).await?;
         let unexpected = "it did not answer as expected";
-        let [snapshot, version, superuser, databases] = answer.as_slice() else {
+        let [snapshot, version, superuser, databases, size_bytes] = answer.as_slice() else {
             return Err(session.database.at.failed("psql", None, unexpected));
         };
         session.databases = serde_json::from_str(databases)
             .map_err(|_| session.database.at.failed("psql", None, unexpected))?;
+        session.size_bytes =
+            size_bytes.parse().map_err(|_| session.database.at.failed("psql", None, unexpected))?;
         session.snapshot.clone_from(snapshot);
         session.server_version.clone_from(version);
         session.superuser = superuser == "t";
         Ok(session)
     }
 
-    /// The rows of every table, and the end of the transaction.
-    pub(crate) async fn count(mut self) -> Result<Vec<TableRows>, BackupError> {
+    /// The rows of every table. The transaction stays as it is.
+    pub(crate) async fn count(&mut self) -> Result<Vec<TableRows>, BackupError> {
         let lines = self.ask(COUNT).await?;
         let read = |line: &String| {
             let (table, rows) = serde_json::from_str(line).ok()?;

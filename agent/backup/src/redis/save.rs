@@ -36,6 +36,9 @@ pub(crate) async fn prepare(docker: &Docker, request: &DumpRequest) -> Result<Pe
         // The server replaces its file and never writes into it, so what is read is of one save.
         program: DumpProgram { arguments: vec!["cat".into(), "--".into(), path], environment: Vec::new() },
         watch: || -> Box<dyn Watch> { Box::new(Rdb::default()) },
+        size_bytes: 0,
+        waiting: None,
+        checker: None,
         result: DumpResult::default(),
         user: String::new(),
         database: crate::service_of(label).to_owned(),

@@ -53,7 +53,7 @@ impl Engine {
     ) -> Result<String, BuildError> {
         let limit = spec.limit;
         let redactor = Redactor::new(&spec)?;
-        let session = session::Session::open(&self.socket, &spec).await?;
+        let session = session::Session::open(&self.socket, &spec, self.logins.clone()).await?;
         let mut progress = Progress::new(redactor, on_line);
         let outcome = tokio::select! {
             outcome = self.solve(&spec, &session, &mut progress, limit) => outcome,

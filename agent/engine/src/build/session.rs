@@ -4,7 +4,7 @@ use super::context::Files;
 use super::source::{LocalSource, read_small};
 use super::wire::{SessionIo, new_id, upgrade};
 use super::{BuildError, BuildSpec, MESSAGE_BYTES, SecretSource};
-use crate::registry;
+use crate::registry::{Login, Logins};
 use bollard_buildkit_proto::health::health_check_response::ServingStatus;
 use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
 use bollard_buildkit_proto::health::{
@@ -44,7 +44,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) async fn open(socket: &Path, spec: &BuildSpec) -> Result<Self, BuildError> {
+    pub(super) async fn open(socket: &Path, spec: &BuildSpec, logins: Logins) -> Result<Self, BuildError> {
         let id = new_id();
         let mut headers = vec![
             ("X-Docker-Expose-Session-Uuid", id.as_str()),
@@ -63,7 +63,7 @@ impl Session {
             .add_service(HealthServer::new(HealthService))
             .add_service(FileSyncServer::new(files).max_encoding_message_size(MESSAGE_BYTES))
             .add_service(SecretsServer::new(secrets))
-            .add_service(AuthServer::new(AuthService));
+            .add_service(AuthServer::new(AuthService { logins }));
         // One connection, and no other ever: the stream stays open until the session ends.
         let incoming = stream::iter([Ok::<_, std::io::Error>(io)]).chain(stream::pending());
         let shutdown = end.clone();
@@ -116,7 +116,9 @@ impl Secrets for SecretService {
     }
 }
 
-struct AuthService;
+struct AuthService {
+    logins: Logins,
+}
 
 #[tonic::async_trait]
 impl Auth for AuthService {
@@ -124,16 +126,14 @@ impl Auth for AuthService {
         &self,
         request: Request<CredentialsRequest>,
     ) -> Result<Response<CredentialsResponse>, Status> {
-        let login = registry::login(&request.into_inner().host);
+        let login = self.logins.find(&request.into_inner().host);
         Ok(Response::new(match login {
             None => CredentialsResponse::default(),
             // An identity token goes without a name, by which the engine tells it from a password.
-            Some(registry::Login { identity_token: Some(secret), .. }) => {
+            Some(Login { identity_token: Some(secret), .. }) => {
                 CredentialsResponse { username: String::new(), secret }
             }
-            Some(registry::Login { username, password, .. }) => {
-                CredentialsResponse { username, secret: password }
-            }
+            Some(Login { username, password, .. }) => CredentialsResponse { username, secret: password },
         }))
     }
 

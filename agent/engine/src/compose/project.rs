@@ -25,6 +25,8 @@ pub struct ComposeProject {
     /// In the order of `-f`.
     pub files: Vec<PathBuf>,
     pub env_file: Option<PathBuf>,
+    /// The folder of Docker's configuration, with logins; `None`: that of the agent's user.
+    pub docker_config: Option<PathBuf>,
     pub profiles: Vec<String>,
     /// `None`: the name that Compose chooses itself.
     pub project: Option<String>,
@@ -206,6 +208,8 @@ impl ComposeProject {
         let mut host = OsString::from("unix://");
         host.push(socket);
         spec.env.push(("DOCKER_HOST".into(), host));
+        spec.env
+            .extend(self.docker_config.iter().map(|folder| ("DOCKER_CONFIG".into(), folder.clone().into())));
         Run { spec, supervisor: self.supervisor.clone(), subcommand, limit }
     }
 }

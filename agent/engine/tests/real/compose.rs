@@ -25,6 +25,7 @@ impl Stack {
             project_directory: dir.path().into(),
             files: vec![dir.path().join("compose.yml")],
             env_file: Some(dir.path().join(".env.prod")),
+            docker_config: None,
             profiles: Vec::new(),
             project: Some(name.clone()),
             docker_socket: socket(),

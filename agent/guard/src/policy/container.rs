@@ -1,5 +1,6 @@
 //! Containers that exist: removing, stopping, starting, running something in them.
 
+use super::door::Door;
 use super::{Case, Stop, Verdict, privilege, texts};
 use crate::json::Json;
 use crate::request::{Afterwards, Refusal, Upgrade};
@@ -13,7 +14,7 @@ impl Case<'_> {
         let segments = self.target.segments();
         let name = segments.get(NAME).copied().unwrap_or_default();
         if self.target.query().truthy("v") {
-            return Err(texts::container_with_volumes(name).into());
+            return Err(texts::container_with_volumes(self.door, name).into());
         }
         if let Some(key) = self.target.query().keys().find(|key| !matches!(*key, "v" | "force" | "link")) {
             return Err(Refusal::unclear(format_args!("removing a container knows no {key:?}")).into());
@@ -33,7 +34,7 @@ impl Case<'_> {
             "update" => self.container_update(),
             "wait" => self.container_wait(name),
             "pause" | "unpause" | "resize" | "rename" => self.plain(),
-            _ => Err(texts::unlisted("POST", &self.target.segments()).into()),
+            _ => Err(texts::unlisted(self.door, "POST", &self.target.segments()).into()),
         }
     }
 
@@ -96,6 +97,9 @@ impl Case<'_> {
 
     /// A client that waits for the end of a container which the guard removes means: until it is gone.
     fn container_wait(mut self, name: &str) -> Result<Verdict, Stop> {
+        if self.door == Door::Plugin {
+            return self.plain();
+        }
         let fact = self.container(name)?;
         if fact.kept && self.target.query().get("condition") == Some("next-exit") {
             self.target.query_mut().set("condition", "removed");

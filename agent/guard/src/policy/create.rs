@@ -1,5 +1,6 @@
 //! `POST /containers/create`: what the container may reach, and what it would take with it when it ends.
 
+use super::door::Door;
 use super::{Case, Stop, Verdict, folded, names, privilege, texts};
 use crate::facts::{Fact, KEEP_LABEL, KEEP_VALUE};
 use crate::json::{Json, Object};
@@ -85,7 +86,9 @@ impl Case<'_> {
         names::check(image, "image")?;
         match self.facts.image(image) {
             None => Err(Fact::Image(image.clone()).into()),
-            Some(Some(fact)) if fact.volumes.is_empty() => Ok(Removal::ByEngine),
+            Some(Some(fact)) if covered(&fact.volumes, host)? => Ok(Removal::ByEngine),
+            // The engine knows no such image either, and says so: the client then pulls it and asks again.
+            Some(None) if self.door == Door::Plugin => Ok(Removal::ByEngine),
             Some(_) => Ok(Removal::ByGuard),
         }
     }
@@ -163,6 +166,29 @@ fn anonymous(host: &Object) -> Result<bool, Stop> {
     Ok(mounts.iter().any(|mount| {
         mount.get("Type") == Some(&Json::String("volume".into())) && mount.given("Source").is_none()
     }))
+}
+
+/// Whether something with a source is mounted wherever the image declares a volume: then the engine makes none of its own.
+fn covered(declared: &[String], host: &Object) -> Result<bool, Stop> {
+    let plainly = |path: &str| path.trim_end_matches('/').to_owned();
+    let mut targets = Vec::new();
+    for bind in strings(host, "Binds")? {
+        let mut parts = bind.split(':');
+        if let (Some(source), Some(target)) = (parts.next(), parts.next())
+            && !source.is_empty()
+        {
+            targets.push(plainly(target));
+        }
+    }
+    for mount in privilege::mounts(host)? {
+        let in_memory = mount.get("Type") == Some(&Json::String("tmpfs".into()));
+        if let Some(Json::String(target)) = mount.get("Target")
+            && (in_memory || mount.given("Source").is_some())
+        {
+            targets.push(plainly(target));
+        }
+    }
+    Ok(declared.iter().all(|path| targets.contains(&plainly(path))))
 }
 
 fn strings<'a>(host: &'a Object, key: &str) -> Result<Vec<&'a str>, Stop> {

@@ -7,6 +7,7 @@ use crate::facts::{ContainerFact, EngineFact, ImageFact};
 
 mod bodies;
 mod properties;
+mod whole_host;
 
 const OPEN: Policy = Policy { allow_root_equivalent: true };
 const TIGHT: Policy = Policy { allow_root_equivalent: false };

@@ -1,31 +1,30 @@
 //! What people read when something is refused: what, why, and what to do instead.
 
 use super::Missing;
+use super::door::Door;
 use crate::facts::Fact;
 use crate::request::Refusal;
 
-/// The one way.
-const ONE_WAY: &str = "Volumes are never deleted through this socket; the only way is `docker volume rm NAME` with Docker's own socket, on \
-                       the server, as root, after a backup";
-
-pub fn volumes(method: &str, segments: &[&str]) -> Refusal {
+pub fn volumes(door: Door, method: &str, segments: &[&str]) -> Refusal {
+    let one_way = door.one_way();
     match (method, segments) {
         ("DELETE", [_, name]) => Refusal::forbidden(format_args!(
-            "this would delete the volume {name:?} and the data in it. {ONE_WAY}. `docker compose down` without -v is fine."
+            "this would delete the volume {name:?} and the data in it. {one_way}. `docker compose down` without -v is fine."
         )),
         ("POST", [_, "prune"]) => Refusal::forbidden(format_args!(
-            "a prune would delete every volume that no container uses at the moment, data and all. {ONE_WAY}. \
+            "a prune would delete every volume that no container uses at the moment, data and all. {one_way}. \
              `docker system prune` without --volumes is fine."
         )),
         _ => {
-            Refusal::forbidden(format_args!("this changes a volume in a way that can lose data. {ONE_WAY}."))
+            Refusal::forbidden(format_args!("this changes a volume in a way that can lose data. {one_way}."))
         }
     }
 }
 
-pub fn container_with_volumes(name: &str) -> Refusal {
+pub fn container_with_volumes(door: Door, name: &str) -> Refusal {
+    let one_way = door.one_way();
     Refusal::forbidden(format_args!(
-        "removing the container {name:?} with -v would delete its anonymous volumes and the data in them. {ONE_WAY}. \
+        "removing the container {name:?} with -v would delete its anonymous volumes and the data in them. {one_way}. \
          `docker rm` without -v is fine."
     ))
 }
@@ -38,6 +37,15 @@ pub fn ends_with_volumes(name: &str, volumes: &[String]) -> Refusal {
     ))
 }
 
+/// The plugin cannot change a request, so it cannot keep the volumes as a guarded socket does.
+pub fn removed_with_volumes() -> Refusal {
+    Refusal::forbidden(
+        "with --rm the engine would delete the container's anonymous volumes when it ends (its image declares a VOLUME, or -v \
+         names no source). Leave out --rm and `docker rm` it afterwards; or put a volume of yours there, -v NAME:/path; or go \
+         through a guarded socket (`wharfd guard install`), which keeps them.",
+    )
+}
+
 pub fn root_equivalent(reason: &str) -> Refusal {
     Refusal::forbidden(format_args!(
         "{reason} would give a container command of the whole host, Docker's volumes included, and this socket does \
@@ -45,28 +53,31 @@ pub fn root_equivalent(reason: &str) -> Refusal {
     ))
 }
 
-pub fn plugin(harmless: bool) -> Refusal {
+pub fn plugin(door: Door, harmless: bool) -> Refusal {
     if harmless {
         return root_equivalent("a Docker plugin");
     }
-    Refusal::forbidden(
-        "removing or replacing a Docker plugin deletes the data it keeps. Do it as root on the server, past the guard.",
-    )
+    Refusal::forbidden(format_args!(
+        "removing or replacing a Docker plugin deletes the data it keeps. Do it {}.",
+        door.past()
+    ))
 }
 
-pub fn swarm() -> Refusal {
-    Refusal::forbidden(
+pub fn swarm(door: Door) -> Refusal {
+    Refusal::forbidden(format_args!(
         "Swarm deletes the anonymous volumes of a task together with the task, so services, nodes and the swarm \
-         itself are not changed through this socket. Do it as root on the server, past the guard.",
-    )
+         itself are not changed through the guard. Do it {}.",
+        door.past()
+    ))
 }
 
-pub fn unlisted(method: &str, segments: &[&str]) -> Refusal {
+pub fn unlisted(door: Door, method: &str, segments: &[&str]) -> Refusal {
     let path: String = segments.iter().take(4).flat_map(|segment| ["/", segment]).collect();
     let method: String = method.chars().take(16).collect();
     Refusal::forbidden(format_args!(
         "{method} {path} is not among the requests that are known to leave volumes alone. If a docker command of yours \
-         needs it, run it as root on the server, past the guard, and report it."
+         needs it, run it {}, and report it.",
+        door.past()
     ))
 }
 
@@ -83,6 +94,7 @@ pub fn unknown(missing: &Missing) -> Refusal {
         Missing::Fact(Fact::Image(name)) => format!("the image {name:?}"),
         Missing::Fact(Fact::Container(name)) => format!("the container {name:?}"),
         Missing::Fact(Fact::RealPath(path)) => format!("where {path:?} leads"),
+        Missing::Fact(Fact::Permit(name)) => format!("whether the volume {name:?} may go"),
         Missing::Fact(Fact::Engine) => "where the engine keeps its data".to_owned(),
     };
     Refusal::forbidden(format_args!(

@@ -1,7 +1,7 @@
 //! Making volumes. The `local` driver can mount anything, so its options are a bind by another name.
 
 use super::{Case, Stop, Verdict, paths, texts};
-use crate::facts::Facts;
+use crate::facts::{Fact, Facts};
 use crate::json::{Json, Object};
 use crate::request::{Afterwards, Refusal};
 
@@ -9,6 +9,18 @@ use crate::request::{Afterwards, Refusal};
 const FOREIGN: [&str; 4] = ["tmpfs", "nfs", "nfs4", "cifs"];
 
 impl Case<'_> {
+    /// `DELETE /volumes/{name}` where the whole host is guarded: with `wharfd volume delete`'s permit for this one volume.
+    pub(super) fn volume_delete(self, name: &str) -> Result<Verdict, Stop> {
+        let plain = self.target.query().keys().next().is_none()
+            && !name.starts_with('.')
+            && !name.contains(['@', ':', '+']);
+        match self.facts.permit(name) {
+            None if plain => Err(Fact::Permit(name.to_owned()).into()),
+            Some(true) if plain => self.plain(),
+            _ => Err(texts::volumes(self.door, "DELETE", &["volumes", name]).into()),
+        }
+    }
+
     /// `POST /volumes/create`.
     pub(super) fn volume_create(self) -> Result<Verdict, Stop> {
         if self.policy.allow_root_equivalent {

@@ -22,12 +22,7 @@ fn long() -> bool {
 fn no_hostile_request_deletes_a_volume() {
     let turn = Turn::take();
     let guard = Guard::open(&turn);
-    let (table, mut dice) = (table(), Dice::new(SEED));
-    let mutations = if long() { 3000 } else { 240 - table.len().min(140) };
-    let corpus: Vec<Hostile> =
-        table.iter().cloned().chain((0..mutations).map(|_| mutate(&table, &mut dice))).collect();
-    assert!(corpus.len() >= 200, "{}", corpus.len());
-    for hostile in &corpus {
+    for hostile in &corpus() {
         prepare(&turn);
         let lost = attack(&turn, &guard.socket(), hostile);
         assert!(
@@ -39,6 +34,16 @@ fn no_hostile_request_deletes_a_volume() {
     }
     // The guard still serves after all that.
     assert!(guard.docker(&["version"]).status.success());
+}
+
+/// The table, and mutations of it.
+pub fn corpus() -> Vec<Hostile> {
+    let (table, mut dice) = (table(), Dice::new(SEED));
+    let mutations = if long() { 3000 } else { 240 - table.len().min(140) };
+    let corpus: Vec<Hostile> =
+        table.iter().cloned().chain((0..mutations).map(|_| mutate(&table, &mut dice))).collect();
+    assert!(corpus.len() >= 200, "{}", corpus.len());
+    corpus
 }
 
 /// The corpus is worth something: most of it does delete. Which of it was measured with Engine 26.1; others may be stricter.
@@ -61,7 +66,7 @@ fn the_same_requests_delete_without_the_guard() {
 }
 
 /// Everything that a request may be about is there.
-fn prepare(turn: &Turn) {
+pub fn prepare(turn: &Turn) {
     turn.api("POST", "/volumes/create", json!({"Name": VOLUME}));
     if !turn.exists(CONTAINER) {
         turn.container(CONTAINER, json!({"Image": DATA}));
@@ -77,7 +82,7 @@ fn prepare(turn: &Turn) {
 }
 
 /// Sends, runs what was made by it to its end, and says which volumes are gone.
-fn attack(turn: &Turn, socket: &Path, hostile: &Hostile) -> Vec<String> {
+pub fn attack(turn: &Turn, socket: &Path, hostile: &Hostile) -> Vec<String> {
     let (volumes, containers) = (turn.volumes(), ids(turn));
     raw::send(socket, &hostile.bytes(), PATIENCE);
     let mut all: BTreeSet<String> = volumes;

@@ -15,9 +15,13 @@ use wharf_guard::Policy;
 use crate::raw;
 
 /// Ends the engine when the test process, and with it the pipe, is gone. It has a network namespace of its own: an engine
-/// that starts with `--bridge none` removes `docker0` from whichever engine has it.
+/// that starts with `--bridge none` removes `docker0` from whichever engine has it. And a mount namespace, so that its plugins are
+/// its own.
 const KEEPER: &str = r#"
-unshare --net dockerd --host "unix://$1/docker.sock" --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/docker.pid" \
+mkdir -p "$1/plugins" /run/docker/plugins
+echo '{}' >"$1/daemon.json"
+unshare --net --mount sh -c 'mount --bind "$1/plugins" /run/docker/plugins; shift; exec dockerd "$@"' engine "$1" \
+    --config-file "$1/daemon.json" --host "unix://$1/docker.sock" --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/docker.pid" \
     --bridge none --iptables=false --ip6tables=false --ip-masq=false --ip-forward=false --shutdown-timeout 2 \
     --default-address-pool base=10.213.0.0/16,size=24 </dev/null >"$1/log" 2>&1 &
 engine=$!
@@ -57,6 +61,11 @@ impl Turn {
 
     pub fn socket(&self) -> PathBuf {
         self.engine.folder.join("docker.sock")
+    }
+
+    /// Where this engine finds its plugins, and where it is told which to ask.
+    pub fn folder(&self) -> &Path {
+        &self.engine.folder
     }
 
     /// One call to the bare engine.

@@ -12,4 +12,5 @@ mod keeping;
 mod mutate;
 mod raw;
 mod refused;
+mod whole_host;
 mod wire;

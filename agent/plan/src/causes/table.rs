@@ -76,10 +76,17 @@ pub static TABLE: &[KnownCause] = &[
         matches: missing::not_in_image,
     },
     KnownCause {
+        name: "private registry",
+        symptom: "`pull access denied`, `no basic auth credentials` or `authentication required` when an image is pulled",
+        cause: "Its registry lets nobody pull it without a login, or has no such image",
+        remedy: "Log the server in: `wharf registry login HOST -u USER`; or correct the image's name",
+        matches: private_registry,
+    },
+    KnownCause {
         name: "disk full",
         symptom: "`no space left on device`",
         cause: "A disk of the server, or the file system that a container writes to, is full",
-        remedy: "See what fills it: `df -h`, `docker system df`; free it with `docker builder prune` and by cutting logs, never by pruning volumes",
+        remedy: "See what fills it: `df -h`, `docker system df`; free it with `wharf prune` and by cutting logs, never by pruning volumes",
         matches: disk_full,
     },
 ];
@@ -160,11 +167,39 @@ fn password_differs(evidence: &Evidence) -> Option<(String, String)> {
     })
 }
 
+/// What engines and registries say, in small letters. The last ones are said of other things too.
+const NOT_LET_IN: &[&str] = &["no basic auth credentials", "pull access denied", "insufficient_scope"];
+const NOT_LET_IN_THERE: &[&str] = &["authentication required", "401 unauthorized", "unauthorized:"];
+
+fn private_registry(evidence: &Evidence) -> Option<(String, String)> {
+    static HOST: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"https?://([A-Za-z0-9.:-]+)/v2/|(?:access denied for|metadata for|pull image) ([a-z0-9-]*[.:][a-z0-9.:-]*)/").ok()
+    });
+    // Only what pulled: an app says such things of its own visitors.
+    let says = |line: &&String| {
+        let line = line.to_lowercase();
+        let has = |texts: &[&str]| texts.iter().any(|text| line.contains(text));
+        has(NOT_LET_IN) || (has(NOT_LET_IN_THERE) && (line.contains("/v2/") || line.contains("metadata for")))
+    };
+    evidence.told.iter().find(says)?;
+    let hosts = evidence.told.iter().filter_map(|line| HOST.as_ref()?.captures(line));
+    let host =
+        hosts.filter_map(|found| found.get(1).or_else(|| found.get(2))).map(|found| found.as_str()).next();
+    let host = match host {
+        None | Some("registry-1.docker.io" | "auth.docker.io" | "docker.io") => "docker.io",
+        Some(host) => host,
+    };
+    Some((
+        format!("the registry {host} lets nobody pull that without a login, or has no such image"),
+        format!("log the server in: wharf registry login {host} -u USER; or correct the image's name"),
+    ))
+}
+
 fn disk_full(evidence: &Evidence) -> Option<(String, String)> {
     evidence.says(&["no space left on device"]).then(|| {
         (
             "no space is left on a disk of the server, or on a file system that a container writes to".into(),
-            "see what fills it: df -h, docker system df; free it with docker builder prune and by cutting logs, never by pruning volumes".into(),
+            "see what fills it: df -h, docker system df; free it with wharf prune and by cutting logs, never by pruning volumes".into(),
         )
     })
 }

@@ -182,3 +182,34 @@ fn no_line_of_a_log_is_repeated() {
     assert_eq!(found.len(), 3);
     assert!(!format!("{found:?}").contains("planted"));
 }
+
+#[test]
+fn a_registry_that_lets_nobody_in() {
+    for (line, host) in [
+        (
+            "Head \"http://127.0.0.1:5000/v2/team/python/manifests/3\": no basic auth credentials",
+            "127.0.0.1:5000",
+        ),
+        (
+            "failed to resolve source metadata for reg.example/team/python:3: unexpected status from HEAD request to \
+             https://reg.example/v2/team/python/manifests/3: 401 Unauthorized",
+            "reg.example",
+        ),
+        (
+            "pull access denied for team/app, repository does not exist or may require 'docker login'",
+            "docker.io",
+        ),
+        ("Error: pull access denied for reg.example:5000/team/app, denied", "reg.example:5000"),
+        (
+            "Get \"https://registry-1.docker.io/v2/team/app\": unauthorized: authentication required",
+            "docker.io",
+        ),
+    ] {
+        let evidence = told(&[line]);
+        assert_eq!(names(&evidence), ["private registry"], "{line}");
+        let remedy = &causes(&evidence)[0].remedy;
+        assert!(remedy.contains(&format!("wharf registry login {host} -u USER")), "{remedy}");
+    }
+    let of_the_app = told(&["GET /admin 401 Unauthorized", "authentication required"]);
+    assert_eq!(names(&of_the_app), <[&str; 0]>::default());
+}

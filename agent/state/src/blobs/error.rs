@@ -14,6 +14,8 @@ pub enum BlobError {
     },
     #[error("the pack is not a zip archive that can be read; deploy again")]
     NotAZip(#[source] zip::result::ZipError),
+    #[error("chunks cannot be packed")]
+    Zip(#[source] zip::result::ZipError),
     #[error("the pack is {0} bytes long, more than the {max} allowed; upgrade the older of wharf and wharfd", max = limits::PACK_BYTES)]
     PackTooLong(u64),
     #[error("entry {name} of the pack cannot be unpacked; deploy again")]

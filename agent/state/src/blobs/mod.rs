@@ -18,6 +18,7 @@ mod tree;
 pub use error::BlobError;
 pub use file::{ChunkReader, FileMeta, TEMPORARY_PREFIX};
 pub use lease::BlobLease;
+pub use pack::BlobPack;
 
 use lease::Leases;
 use std::collections::HashSet;

@@ -1,14 +1,53 @@
-//! Unpacking what a client sent: a zip whose entries are named by the digest of what they hold.
+//! Packs: zips whose entries are named by the digest of what they hold. Those that clients send are unpacked here, and those
+//! for a client that passes a release on are made.
 //!
 //! **Invariant**: nothing in a pack is believed. Names, lengths and content are checked, lengths while inflating.
 
 use super::{Batch, BlobError, BlobStore};
 use std::collections::HashSet;
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Write};
 use wharf_proto::{Digest, limits};
-use zip::ZipArchive;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
+
+/// What an entry costs beside its content: two headers with a name of 64 digits, rounded up.
+const ENTRY_BYTES: u64 = 256;
+
+/// The first few of some blobs, packed.
+#[derive(Debug)]
+pub struct BlobPack {
+    pub zip: Vec<u8>,
+    /// How many blobs are in it.
+    pub blobs: usize,
+    /// Their length before compression.
+    pub content_bytes: u64,
+}
 
 impl BlobStore {
+    /// Packs the first of `digests`: one at least, and no more than fit into [`limits::PACK_TARGET_BYTES`] as they are.
+    ///
+    /// # Errors
+    /// A blob that is not there or is damaged, or a disk that cannot be read.
+    pub fn pack_zip(&self, digests: &[Digest]) -> Result<BlobPack, BlobError> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        let deflated = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        let (mut blobs, mut content_bytes, mut cost_bytes) = (0, 0, 0);
+        for digest in digests {
+            let content = self.read(*digest)?;
+            let cost = content.len() as u64 + ENTRY_BYTES;
+            if blobs > 0 && cost_bytes + cost > limits::PACK_TARGET_BYTES {
+                break;
+            }
+            zip.start_file(digest.to_hex(), deflated).map_err(BlobError::Zip)?;
+            zip.write_all(&content).map_err(|e| BlobError::Zip(e.into()))?;
+            blobs += 1;
+            content_bytes += content.len() as u64;
+            cost_bytes += cost;
+        }
+        let zip = zip.finish().map_err(BlobError::Zip)?.into_inner();
+        Ok(BlobPack { zip, blobs, content_bytes })
+    }
+
     /// Stores the blobs of a pack and returns their digests and lengths in the pack's order. Blobs that are stored
     /// already are written anew.
     ///

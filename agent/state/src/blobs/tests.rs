@@ -74,6 +74,30 @@ fn a_pack_is_stored_in_every_encoding() {
 }
 
 #[test]
+fn what_one_store_packs_another_one_takes() {
+    let ((_dir, from), (_other, to)) = (store(), store());
+    let large = |seed: u8| -> Vec<u8> { (0..3 * 1024 * 1024u32).map(|n| (n % 251) as u8 ^ seed).collect() };
+    let contents = [b"small".to_vec(), large(1), large(2), Vec::new(), large(3)];
+    let digests: Vec<Digest> = contents.iter().map(|content| from.put(content).unwrap()).collect();
+    let all: HashSet<Digest> = digests.iter().copied().collect();
+    let (mut left, mut sizes) = (digests.as_slice(), Vec::new());
+    while !left.is_empty() {
+        let pack = from.pack_zip(left).unwrap();
+        assert!(
+            pack.content_bytes <= limits::PACK_TARGET_BYTES && pack.zip.len() as u64 <= limits::PACK_BYTES
+        );
+        to.put_pack_zip(&pack.zip, &all).unwrap();
+        sizes.push(pack.blobs);
+        left = &left[pack.blobs..];
+    }
+    assert_eq!(sizes, [2, 2, 1], "as much as fits into one");
+    for (digest, content) in digests.iter().zip(&contents) {
+        assert_eq!(to.read(*digest).unwrap(), *content);
+    }
+    assert!(matches!(from.pack_zip(&[Digest::of(b"nowhere")]), Err(BlobError::Missing(_))));
+}
+
+#[test]
 fn a_bad_entry_refuses_the_pack_and_keeps_what_was_good_before_it() {
     let good: (String, &[u8]) = named(b"good");
     let late = named(b"late");

@@ -1,10 +1,10 @@
 //! Apps, the volumes that are theirs, and the versions that were ever started.
 
-use super::column;
-use crate::{State, StateError};
+use super::{column, job};
+use crate::{PhaseEvent, State, StateError};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::{BTreeMap, BTreeSet};
-use wharf_proto::{AppName, AppSpec, ReleaseId};
+use wharf_proto::{AppName, AppSpec, JobId, ReleaseId};
 
 /// An app of this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,11 +50,26 @@ impl State {
         self.transaction("record what is live", move |db| set_live(db, &app, live)).await
     }
 
-    /// Forgets an app with its releases and volumes' names; nothing of it on the server is touched. Its jobs, backups,
-    /// used release numbers and highest versions stay known.
-    pub async fn forget_app(&self, app: &AppName) -> Result<(), StateError> {
+    /// Forgets an app with its releases, its lock, what was set for it and its volumes' names, and the job that does so is
+    /// [`crate::Phase::Committed`], all or nothing; nothing of the app on the server is touched. Its jobs, backups, used
+    /// release numbers and highest versions stay known.
+    ///
+    /// # Errors
+    /// An app that is not known; a job that has begun to change something.
+    pub async fn forget_app(&self, app: &AppName, job: JobId) -> Result<(), StateError> {
         let app = app.clone();
         self.transaction("forget an app", move |db| {
+            job::advance(db, job, PhaseEvent::Change)?;
+            job::advance(db, job, PhaseEvent::Commit)?;
+            for table in ["scales", "chores", "release_secrets", "release_schemas"] {
+                db.execute(&format!("DELETE FROM {table} WHERE app = ?1"), [app.as_str()])?;
+            }
+            // The numbers stay used up, also where the counter never gave them out.
+            db.execute(
+                "INSERT INTO release_numbers (app, last) SELECT app, max(number) FROM releases WHERE app = ?1 GROUP BY app
+                 ON CONFLICT (app) DO UPDATE SET last = max(last, excluded.last)",
+                [app.as_str()],
+            )?;
             db.execute("UPDATE apps SET live = NULL WHERE name = ?1", [app.as_str()])?;
             match db.execute("DELETE FROM apps WHERE name = ?1", [app.as_str()])? {
                 0 => Err(StateError::NoSuchApp(app)),

@@ -6,6 +6,7 @@ mod backup;
 mod chore;
 mod column;
 mod job;
+mod lock;
 mod release;
 mod scale;
 mod schema;

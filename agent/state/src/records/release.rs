@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
-use wharf_proto::release::ReleaseInfo;
+use wharf_proto::release::{PromotedFrom, ReleaseInfo};
 use wharf_proto::{AppName, AppSpec, BackupId, Digest, JobId, Manifest, ReleaseId};
 
 /// One release of an app, with all that is needed to run it again.
@@ -32,6 +32,8 @@ pub struct ReleaseRecord {
     pub backup: Option<BackupId>,
     /// What was live before it.
     pub previous: Option<ReleaseId>,
+    /// The release whose very source it is, where it was promoted.
+    pub promoted: Option<PromotedFrom>,
 }
 
 /// The image that a service of a release runs.
@@ -226,13 +228,13 @@ fn put(db: &Connection, release: &ReleaseRecord) -> Result<(), StateError> {
     app::require(db, &release.app)?;
     db.execute(
         "INSERT INTO releases (app, number, adopted, created, created_by, spec, manifest, images, inputs, versions,
-             message, git_commit, backup, previous)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             message, git_commit, backup, previous, promoted)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (app, number) DO UPDATE SET adopted = excluded.adopted, created = excluded.created,
              created_by = excluded.created_by, spec = excluded.spec, manifest = excluded.manifest,
              images = excluded.images, inputs = excluded.inputs, versions = excluded.versions,
              message = excluded.message, git_commit = excluded.git_commit, backup = excluded.backup,
-             previous = excluded.previous",
+             previous = excluded.previous, promoted = excluded.promoted",
         params![
             release.app.as_str(),
             release.release.0,
@@ -248,6 +250,7 @@ fn put(db: &Connection, release: &ReleaseRecord) -> Result<(), StateError> {
             release.git_commit,
             release.backup.as_ref().map(|backup| &backup.0),
             release.previous.map(|previous| previous.0),
+            release.promoted.as_ref().map(|from| column::to_json("promoted", from)).transpose()?,
         ],
     )?;
     Ok(())
@@ -269,6 +272,7 @@ fn read(row: &Row<'_>) -> Result<ReleaseRecord, StateError> {
         git_commit: row.get("git_commit")?,
         backup: row.get::<_, Option<String>>("backup")?.map(BackupId),
         previous: row.get::<_, Option<u32>>("previous")?.map(ReleaseId),
+        promoted: column::optional_json(row, "promoted")?,
     })
 }
 
@@ -287,6 +291,7 @@ fn read_info(row: &Row<'_>, live: Option<ReleaseId>) -> Result<ReleaseInfo, Stat
         by: row.get("created_by")?,
         git_commit: row.get("git_commit")?,
         backup: row.get::<_, Option<String>>("backup")?.map(BackupId),
+        promoted: column::optional_json(row, "promoted")?,
     })
 }
 

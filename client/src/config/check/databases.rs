@@ -4,7 +4,7 @@ use super::super::raw::{RawMysql, RawPostgres};
 use super::{Checked, Checker};
 use std::ops::Range;
 use toml::Spanned;
-use wharf_proto::spec::{MysqlSpec, PostgresSpec, RedisSpec};
+use wharf_proto::spec::{MysqlSpec, OutsideSpec, PostgresSpec, RedisSpec};
 
 /// The longest name that PostgreSQL takes, and MySQL about as much.
 const NAME_BYTES: usize = 63;
@@ -33,21 +33,30 @@ impl Checker<'_> {
         postgres: Vec<Spanned<RawPostgres>>,
         mysql: Vec<Spanned<RawMysql>>,
         redis: Vec<Spanned<RedisSpec>>,
+        has_env_file: bool,
     ) -> Checked<Databases> {
         let mut checked = Databases::default();
         let mut known: Vec<Named> = Vec::new();
         for one in postgres {
             let (span, one) = (one.span(), one.into_inner());
-            let RawPostgres { service, user, database, databases, check_sql } = one;
+            let (service, outside) = self.server_of(&span, &one, has_env_file)?;
+            let RawPostgres { user, database, databases, check_sql, .. } = one;
             if databases.as_ref().is_some_and(|names| names.len() > 1) && check_sql.is_some() {
                 let message = "one check cannot be for several databases".to_owned();
                 let instead = "write a [[postgres]] with `database` and `check_sql` for each";
                 return Err(self.value(span, "postgres.check_sql", message, instead));
             }
             for database in self.names(&span, Names { section: "postgres", database, databases })? {
-                self.no_second(&span, &mut known, ("postgres", service.clone(), database.clone()))?;
                 let (service, user, check_sql) = (service.clone(), user.clone(), check_sql.clone());
-                checked.postgres.push(PostgresSpec { service, user, database, check_sql });
+                let outside = outside.clone();
+                let new = PostgresSpec { service, user, database, check_sql, outside };
+                self.no_second(
+                    &span,
+                    &mut known,
+                    ("postgres", new.server().to_owned(), new.database.clone()),
+                )?;
+                self.same_place(&span, &checked.postgres, &new)?;
+                checked.postgres.push(new);
             }
         }
         for one in mysql {
@@ -65,6 +74,62 @@ impl Checker<'_> {
             checked.redis.push(one);
         }
         Ok(checked)
+    }
+
+    /// The service, or what is known of a server outside the stack.
+    fn server_of(
+        &self,
+        span: &Range<usize>,
+        one: &RawPostgres,
+        has_env_file: bool,
+    ) -> Checked<(String, Option<OutsideSpec>)> {
+        let wrong = |key: &'static str, message: &str, instead: &str| {
+            Err(self.value(span.clone(), key, message.to_owned(), instead))
+        };
+        let Some(url_env) = &one.url_env else {
+            let instead = "leave it out, or write url_env = \"DATABASE_URL\" instead of the service";
+            if one.image.is_some() {
+                return wrong(
+                    "postgres.image",
+                    "it goes with `url_env` only: a service has its own image",
+                    instead,
+                );
+            }
+            if one.network.is_some() {
+                return wrong("postgres.network", "it goes with `url_env` only", instead);
+            }
+            let service = self.required(one.service.clone(), "postgres.service", Some(span.clone()))?;
+            return Ok((service, None));
+        };
+        if one.service.is_some() {
+            let instead = "keep `service` for a database of the stack, `url_env` for one outside it";
+            return wrong("postgres", "it takes either `service` or `url_env`", instead);
+        }
+        if one.user.is_some() {
+            let instead = "leave it out: the URL says the user";
+            return wrong("postgres.user", "it goes with `service` only", instead);
+        }
+        let image = self.required(one.image.clone(), "postgres.image", Some(span.clone()))?;
+        let outside = OutsideSpec { url_env: url_env.clone(), image, network: one.network.clone() };
+        if let Some(problem) = outside.problem() {
+            return wrong(problem.key, &problem.message, problem.instead);
+        }
+        if !has_env_file {
+            let instead = "name the env file on the server too: [compose] env_file = \".env\"";
+            return wrong("postgres.url_env", "there is no env file that could have that key", instead);
+        }
+        Ok((String::new(), Some(outside)))
+    }
+
+    /// The databases of one server are reached in one way.
+    fn same_place(&self, span: &Range<usize>, known: &[PostgresSpec], new: &PostgresSpec) -> Checked<()> {
+        if known.iter().all(|other| other.server() != new.server() || other.outside == new.outside) {
+            return Ok(());
+        }
+        let message = format!("{} is named twice, with another image or network", new.server());
+        let instead =
+            "write the same `image` and `network`, or both databases in one: databases = [\"a\", \"b\"]";
+        Err(self.value(span.clone(), "postgres", message, instead))
     }
 
     /// One for each database that is written.

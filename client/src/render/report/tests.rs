@@ -24,6 +24,7 @@ fn release(number: u32) -> ReleaseInfo {
         git_commit: (number == 2).then(|| "0123456789abcdef".into()),
         backup: Some(BackupId("1a2b3c4d5e6f".into())),
         proof: None,
+        promoted: None,
     }
 }
 
@@ -61,6 +62,7 @@ fn status() -> AppStatus {
             next: Some(at(30)),
         }),
         job: None,
+        lock: None,
         disk: Some(DiskSpace { free_bytes: 12_345_678_901, size_bytes: 40_000_000_000 }),
         warnings: vec!["db ran out of memory and was killed".into()],
     }
@@ -133,6 +135,7 @@ fn events() -> Vec<Event> {
         dumps: vec!["fitness in db".into()],
         migrations: vec![],
         warnings: vec![],
+        promoted: None,
     };
     let output =
         |step, line: &str| EventBody::Output { step, service: Some("web".into()), line: line.into() };

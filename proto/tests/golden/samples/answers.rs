@@ -1,18 +1,18 @@
 //! What agents say and answer.
 
-use super::events::{event, full_failure};
+use super::events::{self, event, full_failure};
 use super::messages::{app, hello};
 use super::{doctor, family, only, operate, terminal, text, variants};
 use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, PrunePlan, RecoveryKey, Retained, VolumeInfo};
 use wharf_proto::database::DatabaseKind;
 use wharf_proto::event::JobKind;
-use wharf_proto::message::{Reply, ServerMessage};
+use wharf_proto::message::{PackEncoding, Reply, ServerMessage};
 use wharf_proto::plan::{
     ContainerAction, DataMount, DeployPlan, FileChanges, ImageAction, ServicePlan, VersionChange,
 };
 use wharf_proto::release::{
-    AppStatus, AuditEntry, ContainerStatus, DiskSpace, FrontEnd, JobInfo, LastDrill, ReleaseInfo,
-    ScheduleStatus,
+    AppStatus, AuditEntry, ContainerStatus, DiskSpace, FrontEnd, JobInfo, LastDrill, PromotedFrom,
+    ReleaseInfo, ReleaseSource, ScheduleStatus,
 };
 use wharf_proto::secret::{SecretInfo, SecretList, SecretsChanged};
 use wharf_proto::spec::VolumeMode;
@@ -22,6 +22,9 @@ variants!(SERVER, server_variant, ServerMessage,
     ServerMessage::Hello { .. } => "hello",
     ServerMessage::Missing { .. } => "missing",
     ServerMessage::Stored { .. } => "stored",
+    ServerMessage::Source { .. } => "source",
+    ServerMessage::Manifest { .. } => "manifest",
+    ServerMessage::Pack { .. } => "pack",
     ServerMessage::Accepted { .. } => "accepted",
     ServerMessage::Event { .. } => "event",
     ServerMessage::Line { .. } => "line",
@@ -54,6 +57,8 @@ variants!(REPLIES, reply_variant, Reply,
     Reply::KeyChanged { .. } => "key_changed",
     Reply::DockerPrunePlan { .. } => "docker_prune_plan",
     Reply::Doctor { .. } => "doctor",
+    Reply::Registries { .. } => "registries",
+    Reply::Lock { .. } => "lock",
 );
 family!(Reply, "reply", REPLIES, reply_variant, replies());
 
@@ -82,6 +87,40 @@ fn server_messages() -> Vec<[ServerMessage; 2]> {
             ServerMessage::Missing { digests: vec![], last: true },
         ],
         only(ServerMessage::Stored { chunks: 2 }),
+        [
+            ServerMessage::Source {
+                source: ReleaseSource {
+                    agent: "0011223344556677".into(),
+                    app: text("fitnessapp-staging"),
+                    release: ReleaseId(12),
+                    live: true,
+                    versions: [(text("mobile/app.json"), "1.4.0".to_owned())].into(),
+                    message: Some("faster login".into()),
+                    git_commit: Some("9fceb02d0ae598e95dc970b74767f19372d61af8".into()),
+                },
+            },
+            ServerMessage::Source {
+                source: ReleaseSource {
+                    agent: String::new(),
+                    app: text("fitnessapp"),
+                    release: ReleaseId(1),
+                    live: false,
+                    versions: [].into(),
+                    message: None,
+                    git_commit: None,
+                },
+            },
+        ],
+        [
+            ServerMessage::Manifest { entries: events::entries(), last: false },
+            ServerMessage::Manifest { entries: vec![], last: true },
+        ],
+        only(ServerMessage::Pack {
+            encoding: PackEncoding::Zip,
+            size_bytes: 4_194_304,
+            chunks: 17,
+            content_bytes: 9_000_000,
+        }),
         only(ServerMessage::Accepted { job: JobId(17) }),
         only(ServerMessage::Event { event: event(EventBody::StepStarted { step: Step::Plan }) }),
         [
@@ -139,6 +178,8 @@ fn replies() -> Vec<[Reply; 2]> {
         operate::key_changed(),
         operate::docker_prune_plan(),
         doctor::doctor(),
+        operate::registries(),
+        operate::lock(),
     ]
 }
 
@@ -264,6 +305,7 @@ pub fn full_plan() -> DeployPlan {
         dumps: vec!["db/app".into()],
         migrations: vec!["api: alembic upgrade head".into()],
         warnings: vec!["web has no restart policy".into()],
+        promoted: Some(promoted()),
     }
 }
 
@@ -281,7 +323,13 @@ pub fn minimal_plan() -> DeployPlan {
         dumps: vec![],
         migrations: vec![],
         warnings: vec![],
+        promoted: None,
     }
+}
+
+/// Where a promoted release comes from.
+pub fn promoted() -> PromotedFrom {
+    PromotedFrom { environment: "staging".into(), app: text("fitnessapp-staging"), release: ReleaseId(12) }
 }
 
 fn full_front_end() -> FrontEnd {
@@ -309,6 +357,7 @@ fn full_release() -> ReleaseInfo {
         git_commit: Some("9fceb02d0ae598e95dc970b74767f19372d61af8".into()),
         backup: Some(BackupId("5d6a1c0be4b1f0a9".into())),
         proof: Some(Proof::Proven { at: text("2026-01-03T04:00:00Z") }),
+        promoted: Some(promoted()),
     }
 }
 
@@ -324,6 +373,7 @@ fn minimal_release() -> ReleaseInfo {
         git_commit: None,
         backup: None,
         proof: None,
+        promoted: None,
     }
 }
 
@@ -385,6 +435,7 @@ pub fn full_status() -> AppStatus {
             next: Some(text("2026-01-03T02:00:00Z")),
         }),
         job: Some(JobId(18)),
+        lock: Some(operate::full_lock()),
         disk: Some(DiskSpace { free_bytes: 7_000_000_000, size_bytes: 40_000_000_000 }),
         warnings: vec!["web has no restart policy".into()],
     }
@@ -402,6 +453,7 @@ pub fn minimal_status() -> AppStatus {
         last_drill: None,
         schedule: None,
         job: None,
+        lock: None,
         disk: None,
         warnings: vec![],
     }

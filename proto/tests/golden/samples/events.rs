@@ -45,6 +45,7 @@ variants!(JOB_KINDS, job_kind_variant, JobKind,
     JobKind::Scale { .. } => "scale",
     JobKind::MigrateUp => "migrate_up",
     JobKind::MigrateDown { .. } => "migrate_down",
+    JobKind::Forget => "forget",
     JobKind::Unknown => "unknown",
 );
 family!(
@@ -64,6 +65,7 @@ family!(
         only(JobKind::Scale { services: vec!["web".into()] }),
         only(JobKind::MigrateUp),
         only(JobKind::MigrateDown { names: vec!["0002_notes.sql".into()] }),
+        only(JobKind::Forget),
         only(JobKind::Unknown),
     ]
 );

@@ -1,25 +1,27 @@
 //! What clients say and ask.
 
-use super::{events, family, only, operate, terminal, text, variants};
+use super::{answers, events, family, only, operate, terminal, text, variants};
 use serde_json::{Value, json};
 use wharf_proto::backup::RestoreWhat;
 use wharf_proto::log::LogsRequest;
 use wharf_proto::message::{
-    ClientMessage, DeployRequest, JobOptions, PackEncoding, Request, RollbackRequest, Source,
+    ClientMessage, DeployRequest, JobOptions, PackEncoding, Promoted, Request, RollbackRequest, Source,
 };
 use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::spec::{
     AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, HookSpec, HookWhen, KeepSpec, MigrateSpec,
-    MysqlSpec, PostgresSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec, VolumeMode, VolumeSpec,
+    MysqlSpec, OutsideSpec, PostgresSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec, VolumeMode,
+    VolumeSpec,
 };
 use wharf_proto::version::Hello;
-use wharf_proto::{BackupId, JobId, ReleaseId};
+use wharf_proto::{BackupId, Digest, JobId, ReleaseId};
 
 variants!(CLIENT, client_variant, ClientMessage,
     ClientMessage::Open { .. } => "open",
     ClientMessage::Manifest { .. } => "manifest",
     ClientMessage::Pack { .. } => "pack",
     ClientMessage::Sent => "sent",
+    ClientMessage::Wanted { .. } => "wanted",
     ClientMessage::Resize { .. } => "resize",
     ClientMessage::InputEnd => "input_end",
     ClientMessage::Taken { .. } => "taken",
@@ -30,6 +32,8 @@ variants!(REQUESTS, request_variant, Request,
     Request::Deploy(_) => "deploy",
     Request::Rollback(_) => "rollback",
     Request::FrontEnds { .. } => "front_ends",
+    Request::ReleaseSource { .. } => "release_source",
+    Request::ReleaseContent { .. } => "release_content",
     Request::Attach { .. } => "attach",
     Request::Releases { .. } => "releases",
     Request::Jobs { .. } => "jobs",
@@ -61,6 +65,13 @@ variants!(REQUESTS, request_variant, Request,
     Request::KeyRemove { .. } => "key_remove",
     Request::Prune { .. } => "prune",
     Request::Doctor { .. } => "doctor",
+    Request::Registries => "registries",
+    Request::RegistryLogin(_) => "registry_login",
+    Request::RegistryLogout { .. } => "registry_logout",
+    Request::Forget { .. } => "forget",
+    Request::Lock { .. } => "lock",
+    Request::Unlock { .. } => "unlock",
+    Request::LockStatus { .. } => "lock_status",
     Request::Unknown => "unknown",
 );
 family!(Request, "request", REQUESTS, request_variant, requests());
@@ -79,6 +90,10 @@ fn client_messages() -> Vec<[ClientMessage; 2]> {
         ],
         only(ClientMessage::Pack { encoding: PackEncoding::Zip, size_bytes: 4_194_304 }),
         only(ClientMessage::Sent),
+        [
+            ClientMessage::Wanted { digests: vec![Digest::of(b"first"), Digest::of(b"other")], last: false },
+            ClientMessage::Wanted { digests: vec![], last: true },
+        ],
     ];
     [ships, terminal::client_messages()].concat()
 }
@@ -99,6 +114,11 @@ fn requests() -> Vec<[Request; 2]> {
             Request::FrontEnds { app: app(), rules: vec![bump()] },
             Request::FrontEnds { app: app(), rules: vec![] },
         ],
+        [
+            Request::ReleaseSource { app: app(), release: Some(ReleaseId(12)) },
+            Request::ReleaseSource { app: app(), release: None },
+        ],
+        only(Request::ReleaseContent { app: app(), release: ReleaseId(12) }),
         only(Request::Attach { job: JobId(17), from_index: 42 }),
         only(Request::Releases { app: app() }),
         [Request::Jobs { app: some.clone(), limit: 20 }, Request::Jobs { app: none.clone(), limit: 0 }],
@@ -225,6 +245,7 @@ pub fn deploy() -> Request {
             git_branch: Some("main".into()),
             git_dirty: true,
             checks_skipped: true,
+            promoted: Some(Promoted { from: answers::promoted(), agent: "0011223344556677".into() }),
         },
     }))
 }
@@ -252,7 +273,7 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
     spec.migrate = vec![MigrateSpec { command: vec!["up".into()], ..migrate("api") }];
     spec.hook =
         vec![HookSpec { when: HookWhen::BeforeDeploy, command: vec!["up".into()], timeout_seconds: 600 }];
-    spec.postgres = vec![PostgresSpec { service: "db".into(), user: None, database: None, check_sql: None }];
+    spec.postgres = vec![PostgresSpec { service: "db".into(), ..PostgresSpec::default() }];
     spec.mysql = vec![MysqlSpec { service: "maria".into(), user: None, database: None }];
     spec.volume = vec![VolumeSpec { name: Some("media".into()), path: None, mode: VolumeMode::Pause }];
     spec.health = vec![ProbeSpec {
@@ -267,6 +288,7 @@ pub fn sparse() -> Vec<(String, Request, Value)> {
     parts["spec"]["hook"] = json!([{"when": "before-deploy", "command": ["up"]}]);
     parts["spec"]["migrate"] = json!([{"service": "api", "command": ["up"]}]);
     parts["spec"]["postgres"] = json!([{"service": "db"}]);
+    parts["spec"]["mysql"] = json!([{"service": "maria"}]);
     parts["spec"]["volume"] = json!([{"name": "media"}]);
     parts["spec"]["health"] = json!([{"url": "http://127.0.0.1/"}]);
     parts["spec"]["verify"] = json!({});
@@ -320,12 +342,23 @@ fn full_spec() -> AppSpec {
             database: Some("shop".into()),
         }],
         redis: vec![RedisSpec { service: "cache".into() }],
-        postgres: vec![PostgresSpec {
-            service: "db".into(),
-            user: Some("app".into()),
-            database: Some("app".into()),
-            check_sql: Some("SELECT count(*) > 0 FROM users".into()),
-        }],
+        postgres: vec![
+            PostgresSpec {
+                service: "db".into(),
+                user: Some("app".into()),
+                database: Some("app".into()),
+                check_sql: Some("SELECT count(*) > 0 FROM users".into()),
+                outside: None,
+            },
+            PostgresSpec {
+                outside: Some(OutsideSpec {
+                    url_env: "MAPS_URL".into(),
+                    image: "postgres:17".into(),
+                    network: Some("maps_default".into()),
+                }),
+                ..PostgresSpec::default()
+            },
+        ],
         volume: vec![
             VolumeSpec { name: Some("uploads".into()), path: None, mode: VolumeMode::Live },
             VolumeSpec { name: None, path: Some("media".into()), mode: VolumeMode::Stop },

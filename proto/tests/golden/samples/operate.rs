@@ -3,9 +3,12 @@
 use super::messages::app;
 use super::{only, text};
 use wharf_proto::key::{KeyInfo, NewKey};
+use wharf_proto::lock::DeployLock;
 use wharf_proto::message::{MigrateDown, Reply, Request};
 use wharf_proto::migration::{MigrationFolder, MigrationInfo, MigrationState};
 use wharf_proto::operate::{DockerPrunePlan, ScaleChange, ServiceScale, UnneededImage};
+use wharf_proto::registry::{RegistryInfo, RegistryLogin};
+use wharf_proto::secret::SecretValue;
 use wharf_proto::{Apps, Role};
 
 pub fn requests() -> Vec<[Request; 2]> {
@@ -70,6 +73,23 @@ pub fn requests() -> Vec<[Request; 2]> {
             Request::Prune { app: app(), keep_cache_bytes: 0, dry_run: false, lock_wait_seconds: 0 },
         ],
         [Request::Doctor { app: Some(app()) }, Request::Doctor { app: None }],
+        only(Request::Registries),
+        only(Request::RegistryLogin(RegistryLogin {
+            host: "registry.example:5000".into(),
+            user: "ada".into(),
+            password: SecretValue::new("correct horse"),
+        })),
+        only(Request::RegistryLogout { host: "registry.example:5000".into() }),
+        [
+            Request::Forget { app: app(), confirmed: "fitnessapp".into(), lock_wait_seconds: 30 },
+            Request::Forget { app: app(), confirmed: String::new(), lock_wait_seconds: 0 },
+        ],
+        [
+            Request::Lock { app: app(), reason: Some("a sale until Monday".into()) },
+            Request::Lock { app: app(), reason: None },
+        ],
+        only(Request::Unlock { app: app() }),
+        only(Request::LockStatus { app: app() }),
     ]
 }
 
@@ -84,6 +104,24 @@ pub fn docker_prune_plan() -> [Reply; 2] {
     let full =
         DockerPrunePlan { images: vec![image, nameless], cache_bytes: 3_000_000_000, keep_cache_bytes: 2 };
     [full, DockerPrunePlan::default()].map(|plan| Reply::DockerPrunePlan { plan })
+}
+
+pub fn registries() -> [Reply; 2] {
+    let full = RegistryInfo { host: "registry.example:5000".into(), user: "ada".into() };
+    [Reply::Registries { registries: vec![full] }, Reply::Registries { registries: vec![] }]
+}
+
+pub fn full_lock() -> DeployLock {
+    DeployLock {
+        by: "ada@laptop (key ada)".into(),
+        at: text("2026-01-02T03:04:05Z"),
+        reason: Some("a sale until Monday".into()),
+    }
+}
+
+pub fn lock() -> [Reply; 2] {
+    let full = Reply::Lock { lock: Some(full_lock()), job: Some(wharf_proto::JobId(18)) };
+    [full, Reply::Lock { lock: None, job: None }]
 }
 
 pub fn scales() -> [Reply; 2] {

@@ -26,7 +26,7 @@ macro_rules! values {
 }
 
 values!(steps, Step: Plan, Backup, Build, Apply, Migrate, Start, Verify, Commit, PutBack, Prune, Restore, Check,
-    Swap, Drill, Hook, Restart, Scale, Unknown);
+    Swap, Drill, Hook, Restart, Scale, Leave, Unknown);
 values!(levels, Level: Info, Warning, Unknown);
 values!(encodings, PackEncoding: Zip, Unknown);
 values!(images, ImageAction: Build, Reuse, Pull, Keep, Unknown);

@@ -1,0 +1,191 @@
+//! Reading the dumps back, which is done while the snapshot is written: what comes out of the repository goes to the
+//! database's own program, which reads it to its end, and into the snapshot, in one pass.
+//!
+//! **Invariants**
+//! - A dump's entry ends well only after the dump was found good: read back, the same as its program wrote, and taken by
+//!   the program that checks it. So a snapshot that has every entry has no dump that is unchecked.
+//! - Nobody waits for a verdict that never comes: what is undecided when the checks end, however they end, has failed.
+
+use super::dumps::StoredDump;
+use crate::ledger::Ledger;
+use crate::read_back::read_back;
+use crate::reader::CheckedReader;
+use crate::repository::Indexed;
+use crate::source::{Entry, Opener, order};
+use crate::{BackupError, Phase, postgres};
+use bollard::Docker;
+use bytes::Bytes;
+use jiff::Timestamp;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use wharf_proto::database::DatabaseKind;
+
+/// Pieces of a dump under way to the snapshot.
+const PIECES: usize = 8;
+
+/// What was found out of each dump.
+pub(super) struct Checks {
+    verdicts: Mutex<Vec<Option<Result<(), BackupError>>>>,
+    decided: Condvar,
+}
+
+impl Checks {
+    fn new(dumps: usize) -> Self {
+        Self { verdicts: Mutex::new(vec![None; dumps]), decided: Condvar::new() }
+    }
+
+    /// Waits until a dump was checked.
+    fn of(&self, dump: usize) -> Result<(), BackupError> {
+        let gone = || Err(BackupError::Invalid { what: "a dump that nobody made".to_owned() });
+        let undecided = |verdicts: &mut Vec<Option<_>>| matches!(verdicts.get(dump), Some(None));
+        let verdicts =
+            self.decided.wait_while(self.lock(), undecided).unwrap_or_else(PoisonError::into_inner);
+        verdicts.get(dump).cloned().flatten().unwrap_or_else(gone)
+    }
+
+    /// Waits until all dumps were checked; the first that is bad is the fault.
+    pub(super) fn all(&self) -> Result<(), BackupError> {
+        let dumps = self.lock().len();
+        (0..dumps).try_for_each(|dump| self.of(dump))
+    }
+
+    fn decide(&self, dump: usize, verdict: Result<(), BackupError>) {
+        if let Some(slot) = self.lock().get_mut(dump) {
+            slot.get_or_insert(verdict);
+        }
+        self.decided.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Option<Result<(), BackupError>>>> {
+        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Decides what is left when it is dropped.
+struct Deciding(Arc<Checks>);
+
+impl Drop for Deciding {
+    fn drop(&mut self) {
+        let dumps = self.0.lock().len();
+        let fault = BackupError::Invalid { what: "a dump was not checked".to_owned() };
+        (0..dumps).for_each(|dump| self.0.decide(dump, Err(fault.clone())));
+    }
+}
+
+/// Begins to read the dumps back, one after another, as the entries that are returned are read.
+pub(super) fn begin(
+    docker: Option<Docker>,
+    repository: &Arc<Indexed>,
+    dumps: Vec<StoredDump>,
+    time: Timestamp,
+    ledger: &Arc<Ledger>,
+) -> Result<(Vec<Entry>, Arc<Checks>), BackupError> {
+    if !dumps.is_empty() {
+        ledger.begin(Phase::CheckDumps);
+    }
+    let checks = Arc::new(Checks::new(dumps.len()));
+    let (mut entries, mut waiting) = (Vec::new(), Vec::new());
+    for (number, mut dump) in dumps.into_iter().enumerate() {
+        let (sender, pieces) = mpsc::channel(PIECES);
+        entries.push(entry(number, &dump, pieces, time, &checks, ledger)?);
+        if let Some((path, content)) = dump.beside.take() {
+            entries.push(Entry::made(&path, content.len() as u64, time, Opener::Bytes(content))?);
+        }
+        waiting.push((number, dump, sender));
+    }
+    // The snapshot is read in the order of the tree, and takes one dump's pieces before it asks for the next one's.
+    waiting.sort_by(|(_, a, _), (_, b, _)| order(a.report.path.as_ref(), b.report.path.as_ref()));
+    let deciding = Deciding(Arc::clone(&checks));
+    let Some(docker) = docker else { return Ok((entries, checks)) };
+    let (repository, ledger) = (Arc::clone(repository), Arc::clone(ledger));
+    tokio::spawn(async move {
+        for (number, dump, sender) in waiting {
+            let verdict = check(&docker, &repository, dump, sender).await;
+            let fault = verdict.as_ref().err().cloned();
+            if let Some(fault) = &fault {
+                ledger.fail(fault.clone());
+            }
+            deciding.0.decide(number, verdict);
+            if fault.is_some() {
+                break;
+            }
+        }
+    });
+    Ok((entries, checks))
+}
+
+fn entry(
+    number: usize,
+    dump: &StoredDump,
+    pieces: Receiver<Bytes>,
+    time: Timestamp,
+    checks: &Arc<Checks>,
+    ledger: &Arc<Ledger>,
+) -> Result<Entry, BackupError> {
+    let verdict = {
+        let checks = Arc::clone(checks);
+        Box::new(move || checks.of(number))
+    };
+    let reader = CheckedReader::new(pieces, verdict, Arc::clone(ledger));
+    let open = Opener::Stored { reader, ledger: Arc::clone(ledger) };
+    Entry::made(&dump.report.path, dump.report.size_bytes, time, open)
+}
+
+/// Reads a dump back, which must be what its program wrote, and has it checked.
+async fn check(
+    docker: &Docker,
+    repository: &Arc<Indexed>,
+    dump: StoredDump,
+    snapshot: Sender<Bytes>,
+) -> Result<(), BackupError> {
+    let unchecked = |cause: String| BackupError::DumpUnchecked {
+        label: dump.report.label.clone(),
+        cause: dump.instance.redact(&cause),
+    };
+    let (sender, mut pieces) = mpsc::channel(PIECES);
+    let reading = read_back(Arc::clone(repository), dump.node, vec![sender, snapshot], |_| {});
+    let checking = async {
+        if dump.report.kind == DatabaseKind::Postgres {
+            return postgres::check_dump(docker, &dump.instance, dump.checker, &mut pieces).await;
+        }
+        // No program checks a dump of MySQL without running it, and that of Redis was checked before.
+        while pieces.recv().await.is_some() {}
+        Ok(())
+    };
+    let (read, checked) = tokio::join!(reading, checking);
+    let read = read?;
+    checked.map_err(unchecked)?;
+    if read.as_ref() != Some(&dump.dumped) {
+        return Err(unchecked(format!("what was read back is not what {} wrote", dump.program)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_are_waited_for() {
+        let checks = Arc::new(Checks::new(2));
+        let waiting = std::thread::spawn({
+            let checks = Arc::clone(&checks);
+            move || checks.all()
+        });
+        checks.decide(1, Ok(()));
+        checks.decide(0, Ok(()));
+        assert_eq!(waiting.join().unwrap(), Ok(()));
+    }
+
+    #[test]
+    fn what_was_not_decided_has_failed() {
+        let checks = Arc::new(Checks::new(2));
+        let deciding = Deciding(Arc::clone(&checks));
+        deciding.0.decide(0, Ok(()));
+        drop(deciding);
+        assert_eq!(checks.of(0), Ok(()));
+        checks.of(1).unwrap_err();
+        checks.all().unwrap_err();
+        checks.of(2).unwrap_err();
+    }
+}

@@ -1,0 +1,135 @@
+//! Containers of the agent's own that are there for their programs: what reaches a server that is in no container of the
+//! app's.
+//!
+//! **Invariants**
+//! - A toolbox publishes no port, has no volume, and writes to nothing but memory.
+//! - What is secret is written to a file in its memory ([`Engine::put_in_memory`]): in its environment everybody who may
+//!   inspect containers would read it, as an argument everybody who may list processes, on a disk whoever finds the disk.
+//!   It is gone with the container.
+
+use crate::exec::ExecSpec;
+use crate::throwaway::{in_memory, whole};
+use crate::{Engine, EngineError};
+use bollard::models::{ContainerCreateBody, HostConfig, RestartPolicy, RestartPolicyNameEnum};
+use bollard::query_parameters::{CreateContainerOptions, InspectContainerOptions};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Where what is secret lies.
+pub const TOOLBOX_FOLDER: &str = "/run/wharf";
+const FOLDER_BYTES: u64 = 1024 * 1024;
+/// What covers a volume that the image declares, and its folder for temporary files.
+const COVER_BYTES: u64 = 16 * 1024 * 1024;
+const PROCESSES: i64 = 128;
+/// It ends by itself then, whoever forgot it.
+const LIVES_SECONDS: u32 = 7 * 24 * 60 * 60;
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+
+/// A container for its programs.
+#[derive(Debug, Clone)]
+pub struct Toolbox {
+    /// By ID or name; it is never pulled.
+    pub image: String,
+    pub name: String,
+    /// `KEY=VALUE`; nothing secret.
+    pub env: Vec<String>,
+    /// By which recovery finds it.
+    pub labels: Vec<(String, String)>,
+    /// `None`: the machine's own network.
+    pub network: Option<String>,
+    /// `NAME:ADDRESS`, beside what the network's name server knows.
+    pub hosts: Vec<String>,
+    pub memory_bytes: u64,
+}
+
+impl Engine {
+    /// Makes and starts a toolbox; its ID. Whoever asks removes it.
+    ///
+    /// # Errors
+    /// The engine does not answer, lacks the image or the network, or could not start it; then it is gone again.
+    pub async fn start_toolbox(&self, spec: &Toolbox) -> Result<String, EngineError> {
+        let action = format!("make container {}", spec.name);
+        let declared = self.image(&spec.image).await?.map(|image| image.volumes).unwrap_or_default();
+        let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
+        let created =
+            self.call(&action, self.docker.create_container(Some(options), body(spec, &declared))).await?;
+        match self.start(&created.id).await {
+            Ok(()) => Ok(created.id),
+            Err(error) => {
+                self.remove_container(&created.id).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// A label of a container; `None`: it has none, or there is no such container.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn label(&self, container: &str, label: &str) -> Result<Option<String>, EngineError> {
+        let action = format!("look at container {container}");
+        let inspected = self
+            .call(&action, self.docker.inspect_container(container, None::<InspectContainerOptions>))
+            .await;
+        match inspected {
+            Ok(inspect) => {
+                let labels = inspect.config.and_then(|config| config.labels).unwrap_or_default();
+                Ok(labels.get(label).cloned())
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a secret to a file in the toolbox's memory, for its own user alone; where it is then.
+    ///
+    /// # Errors
+    /// The container does not run, or has no shell.
+    pub async fn put_in_memory(
+        &self,
+        container: &str,
+        name: &str,
+        content: &[u8],
+    ) -> Result<String, EngineError> {
+        let path = format!("{TOOLBOX_FOLDER}/{name}");
+        let mut spec = ExecSpec::new(["sh", "-c", "umask 077 && exec cat > \"$1\"", "put", &path]);
+        spec.stdin = true;
+        let written = self.exec_to_end(container, &spec, content, WRITE_LIMIT, 4096).await?;
+        if written.code != Some(0) {
+            let said = String::from_utf8_lossy(&written.stderr).trim().to_owned();
+            return Err(EngineError::malformed(&format!("write {path} in container {container}"), said));
+        }
+        Ok(path)
+    }
+}
+
+fn body(spec: &Toolbox, declared: &[String]) -> ContainerCreateBody {
+    let mut mounts = vec![in_memory(TOOLBOX_FOLDER, FOLDER_BYTES), in_memory("/tmp", COVER_BYTES)];
+    let covered = declared.iter().filter(|path| !["/tmp", TOOLBOX_FOLDER].contains(&path.as_str()));
+    mounts.extend(covered.map(|path| in_memory(path, COVER_BYTES)));
+    ContainerCreateBody {
+        image: Some(spec.image.clone()),
+        entrypoint: Some(vec!["sleep".to_owned()]),
+        cmd: Some(vec![LIVES_SECONDS.to_string()]),
+        env: Some(spec.env.clone()),
+        labels: Some(spec.labels.iter().cloned().collect::<HashMap<_, _>>()),
+        host_config: Some(HostConfig {
+            network_mode: Some(spec.network.clone().unwrap_or_else(|| "host".to_owned())),
+            mounts: Some(mounts),
+            memory: Some(whole(spec.memory_bytes)),
+            // No swap beside it: what is secret does not come to a disk that way either.
+            memory_swap: Some(whole(spec.memory_bytes)),
+            pids_limit: Some(PROCESSES),
+            readonly_rootfs: Some(true),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            extra_hosts: Some(spec.hosts.clone()),
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::NO),
+                maximum_retry_count: None,
+            }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,224 @@
+//! Who wants to ask a database outside the stack, and the toolbox that is opened for that.
+
+use super::{check, find, probe};
+use crate::agent::Agent;
+use crate::failures;
+use crate::jobs::compose::JOB_LABEL;
+use crate::jobs::run::Job;
+use crate::secrets;
+use std::sync::Arc;
+use wharf_engine::{EngineError, Supervisor, Toolbox};
+use wharf_plan::database_url::DatabaseUrl;
+use wharf_plan::facts::{ContainerFacts, ContainerState};
+use wharf_proto::spec::OutsideSpec;
+use wharf_proto::{AppSpec, Failure, FailureKind};
+
+/// For `pg_dump` and `pg_restore` of a database with very many objects.
+const MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
+/// The label that says which database a toolbox connects to.
+const HOME_LABEL: &str = "dev.wharf.home";
+const DOCKER_HOST: &str = "host.docker.internal";
+
+/// Who asks, and so how long a toolbox stays.
+pub struct Asker<'a> {
+    pub(super) agent: &'a Agent,
+    pub(super) spec: &'a AppSpec,
+    supervisor: Option<&'a Arc<Supervisor>>,
+    name: String,
+    label: (String, String),
+    lenient: bool,
+}
+
+/// A toolbox that reaches its server.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    pub container: ContainerFacts,
+    /// The database that it connects to where nobody names another.
+    pub home: String,
+}
+
+impl<'a> Asker<'a> {
+    /// A job, whose toolboxes go when it is over.
+    pub fn of_job(job: &'a Job) -> Self {
+        Self {
+            agent: &job.agent,
+            spec: &job.spec,
+            supervisor: Some(&job.seat.supervisor),
+            name: format!("wharf-{}-job{}", job.app(), job.id),
+            label: (JOB_LABEL.to_owned(), job.label()),
+            lenient: false,
+        }
+    }
+
+    pub(super) fn of_question(agent: &'a Agent, spec: &'a AppSpec, label: (String, String)) -> Self {
+        let name = format!("wharf-{}-ask{:016x}", spec.app, rand::random::<u64>());
+        Self { agent, spec, supervisor: None, name, label, lenient: false }
+    }
+
+    /// One who can do without the database that the URL names, since it is going to make it.
+    #[must_use]
+    pub fn lenient(self) -> Self {
+        Self { lenient: true, ..self }
+    }
+
+    /// How the names of its toolboxes begin.
+    pub(super) fn prefix(&self) -> String {
+        format!("{}-at-", self.name)
+    }
+
+    /// Opens the server that is called so; one that this asker has opened before is the same.
+    ///
+    /// # Errors
+    /// The key, its URL, the image or the server is not as it must be.
+    pub async fn open(&self, server: &str) -> Result<Opened, Failure> {
+        let outside = find(self.spec, server).ok_or_else(|| {
+            Failure::new(FailureKind::Config, format!("{server} is no database outside the stack"))
+                .hint("name it in wharf.toml: [[postgres]] with url_env and image, and deploy")
+        })?;
+        let engine = &self.agent.engine;
+        // One that connects to another database than its URL's is nobody else's: that one would be dumped.
+        let name = format!("{}{server}{}", self.prefix(), if self.lenient { "-any" } else { "" });
+        if let Some(container) = engine.container(&name).await.map_err(|e| failures::of_engine(&e))? {
+            let home = engine.label(&container.id, HOME_LABEL).await.map_err(|e| failures::of_engine(&e))?;
+            match home {
+                Some(home) if container.state == ContainerState::Running => {
+                    return Ok(Opened { container, home });
+                }
+                // What it had in memory is gone.
+                _ => engine.remove_container(&container.id).await.map_err(|e| failures::of_engine(&e))?,
+            }
+        }
+        let url = self.url(outside).await?;
+        self.start(outside, &url, name).await
+    }
+
+    /// The URL, which must lead somewhere outside the stack.
+    async fn url(&self, outside: &OutsideSpec) -> Result<DatabaseUrl, Failure> {
+        let values = secrets::values(self.agent, self.spec, self.supervisor).await?;
+        let known = self.agent.state.app(&self.spec.app).await.map_err(|e| failures::of_state(&e))?;
+        let containers = match &known {
+            Some(known) => self.agent.engine.project_containers(&known.project).await,
+            None => Ok(Vec::new()),
+        };
+        let containers = containers.map_err(|e| failures::of_engine(&e))?;
+        let services: Vec<&str> =
+            containers.iter().flat_map(|one| [one.service.as_str(), one.name.as_str()]).collect();
+        check::url_of(outside, &values, &services)
+    }
+
+    async fn start(&self, outside: &OutsideSpec, url: &DatabaseUrl, name: String) -> Result<Opened, Failure> {
+        let engine = &self.agent.engine;
+        let image = engine.image(&outside.image).await.map_err(|e| failures::of_engine(&e))?;
+        let image = image.ok_or_else(|| no_image(outside))?;
+        let homes = self.homes(outside, url)?;
+        let mut answer = Err(probe::never_asked(outside));
+        for (number, home) in homes.iter().enumerate() {
+            let spec = self.toolbox(outside, url, image.id.clone(), (name.clone(), home));
+            let container =
+                engine.start_toolbox(&spec).await.map_err(|error| not_started(outside, &error))?;
+            answer = self.fill(outside, url, &container, home).await;
+            match &answer {
+                Ok(_) => break,
+                Err(problem) => {
+                    engine.remove_container(&container).await.map_err(|e| failures::of_engine(&e))?;
+                    if !problem.no_database || number + 1 == homes.len() {
+                        break;
+                    }
+                }
+            }
+        }
+        answer.map_err(|problem| problem.failure)
+    }
+
+    /// The databases to connect to, the best one first.
+    fn homes(&self, outside: &OutsideSpec, url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
+        let named = self.spec.postgres.iter().filter(|one| one.server() == outside.url_env);
+        let mut homes: Vec<String> =
+            url.database.iter().cloned().chain(named.filter_map(|one| one.database.clone())).collect();
+        homes.truncate(1);
+        if homes.is_empty() {
+            return Err(check::no_database(outside));
+        }
+        if self.lenient {
+            homes.extend(["postgres", "template1"].map(str::to_owned));
+        }
+        Ok(homes)
+    }
+
+    fn toolbox(
+        &self,
+        outside: &OutsideSpec,
+        url: &DatabaseUrl,
+        image: String,
+        (name, home): (String, &str),
+    ) -> Toolbox {
+        let mut env = vec![
+            format!("PGHOST={}", url.host),
+            format!("PGPORT={}", url.port),
+            "PGCONNECT_TIMEOUT=15".to_owned(),
+            "PSQL_HISTORY=/dev/null".to_owned(),
+            "HOME=/tmp".to_owned(),
+            // As the official image's containers say of themselves, so that nobody has to ask in another way.
+            format!("POSTGRES_USER={}", url.user),
+            format!("POSTGRES_DB={home}"),
+        ];
+        if url.password.is_some() {
+            env.push(format!("POSTGRES_PASSWORD_FILE={}/{PASSWORD_FILE}", wharf_engine::TOOLBOX_FOLDER));
+        }
+        env.extend(url.parameters.ssl_mode.map(|mode| format!("PGSSLMODE={mode}")));
+        env.extend(url.parameters.environment.iter().map(|(key, value)| format!("{key}={value}")));
+        let (label, value) = self.label.clone();
+        // The name that Docker gives the machine itself; elsewhere only those have it whose Compose file says so.
+        let hosts =
+            if url.host == DOCKER_HOST { vec![format!("{DOCKER_HOST}:host-gateway")] } else { vec![] };
+        Toolbox {
+            image,
+            name,
+            env,
+            labels: vec![(label, value), (HOME_LABEL.to_owned(), home.to_owned())],
+            network: outside.network.clone(),
+            hosts,
+            memory_bytes: MEMORY_BYTES,
+        }
+    }
+
+    /// Gives the toolbox the password, and has it ask the server once.
+    async fn fill(
+        &self,
+        outside: &OutsideSpec,
+        url: &DatabaseUrl,
+        container: &str,
+        home: &str,
+    ) -> Result<Opened, probe::Problem> {
+        let engine = &self.agent.engine;
+        if let Some(password) = &url.password {
+            let put = engine.put_in_memory(container, PASSWORD_FILE, password.as_bytes()).await;
+            put.map_err(|error| probe::Problem::of(failures::of_engine(&error)))?;
+        }
+        probe::ask(engine, container, outside, url, home).await?;
+        let found = engine.container(container).await;
+        match found.map_err(|error| probe::Problem::of(failures::of_engine(&error)))? {
+            Some(container) => Ok(Opened { container, home: home.to_owned() }),
+            None => Err(probe::never_asked(outside)),
+        }
+    }
+}
+
+const PASSWORD_FILE: &str = "password";
+
+fn no_image(outside: &OutsideSpec) -> Failure {
+    let text = format!("the image {} is not on the server", outside.image);
+    Failure::new(FailureKind::Config, text)
+        .cause(format!("its programs dump and restore the database of {}", outside.url_env))
+        .hint(format!("bring it there: docker pull {}", outside.image))
+}
+
+fn not_started(outside: &OutsideSpec, error: &EngineError) -> Failure {
+    let failure = failures::of_engine(error);
+    match &outside.network {
+        Some(network) if failure.to_string().contains("network") => failure.hint(format!(
+            "is there a network {network}? docker network ls; else change `network` under [[postgres]]"
+        )),
+        _ => failure.hint(format!("{} must be an image with `sleep` and `sh` in it", outside.image)),
+    }
+}
