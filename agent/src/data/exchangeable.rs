@@ -3,7 +3,7 @@
 use super::exchange::{ExchangeError, inode};
 use super::place::{self, Place};
 use super::task::containers;
-use super::undo::Writer;
+use super::undo::{Exchange, Writer};
 use crate::failures::{self, blocking};
 use crate::jobs::run::Job;
 use jiff::Timestamp;
@@ -129,15 +129,15 @@ pub fn has_room<'a>(needed: u64, places: impl IntoIterator<Item = &'a Place>) ->
 pub async fn holders(job: &Job, app: &AppRecord, places: &[Place]) -> Result<Vec<Writer>, Failure> {
     let of_app = containers(job, app).await?;
     let running = job.agent.engine.running_mounts().await.map_err(|e| failures::of_engine(&e))?;
+    let lives: Vec<PathBuf> = places.iter().map(|place| canonical(&place.live)).collect();
     let mut writers = Vec::new();
     for container in running {
         let sources: Vec<PathBuf> = container.sources.iter().map(|source| canonical(source)).collect();
         let mounts = |above: bool| {
             sources.iter().any(|source| {
-                let reaches = |place: &Place| {
-                    source.starts_with(&place.live) || (above && place.live.starts_with(source))
-                };
-                places.iter().any(reaches)
+                let reaches =
+                    |live: &PathBuf| source.starts_with(live) || (above && live.starts_with(source));
+                lives.iter().any(reaches)
             })
         };
         let own = of_app.iter().find(|own| own.id == container.id);
@@ -164,6 +164,30 @@ pub async fn holders(job: &Job, app: &AppRecord, places: &[Place]) -> Result<Vec
 
 fn fits(needed: u64, free: u64) -> bool {
     needed.checked_add(SPARE_BYTES).is_some_and(|needed| needed <= free)
+}
+
+/// Asked once more when everybody was stopped: somebody may have started a container since.
+///
+/// # Errors
+/// One runs that would go on with what was live.
+pub async fn nobody_holds(job: &Job, folders: &[Exchange]) -> Result<(), Failure> {
+    if folders.is_empty() {
+        return Ok(());
+    }
+    let running = job.agent.engine.running_mounts().await.map_err(|e| failures::of_engine(&e))?;
+    let lives: Vec<PathBuf> = folders.iter().map(|folder| canonical(&folder.live)).collect();
+    let holds = |source: &PathBuf| {
+        let source = canonical(source);
+        lives.iter().any(|live| source.starts_with(live))
+    };
+    match running.into_iter().find(|container| container.sources.iter().any(holds)) {
+        None => Ok(()),
+        Some(container) => {
+            let text = format!("{} was started meanwhile, and has what is live mounted", container.name);
+            Err(Failure::new(FailureKind::Environment, text)
+                .hint(format!("stop it, then try again: docker stop {}", container.name)))
+        }
+    }
 }
 
 /// The inode number of a folder that must be there.

@@ -1,5 +1,6 @@
 //! The swap itself: writers stopped, names changed, writers started.
 
+use super::exchangeable::nobody_holds;
 use super::undo::{Exchange, Swap, Swaps, Writer};
 use super::{exchange, redis_over};
 use crate::failures;
@@ -23,6 +24,7 @@ pub async fn swap(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
         redis_over::save(job, server).await?;
     }
     stop_writers(job, swaps).await?;
+    nobody_holds(job, &swaps.folders).await?;
     crate::crash::point("swap.stopped");
     let mut renamed = 0;
     let served = async {
