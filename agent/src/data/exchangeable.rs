@@ -180,14 +180,19 @@ pub async fn nobody_holds(job: &Job, folders: &[Exchange]) -> Result<(), Failure
         let source = canonical(source);
         lives.iter().any(|live| source.starts_with(live))
     };
-    match running.into_iter().find(|container| container.sources.iter().any(holds)) {
-        None => Ok(()),
-        Some(container) => {
+    for container in running.into_iter().filter(|container| container.sources.iter().any(holds)) {
+        // The engine's list can still have what has just been stopped; asked for the one, it knows.
+        let found = job.agent.engine.container(&container.id).await.map_err(|e| failures::of_engine(&e))?;
+        let runs = |state| {
+            matches!(state, ContainerState::Running | ContainerState::Paused | ContainerState::Restarting)
+        };
+        if found.is_some_and(|found| runs(found.state)) {
             let text = format!("{} was started meanwhile, and has what is live mounted", container.name);
-            Err(Failure::new(FailureKind::Environment, text)
-                .hint(format!("stop it, then try again: docker stop {}", container.name)))
+            return Err(Failure::new(FailureKind::Environment, text)
+                .hint(format!("stop it, then try again: docker stop {}", container.name)));
         }
     }
+    Ok(())
 }
 
 /// The inode number of a folder that must be there.
