@@ -25,6 +25,7 @@ pub mod hold;
 pub mod hooks;
 pub mod images;
 pub mod migrate;
+pub mod others;
 pub mod paths;
 pub mod plan;
 pub mod probe;
