@@ -91,7 +91,9 @@ async fn images(job: &Job, leaving: &Leaving) -> Result<(), Failure> {
 /// Content that no release of another app needs goes at once, also what an upload stored that broke off: it is sent again.
 /// What is being received now is leased.
 async fn content(agent: &Agent) -> Result<(), Failure> {
-    let keep = agent.state.chunks_in_use().await.map_err(|e| failures::of_state(&e))?;
+    // Before what releases need: a lease ends when its release is recorded.
+    let mut keep = agent.blobs.leased();
+    keep.extend(agent.state.chunks_in_use().await.map_err(|e| failures::of_state(&e))?);
     let blobs = agent.blobs.clone();
     failures::blocking(move || {
         blobs.retain(&keep, Duration::ZERO).map(drop).map_err(|e| failures::of_blobs(&e))

@@ -44,7 +44,9 @@ pub async fn prune(agent: &Agent, app: &AppName, job: JobId, record: &Record) ->
         record.note(format!("no longer listed: {}", names.join(", "))).await;
     }
 
-    let keep = state.chunks_in_use().await.map_err(|e| failures::of_state(&e))?;
+    // Before what releases need: a lease ends when its release is recorded.
+    let mut keep = agent.blobs.leased();
+    keep.extend(state.chunks_in_use().await.map_err(|e| failures::of_state(&e))?);
     let blobs = agent.blobs.clone();
     failures::blocking(move || {
         blobs.retain(&keep, UPLOADS_RESUME_WITHIN).map_err(|e| failures::of_blobs(&e))
