@@ -30,7 +30,7 @@ pub async fn start(
 ) -> Result<JobId, Failure> {
     let request =
         serde_json::to_value(&leaving).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
-    let job = Job::begin(agent, &app, JobKind::Forget, request, seat, who).await?;
+    let job = Job::begin(agent, &app, JobKind::Forget, true, request, seat, who).await?;
     let id = job.id;
     let body = async move |job: Arc<Job>| {
         let begun = Box::pin(job.record.step(Step::Leave, begin(&job, &leaving))).await;
