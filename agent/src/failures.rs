@@ -16,6 +16,9 @@ pub async fn blocking<T: Send + 'static>(
 }
 
 pub fn of_state(error: &wharf_state::StateError) -> Failure {
+    if let wharf_state::StateError::Locked { app, lock } = error {
+        return crate::locks::keeps_back(app, lock);
+    }
     Failure::from_error(FailureKind::Environment, error)
         .hint("look at the agent's log and the disk of its state folder")
 }

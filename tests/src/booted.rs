@@ -26,8 +26,9 @@ impl Booted {
         let more = ["-e", &group, "--name", &name, "--tmpfs", "/run", "--tmpfs", "/run/lock"];
         let folders = ["-v", "/var/lib/docker", "-v", "/var/lib/containerd"];
         let run = ["run", "-d", "--privileged", "--cgroupns=host"];
+        // Before it is there: what a start leaves that fails goes too.
+        let this = Self { name: name.clone() };
         docker::docker(&[&run[..], &more, &folders, &[IMAGE]].concat());
-        let this = Self { name };
         this.is_up();
         this
     }
@@ -59,7 +60,8 @@ impl Booted {
              chown {user}: /home/{user}/.ssh/authorized_keys && chmod 600 /home/{user}/.ssh/authorized_keys",
             key = public_key.trim(),
         ));
-        let address = docker::docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", &self.name]);
+        let place = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        let address = docker::docker(&["inspect", "-f", place, &self.name]);
         await_that("its sshd answers", || TcpStream::connect((address.as_str(), 22)).is_ok());
         address
     }

@@ -5,7 +5,8 @@
 //!
 //! **Invariants**
 //! - No login is printed, and none is on a command line: children get a folder that only root can read.
-//! - Files are replaced whole, for their owner alone.
+//! - Files are replaced whole, for their owner alone, by one at a time.
+//! - `config.json` holds no login that `logins.json` does not: it is removed before one is dropped.
 
 mod docker_config;
 mod file;
@@ -18,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The key under which `docker login` keeps Docker Hub.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -37,12 +38,14 @@ pub struct Login {
 #[derive(Debug, Clone, Default)]
 pub struct Logins {
     folder: Option<Arc<PathBuf>>,
+    /// Who reads the logins to write something after them has them for itself.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Logins {
     /// The agent's own in `folder`, before those of `docker login`.
     pub fn in_folder(folder: &Path) -> Self {
-        Self { folder: Some(Arc::new(folder.to_owned())) }
+        Self { folder: Some(Arc::new(folder.to_owned())), turn: Arc::default() }
     }
 
     /// The login for a registry's host (`docker.io`, `registry.example:5000`), where there is one.
@@ -72,6 +75,7 @@ impl Logins {
     /// # Errors
     /// The file cannot be read or written.
     pub fn keep(&self, host: &str, login: &Login) -> Result<(), RegistryError> {
+        let _turn = self.turn();
         let mut own = self.own()?;
         let mut entry = json!({ "auth": STANDARD.encode(format!("{}:{}", login.username, login.password)) });
         if let (Some(token), Some(entry)) = (&login.identity_token, entry.as_object_mut()) {
@@ -89,6 +93,7 @@ impl Logins {
     /// # Errors
     /// The file cannot be read or written.
     pub fn drop_login(&self, host: &str) -> Result<Option<String>, RegistryError> {
+        let _turn = self.turn();
         let mut own = self.own()?;
         let gone = auths_of(&mut own).and_then(|auths| auths.remove(key(host)));
         let Some(gone) = gone else { return Ok(None) };
@@ -103,15 +108,19 @@ impl Logins {
     /// It cannot be written.
     pub fn docker_config(&self) -> Result<Option<PathBuf>, RegistryError> {
         let Some(folder) = &self.folder else { return Ok(None) };
+        let _turn = self.turn();
         let own = self.own()?;
+        let config = folder.join("config.json");
         if own.get("auths").and_then(Value::as_object).is_none_or(serde_json::Map::is_empty) {
+            // One that was written while there were logins would keep them for whoever reads the folder.
+            file::remove(&config)?;
             return Ok(None);
         }
         let users = users_config();
         let theirs = users.as_deref().map(file::read).transpose().ok().flatten().flatten();
         let home = users.as_deref().and_then(Path::parent);
         let merged = docker_config::merged(theirs.unwrap_or_else(|| json!({})), &own, home);
-        file::replace(&folder.join("config.json"), &merged)?;
+        file::replace(&config, &merged)?;
         Ok(Some(folder.as_path().to_owned()))
     }
 
@@ -122,9 +131,14 @@ impl Logins {
 
     fn replace(&self, own: &Value) -> Result<(), RegistryError> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        file::replace(&folder.join("logins.json"), own)?;
-        // What children read of it goes with it.
-        file::remove(&folder.join("config.json"))
+        // What children read of it goes first: a crash in between leaves no login behind that is dropped.
+        file::remove(&folder.join("config.json"))?;
+        file::replace(&folder.join("logins.json"), own)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        // It guards files, each of which is replaced whole.
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -231,6 +245,22 @@ mod tests {
         assert_eq!(logins.drop_login("docker.io").unwrap(), Some("ada".into()));
         assert!(!folder.join("config.json").exists(), "what children read goes with it");
         assert_eq!(logins.drop_login("reg.example:5000").unwrap(), Some("ada".into()));
+        std::fs::write(folder.join("config.json"), "{}").unwrap();
         assert_eq!(logins.docker_config().unwrap(), None);
+        assert!(!folder.join("config.json").exists(), "what an earlier agent left goes too");
+    }
+
+    #[test]
+    fn logins_that_are_kept_at_once_are_all_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let logins = Logins::in_folder(&dir.path().join("docker"));
+        let login = Login { username: "ada".into(), password: "p".into(), identity_token: None };
+        std::thread::scope(|threads| {
+            for host in 0..8 {
+                let (logins, login) = (logins.clone(), &login);
+                threads.spawn(move || logins.keep(&format!("r{host}.example"), login).unwrap());
+            }
+        });
+        assert_eq!(logins.list().unwrap().len(), 8);
     }
 }

@@ -12,6 +12,7 @@ use crate::jobs::database::{Database, databases_of};
 use crate::jobs::queue::Seat;
 use crate::jobs::run::{self, Job};
 use crate::jobs::volumes::{self, Volume};
+use crate::locks;
 use crate::migrations;
 use crate::operate::house::{self, Bounds};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,15 @@ impl Task {
         }
     }
 
+    /// Whether a lock keeps it back.
+    fn changes_the_app(&self) -> bool {
+        match self {
+            Self::Restore { what, .. } => locks::restores_over(what),
+            Self::MigrateUp | Self::MigrateDown(_) => true,
+            Self::Backup { .. } | Self::Scheduled | Self::House | Self::Prune | Self::Drill { .. } => false,
+        }
+    }
+
     fn steps(&self) -> Vec<Step> {
         match self {
             Self::Backup { .. } => vec![Step::Backup],
@@ -91,7 +101,7 @@ pub async fn start(
     who: Arc<Who>,
 ) -> Result<(JobId, JoinHandle<()>), Failure> {
     let request = serde_json::to_value(&task).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
-    let job = Job::begin(agent, &app, task.kind(), request, seat, who).await?;
+    let job = Job::begin(agent, &app, task.kind(), task.changes_the_app(), request, seat, who).await?;
     let id = job.id;
     let steps = task.steps();
     let body = async move |job: Arc<Job>| carry_out(&job, &app, &task).await;

@@ -30,7 +30,7 @@ pub async fn start(
 ) -> Result<JobId, Failure> {
     let request =
         serde_json::to_value(&leaving).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
-    let job = Job::begin(agent, &app, JobKind::Forget, request, seat, who).await?;
+    let job = Job::begin(agent, &app, JobKind::Forget, true, request, seat, who).await?;
     let id = job.id;
     let body = async move |job: Arc<Job>| {
         let begun = Box::pin(job.record.step(Step::Leave, begin(&job, &leaving))).await;
@@ -91,7 +91,9 @@ async fn images(job: &Job, leaving: &Leaving) -> Result<(), Failure> {
 /// Content that no release of another app needs goes at once, also what an upload stored that broke off: it is sent again.
 /// What is being received now is leased.
 async fn content(agent: &Agent) -> Result<(), Failure> {
-    let keep = agent.state.chunks_in_use().await.map_err(|e| failures::of_state(&e))?;
+    // Before what releases need: a lease ends when its release is recorded.
+    let mut keep = agent.blobs.leased();
+    keep.extend(agent.state.chunks_in_use().await.map_err(|e| failures::of_state(&e))?);
     let blobs = agent.blobs.clone();
     failures::blocking(move || {
         blobs.retain(&keep, Duration::ZERO).map(drop).map_err(|e| failures::of_blobs(&e))

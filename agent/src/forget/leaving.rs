@@ -1,5 +1,6 @@
 //! What goes with an app, as it is written down before anything does.
 
+use crate::jobs::others::Others;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use wharf_proto::{AppSpec, ReleaseId};
@@ -13,7 +14,7 @@ pub struct Leaving {
     pub live: Option<ReleaseId>,
     /// How many releases are listed.
     pub releases: usize,
-    /// The names that Wharf gave to images for its releases.
+    /// The names that Wharf gave to images for its releases, and to none of another app's.
     pub pins: BTreeSet<String>,
     /// Images that were built for it, by their IDs.
     pub built: BTreeSet<String>,
@@ -26,7 +27,7 @@ impl Leaving {
         project: String,
         live: Option<ReleaseId>,
         releases: &[ReleaseRecord],
-        others: &BTreeSet<String>,
+        others: &Others,
     ) -> Self {
         let images = || releases.iter().flat_map(|release| release.images.values());
         Self {
@@ -34,9 +35,12 @@ impl Leaving {
             project,
             live,
             releases: releases.len(),
-            pins: images().filter_map(|image| image.pinned.clone()).collect(),
+            pins: images()
+                .filter_map(|image| image.pinned.clone())
+                .filter(|pin| !others.pins.contains(pin))
+                .collect(),
             built: images()
-                .filter(|image| image.built && !others.contains(&image.id))
+                .filter(|image| image.built && !others.images.contains(&image.id))
                 .map(|image| image.id.clone())
                 .collect(),
         }
@@ -56,7 +60,7 @@ mod tests {
     use wharf_state::ReleaseImage;
 
     #[test]
-    fn names_go_of_all_releases_and_images_where_no_other_app_runs_them() {
+    fn names_and_images_go_where_no_other_app_has_them() {
         let spec: AppSpec = serde_json::from_value(serde_json::json!({
             "app": "app", "path": "/srv/app", "compose": { "files": ["compose.yml"] }
         }))
@@ -85,13 +89,22 @@ mod tests {
             promoted: None,
         };
         let releases = [
-            release(2, vec![image("b", true, Some("app-web:v2")), image("db", false, Some("app-db:v2"))]),
+            release(
+                2,
+                vec![
+                    image("b", true, Some("app-web:v2")),
+                    image("db", false, Some("app-db:v2")),
+                    // What `web` of an app `app-api` is called too.
+                    image("d", true, Some("app-api-web:v2")),
+                ],
+            ),
             release(1, vec![image("a", true, Some("app-web:v1")), image("c", true, None)]),
         ];
-        let others = BTreeSet::from(["c".to_owned()]);
+        let mut others = Others::default();
+        others.add(&[release(2, vec![image("c", true, None), image("e", true, Some("app-api-web:v2"))])]);
         let plan = Leaving::plan(spec.clone(), "p".into(), Some(ReleaseId(2)), &releases, &others);
         assert_eq!(Vec::from_iter(&plan.pins), ["app-db:v2", "app-web:v1", "app-web:v2"]);
-        assert_eq!(Vec::from_iter(&plan.built), ["a", "b"]);
+        assert_eq!(Vec::from_iter(&plan.built), ["a", "b", "d"]);
         assert_eq!(plan.releases_text(), "2 releases");
         let read: Leaving = serde_json::from_value(serde_json::to_value(&plan).expect("JSON")).expect("read");
         assert_eq!(read, plan);

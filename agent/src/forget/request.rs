@@ -6,9 +6,9 @@ use crate::agent::Agent;
 use crate::answers::known_app;
 use crate::conversation::{Stop, Talk, watch};
 use crate::failures;
+use crate::jobs::others::Others;
 use crate::jobs::queue;
 use crate::locks;
-use std::collections::BTreeSet;
 use wharf_access::Permit;
 use wharf_proto::message::{Reply, ServerMessage};
 use wharf_proto::{AppName, Failure, FailureKind};
@@ -45,14 +45,7 @@ pub async fn requested(
 
 async fn look(agent: &Agent, record: &AppRecord) -> Result<Leaving, Failure> {
     let releases = agent.state.releases(&record.app).await.map_err(|e| failures::of_state(&e))?;
-    let mut others = BTreeSet::new();
-    for other in agent.state.apps().await.map_err(|e| failures::of_state(&e))? {
-        if other.app != record.app {
-            for release in agent.state.releases(&other.app).await.map_err(|e| failures::of_state(&e))? {
-                others.extend(release.images.into_values().map(|image| image.id));
-            }
-        }
-    }
+    let others = Others::than(agent, &record.app).await?;
     let (spec, project) = (record.spec.clone(), record.project.clone());
     Ok(Leaving::plan(spec, project, record.live, &releases, &others))
 }

@@ -25,6 +25,7 @@ pub mod hold;
 pub mod hooks;
 pub mod images;
 pub mod migrate;
+pub mod others;
 pub mod paths;
 pub mod plan;
 pub mod probe;
@@ -235,6 +236,7 @@ pub async fn start(
         by: who.by.clone(),
         from: who.from.clone(),
         request,
+        unless_locked: true,
     };
     // Before the job: what is not recorded is not done.
     for (flag, outcome) in work.remarks() {
@@ -268,7 +270,7 @@ pub async fn start(
 /// Numbers a job, opens its log, and says in the audit that it has begun.
 ///
 /// # Errors
-/// It cannot be recorded; then it is over, and nothing of it has begun.
+/// It cannot be recorded, or a lock keeps it back; then it is over, and nothing of it has begun.
 pub async fn open(agent: &Agent, new: NewJob, seat: &Seat) -> Result<(JobId, record::Record), Failure> {
     let entry = AuditEntry {
         at: Timestamp::now(),

@@ -1,6 +1,7 @@
 //! House-keeping after a release: old releases with their images and content. Never a volume, never anything that a listed
 //! release needs, never anything of another app.
 
+use super::others::Others;
 use super::record::Record;
 use super::undo::Undo;
 use crate::agent::Agent;
@@ -26,13 +27,15 @@ pub async fn prune(agent: &Agent, app: &AppName, job: JobId, record: &Record) ->
     let releases = state.releases(app).await.map_err(|e| failures::of_state(&e))?;
     forget_old_jobs(agent, app).await?;
     let dropped = beyond(&releases, known.live, known.spec.keep_releases);
+    let others = if dropped.is_empty() { Others::default() } else { Others::than(agent, app).await? };
     let kept_images: BTreeSet<&str> = releases
         .iter()
         .filter(|release| !dropped.contains(&release.release))
         .flat_map(|release| release.images.values().map(|image| image.id.as_str()))
+        .chain(others.images.iter().map(String::as_str))
         .collect();
     for release in releases.iter().filter(|release| dropped.contains(&release.release)) {
-        drop_images(agent, release, &kept_images).await?;
+        drop_images(agent, release, &kept_images, &others.pins).await?;
         state.delete_release(app, release.release).await.map_err(|e| failures::of_state(&e))?;
     }
     drop_replaced(agent, job, &kept_images).await?;
@@ -41,7 +44,9 @@ pub async fn prune(agent: &Agent, app: &AppName, job: JobId, record: &Record) ->
         record.note(format!("no longer listed: {}", names.join(", "))).await;
     }
 
-    let keep = state.chunks_in_use().await.map_err(|e| failures::of_state(&e))?;
+    // Before what releases need: a lease ends when its release is recorded.
+    let mut keep = agent.blobs.leased();
+    keep.extend(state.chunks_in_use().await.map_err(|e| failures::of_state(&e))?);
     let blobs = agent.blobs.clone();
     failures::blocking(move || {
         blobs.retain(&keep, UPLOADS_RESUME_WITHIN).map_err(|e| failures::of_blobs(&e))
@@ -73,9 +78,14 @@ async fn drop_replaced(agent: &Agent, job: JobId, kept: &BTreeSet<&str>) -> Resu
     Ok(())
 }
 
-async fn drop_images(agent: &Agent, release: &ReleaseRecord, kept: &BTreeSet<&str>) -> Result<(), Failure> {
+async fn drop_images(
+    agent: &Agent,
+    release: &ReleaseRecord,
+    kept: &BTreeSet<&str>,
+    pins_of_others: &BTreeSet<String>,
+) -> Result<(), Failure> {
     for image in release.images.values() {
-        if let Some(tag) = &image.pinned {
+        if let Some(tag) = image.pinned.as_ref().filter(|tag| !pins_of_others.contains(*tag)) {
             agent.engine.untag(tag).await.map_err(|e| failures::of_engine(&e))?;
         }
         if image.built && !kept.contains(image.id.as_str()) {

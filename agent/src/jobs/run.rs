@@ -48,20 +48,21 @@ impl Job {
 }
 
 impl Job {
-    /// Begins a job that makes no release.
+    /// Begins a job that makes no release; `unless_locked` where a lock keeps jobs of its kind back.
     ///
     /// # Errors
-    /// It cannot be recorded; nothing has begun then.
+    /// It cannot be recorded, or is kept back; nothing has begun then.
     pub async fn begin(
         agent: &Agent,
         app: &AppRecord,
         kind: JobKind,
+        unless_locked: bool,
         request: serde_json::Value,
         seat: Seat,
         who: Arc<Who>,
     ) -> Result<Self, Failure> {
         let (by, from) = (who.by.clone(), who.from.clone());
-        let new = NewJob { app: app.app.clone(), kind: kind.clone(), by, from, request };
+        let new = NewJob { app: app.app.clone(), kind: kind.clone(), by, from, request, unless_locked };
         // Before the job is recorded, so that a path that does not do leaves no job behind.
         let place = super::beside(&app.spec, JobId(0))?;
         let (id, record) = super::open(agent, new, &seat).await?;

@@ -1,8 +1,9 @@
 //! Locks: while an app is locked, nothing that somebody asks for changes it.
 //!
 //! **Invariants**
-//! - A lock is looked at before anything of a request is done, and once more when the request has the app's seat: one that
-//!   stood in line while the app was locked is refused too. A job that has begun goes on to its end.
+//! - A lock is looked at before anything of a request is done, once more when the request has the app's seat, and for good in
+//!   the transaction that records its job: no job that a lock keeps back begins under one. A job that has begun goes on to
+//!   its end, and who locks the app is told of it.
 //! - A lock is lifted by `unlock` alone. No flag goes past it, and it outlives the agent.
 
 mod table;
@@ -18,7 +19,7 @@ use wharf_access::Permit;
 use wharf_proto::lock::{DeployLock, REASON_CHARACTERS};
 use wharf_proto::message::{Reply, Request};
 use wharf_proto::release::AuditEntry;
-use wharf_proto::{AppName, Failure, FailureKind};
+use wharf_proto::{AppName, Failure, FailureKind, JobId};
 
 /// Whether a lock keeps this request back.
 ///
@@ -37,9 +38,14 @@ pub async fn check_request(agent: &Agent, request: &Request) -> Result<(), Failu
 /// [`FailureKind::Refused`] where it is.
 pub async fn check(agent: &Agent, app: &AppName) -> Result<(), Failure> {
     match agent.state.lock_of(app).await.map_err(|e| failures::of_state(&e))? {
-        Some(lock) => Err(locked(app, &lock).hint("when it may be changed again: wharf unlock")),
+        Some(lock) => Err(keeps_back(app, &lock)),
         None => Ok(()),
     }
+}
+
+/// What is told to whom a lock keeps back.
+pub fn keeps_back(app: &AppName, lock: &DeployLock) -> Failure {
+    locked(app, lock).hint("when it may be changed again: wharf unlock")
 }
 
 fn locked(app: &AppName, lock: &DeployLock) -> Failure {
@@ -73,7 +79,7 @@ pub async fn requested(
             tell(agent, who, &app, "lock", outcome).await?;
             match agent.state.lock(&app, lock.clone()).await.map_err(|e| failures::of_state(&e))? {
                 Some(before) => Err(already(&app, &before)),
-                None => Ok(Reply::Lock { lock: Some(lock), job: agent.queue.running(&app) }),
+                None => Ok(Reply::Lock { lock: Some(lock), job: unfinished(agent, &app).await? }),
             }
         }
         Request::Unlock { app } => {
@@ -84,12 +90,12 @@ pub async fn requested(
                 tell(agent, who, &app, "unlock", outcome).await?;
             }
             let lock = agent.state.unlock(&app).await.map_err(|e| failures::of_state(&e))?;
-            Ok(Reply::Lock { lock, job: agent.queue.running(&app) })
+            Ok(Reply::Lock { lock, job: unfinished(agent, &app).await? })
         }
         Request::LockStatus { app } => {
             known_app(agent, permit, &app).await?;
             let lock = agent.state.lock_of(&app).await.map_err(|e| failures::of_state(&e))?;
-            Ok(Reply::Lock { lock, job: agent.queue.running(&app) })
+            Ok(Reply::Lock { lock, job: unfinished(agent, &app).await? })
         }
         _ => Err(Failure::new(FailureKind::Unsupported, "this agent does not know that request")
             .hint("upgrade wharfd on the server")),
@@ -98,6 +104,12 @@ pub async fn requested(
 
 fn already(app: &AppName, lock: &DeployLock) -> Failure {
     locked(app, lock).hint("to lock it with your own word, lift that one first: wharf unlock")
+}
+
+/// The job that a lock does not keep back any more, from where it is recorded: one that begins is told of too.
+async fn unfinished(agent: &Agent, app: &AppName) -> Result<Option<JobId>, Failure> {
+    let jobs = agent.state.unfinished_jobs().await.map_err(|e| failures::of_state(&e))?;
+    Ok(jobs.into_iter().find(|job| job.app == *app).map(|job| job.job))
 }
 
 /// On one line, so that it stands in tables and in the audit.

@@ -51,7 +51,7 @@ pub async fn requested(
     };
     let record = known_app(agent, permit, &app).await?;
     let seat = talk.unless_gone(queue::take(agent, &app, lock_wait_seconds)).await?;
-    if !matches!(task, Task::Prune { .. }) {
+    if task.changes_the_app() {
         // Once more: it may have been locked while this stood in line.
         locks::check(agent, &app).await?;
     }

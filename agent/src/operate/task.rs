@@ -49,6 +49,14 @@ impl Task {
         }
     }
 
+    /// Whether a lock keeps it back.
+    pub fn changes_the_app(&self) -> bool {
+        match self {
+            Self::Prune { .. } => false,
+            Self::Restart { .. } | Self::Scale { .. } => true,
+        }
+    }
+
     fn steps(&self) -> Vec<Step> {
         match self {
             Self::Prune { .. } => vec![Step::Prune],
@@ -70,7 +78,7 @@ pub async fn start(
     who: Arc<Who>,
 ) -> Result<JobId, Failure> {
     let request = serde_json::to_value(&task).map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
-    let job = Job::begin(agent, &app, task.kind(), request, seat, who).await?;
+    let job = Job::begin(agent, &app, task.kind(), task.changes_the_app(), request, seat, who).await?;
     let id = job.id;
     let steps = task.steps();
     let body = async move |job: Arc<Job>| {

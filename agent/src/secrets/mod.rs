@@ -62,6 +62,8 @@ pub async fn change(
     let Some(live) = runs else {
         let stale = agent.state.app(&app).await.map_err(|e| failures::of_state(&e))?.is_some();
         if !request.options.dry_run {
+            // There is no job, which would be kept back.
+            locks::check(agent, &app).await?;
             write(agent, talk, &spec, &edited.change).await?;
         }
         return Ok(Some(unneeded(&spec, &edited.change, stale)));

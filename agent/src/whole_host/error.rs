@@ -21,6 +21,11 @@ pub enum PluginError {
         "dockerd was started with --authorization-plugin, and would not start with the same in its configuration file"
     )]
     ByFlag,
+    #[error(
+        "this dockerd (process {pid}) was not started by {}, which the plugin's unit is tied to",
+        unit::DOCKER
+    )]
+    OtherUnit { pid: i32 },
     #[error("{} is in a place that the plugin's unit cannot see", .0.display())]
     Hidden(PathBuf),
     #[error("there is no systemd here, and no plugin answers at {SOCKET}")]
@@ -31,6 +36,8 @@ pub enum PluginError {
     Config(PathBuf),
     #[error("dockerd would not take the new configuration: {0}")]
     Invalid(String),
+    #[error("{} or dockerd itself is not as it was looked at any more, and was left as it is now", .0.display())]
+    Changed(PathBuf),
     #[error(transparent)]
     File(#[from] ContextError),
     #[error("cannot run {what}")]
@@ -64,7 +71,19 @@ impl PluginError {
                 FailureKind::Refused,
                 format!("move those plugins into `authorization-plugins` of daemon.json and restart Docker; or add --authorization-plugin={NAME} yourself"),
             ),
-            Self::Hidden(_) => (FailureKind::Config, "put wharfd into /usr/local/bin, as wharf setup does".into()),
+            Self::OtherUnit { .. } => (
+                FailureKind::Refused,
+                format!(
+                    "let a unit of your own, of another name than {}, run `wharfd guard plugin serve`, ordered before what starts this dockerd; start it, then do this again (where {} is there: wharfd guard plugin remove, first)",
+                    unit::NAME,
+                    unit::PATH
+                ),
+            ),
+            Self::Changed(_) => (FailureKind::Refused, "see who changes it, and do this again".into()),
+            Self::Hidden(_) => (
+                FailureKind::Config,
+                "put wharfd into /usr/local/bin, as wharf setup does, and Docker's socket into /run".into(),
+            ),
             Self::NobodyServes => (
                 FailureKind::Environment,
                 "let what starts your services run `wharfd guard plugin serve` before dockerd, and again whenever it ends; then do this again".into(),

@@ -40,14 +40,21 @@ pub struct Remove {
 /// Docker is as it was before, unless the error says otherwise.
 pub fn install(install: &Install) -> Result<Vec<String>, PluginError> {
     refuse_others()?;
-    let found = look::look(&install.docker, true)?;
-    let steps = plan::install(&found)?;
-    eprintln!("{}\n\nWhat will be done:", plan::risk(&found.json_path, found.systemd));
+    let mut found = look::look(&install.docker, true)?;
+    let mut steps = plan::install(&found)?;
+    eprintln!("{}\n\nWhat will be done:", plan::risk(&found.json_path, found.by_units()));
     steps.iter().for_each(|step| eprintln!("  {}", step.text(&found)));
     let warnings = found.engine.as_ref().map(plan::warnings).unwrap_or_default();
     warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     if !install.yes {
         confirm()?;
+        // Somebody may have thought about it for long.
+        let now = look::look(&install.docker, true)?;
+        if !found.is_still(&now) {
+            return Err(PluginError::Changed(found.json_path));
+        }
+        steps = plan::install(&now)?;
+        found = now;
     }
     steps.iter().try_for_each(|step| take(step, &found))?;
     Ok(vec![
@@ -74,7 +81,7 @@ pub fn remove(remove: &Remove) -> Result<Vec<String>, PluginError> {
     if found.engine.is_none() {
         told.push("dockerd does not run; it may be started now".into());
     }
-    if !found.systemd && found.answers {
+    if !(found.systemd && found.unit.is_some()) && found.answers {
         told.push("nobody asks `wharfd guard plugin serve` any more: end it".into());
     }
     Ok(told)
@@ -116,6 +123,7 @@ fn take(step: &Step, found: &Found) -> Result<(), PluginError> {
         }
         Step::WriteJson(text) => {
             validate(text, found)?;
+            refuse_changed(found)?;
             if let Some(folder) = found.json_path.parent() {
                 files::make_folder(folder)?;
             }
@@ -123,6 +131,7 @@ fn take(step: &Step, found: &Found) -> Result<(), PluginError> {
             Ok(())
         }
         Step::DeleteJson => {
+            refuse_changed(found)?;
             files::remove(&found.json_path)?;
             Ok(())
         }
@@ -132,6 +141,15 @@ fn take(step: &Step, found: &Found) -> Result<(), PluginError> {
             files::remove(Path::new(unit::PATH))?;
             systemctl(&["daemon-reload"])
         }
+    }
+}
+
+/// What somebody else wrote since is not written over.
+fn refuse_changed(found: &Found) -> Result<(), PluginError> {
+    if files::read(&found.json_path)? == found.json {
+        Ok(())
+    } else {
+        Err(PluginError::Changed(found.json_path.clone()))
     }
 }
 

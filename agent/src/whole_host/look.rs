@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use wharf_guard::plugin::{NAME, SOCKET};
 
@@ -40,20 +41,38 @@ pub fn look(docker: &Docker, ask: bool) -> Result<Found, PluginError> {
         engine.rootless = options.filter_map(Value::as_str).any(|option| option.contains("rootless"));
     }
     let by_flag = engine.as_ref().and_then(|engine| value_of(&engine.arguments, "--config-file"));
+    let unit = files::read(Path::new(unit::PATH))?;
+    let by_unit = || unit.as_deref().filter(|_| engine.is_none()).and_then(unit::json_path);
+    let by_person = docker.daemon_json.as_ref().map(|path| std::path::absolute(path).unwrap_or(path.clone()));
     let json_path =
-        docker.daemon_json.clone().or(by_flag).unwrap_or_else(|| "/etc/docker/daemon.json".into());
+        by_person.or(by_flag).or_else(by_unit).unwrap_or_else(|| "/etc/docker/daemon.json".into());
+    let json = files::read(&json_path)?;
+    // Only where nothing else tells that Docker must hear of it: an answer may take its time.
+    let named = unit.is_some() || json.as_ref().is_some_and(|text| text.contains(NAME));
+    let asked = engine.as_ref().filter(|_| !named).and_then(|_| is_asked(&docker.docker));
+    let systemd = Path::new("/run/systemd/system").is_dir();
     let program = std::env::current_exe()
         .map_err(|source| PluginError::Run { what: "this program once more".into(), source })?;
     Ok(Found {
         program,
         docker: docker.docker.clone(),
-        systemd: Path::new("/run/systemd/system").is_dir(),
-        unit: files::read(Path::new(unit::PATH))?,
+        systemd,
+        unit,
         engine,
-        json: files::read(&json_path)?,
+        json,
         json_path,
         answers: answers(),
+        asked,
+        docker_unit_pid: if systemd { docker_unit_pid() } else { None },
     })
+}
+
+/// Which process systemd started for Docker's own unit. `None` where there is none, which is `0` in systemd's words.
+fn docker_unit_pid() -> Option<i32> {
+    let show = ["show", "-p", "MainPID", "--value", unit::DOCKER];
+    let output = Command::new("systemctl").args(show).stdin(Stdio::null()).output().ok()?;
+    let pid = String::from_utf8_lossy(&output.stdout).trim().parse().ok()?;
+    (pid > 0).then_some(pid)
 }
 
 /// A `dockerd` that runs, by its pid file.

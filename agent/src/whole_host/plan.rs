@@ -22,6 +22,24 @@ pub struct Found {
     pub json: Option<String>,
     /// Whether something answers at the plugin's socket.
     pub answers: bool,
+    /// Whether Docker asks it; `None` where that is not known, or does not matter since Docker is told anyway.
+    pub asked: Option<bool>,
+    /// The process of [`unit::DOCKER`], where it runs.
+    pub docker_unit_pid: Option<i32>,
+}
+
+impl Found {
+    /// Whether the plugin's unit is what brings the plugin: it comes before that unit of Docker's.
+    pub fn by_units(&self) -> bool {
+        let engine = self.engine.as_ref().map(|engine| engine.pid);
+        self.systemd && engine.is_some() && engine == self.docker_unit_pid
+    }
+
+    /// Whether Docker's process and its configuration are those of `now`.
+    pub fn is_still(&self, now: &Self) -> bool {
+        let pid = |found: &Self| found.engine.as_ref().map(|engine| engine.pid);
+        pid(self) == pid(now) && self.json_path == now.json_path && self.json == now.json
+    }
 }
 
 /// A `dockerd` that runs.
@@ -86,19 +104,19 @@ pub fn install(found: &Found) -> Result<Vec<Step>, PluginError> {
         return Err(PluginError::ByFlag);
     }
     let mut steps = Vec::new();
-    if found.systemd {
-        if ["/home", "/root", "/tmp", "/var/tmp", "/run/user"]
-            .iter()
-            .any(|place| found.program.starts_with(place))
-        {
-            return Err(PluginError::Hidden(found.program.clone()));
+    if found.by_units() {
+        if let Some(hidden) = [&found.program, &found.docker].into_iter().find(|path| is_hidden(path)) {
+            return Err(PluginError::Hidden(hidden.clone()));
         }
         refuse_foreign(found)?;
-        let text = unit::text(&found.program, &found.docker);
+        let text = unit::text(&found.program, &found.docker, &found.json_path);
         if found.unit.as_deref() != Some(text.as_str()) {
             steps.push(Step::WriteUnit(text));
         }
         steps.push(Step::StartUnit);
+    } else if found.systemd && (found.unit.is_some() || !found.answers) {
+        // The unit is for another Docker than this one.
+        return Err(PluginError::OtherUnit { pid: engine.pid });
     } else if !found.answers {
         return Err(PluginError::NobodyServes);
     }
@@ -127,7 +145,9 @@ pub fn remove(found: &Found) -> Result<Vec<Step>, PluginError> {
     let by_flag = |engine: &Engine| engine.arguments.iter().any(|word| word.contains("authorization-plugin"));
     match &found.engine {
         Some(engine) if by_flag(engine) => return Err(PluginError::ByFlag),
-        Some(_) if !steps.is_empty() || found.unit.is_some() => steps.push(Step::Reload { asks: false }),
+        Some(_) if !steps.is_empty() || found.unit.is_some() || found.asked == Some(true) => {
+            steps.push(Step::Reload { asks: false })
+        }
         _ => {}
     }
     if found.unit.is_some() && found.systemd {
@@ -137,17 +157,24 @@ pub fn remove(found: &Found) -> Result<Vec<Step>, PluginError> {
     Ok(steps)
 }
 
+/// Below what the unit's `ProtectHome` and `PrivateTmp` hide.
+fn is_hidden(path: &Path) -> bool {
+    ["/home", "/root", "/tmp", "/var/tmp", "/run/user", "/var/run/user"]
+        .iter()
+        .any(|place| path.starts_with(place))
+}
+
 fn refuse_foreign(found: &Found) -> Result<(), PluginError> {
     match &found.unit {
-        Some(text) if !text.contains("`wharfd guard plugin install`") => Err(PluginError::ForeignUnit),
+        Some(text) if !unit::is_ours(text) => Err(PluginError::ForeignUnit),
         _ => Ok(()),
     }
 }
 
 /// What whoever enables it must know.
-pub fn risk(json: &Path, systemd: bool) -> String {
+pub fn risk(json: &Path, by_units: bool) -> String {
     let json = json.display();
-    let (again, read) = match systemd {
+    let (again, read) = match by_units {
         true => ("systemctl restart wharf-guard", "systemctl reload docker"),
         false => ("wharfd guard plugin serve", "kill -HUP $(cat /run/docker.pid)"),
     };

@@ -2,6 +2,7 @@
 
 use crate::PhaseError;
 use std::path::PathBuf;
+use wharf_proto::lock::DeployLock;
 use wharf_proto::{AppName, JobId, ReleaseId};
 
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,8 @@ pub enum StateError {
     },
     #[error("job {0} is not known; `wharf jobs` lists those that are")]
     NoSuchJob(JobId),
+    #[error("{app} is locked by {} since {:.0}; `wharf unlock` lifts that", lock.by, lock.at)]
+    Locked { app: AppName, lock: DeployLock },
     #[error("{0} is not an app of this server; `wharf status` lists those that are")]
     NoSuchApp(AppName),
     #[error("{app} has no release {release}; `wharf releases` lists those that it has")]

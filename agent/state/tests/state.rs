@@ -101,6 +101,7 @@ fn new_job() -> NewJob {
         by: "ann".into(),
         from: "10.0.0.1".into(),
         request: json!({"rebuild": true}),
+        unless_locked: false,
     }
 }
 
@@ -194,6 +195,25 @@ async fn what_is_live_stays_recorded() {
     // Describing an app anew does not move what is live.
     state.upsert_app(app()).await.unwrap();
     assert_eq!(state.app(&name()).await.unwrap().unwrap().live, Some(ReleaseId(0)));
+}
+
+#[tokio::test]
+async fn a_lock_keeps_back_the_jobs_that_it_is_for() {
+    let (_dir, state) = open();
+    state.adopt(app(), release(0)).await.unwrap();
+    let lock = DeployLock { by: "ada".into(), at: jiff::Timestamp::UNIX_EPOCH, reason: None };
+    let changes = || NewJob { unless_locked: true, ..new_job() };
+    let before = state.create_job(changes()).await.unwrap().job;
+    state.lock(&name(), lock.clone()).await.unwrap();
+    let refused = state.create_job(changes()).await;
+    assert!(
+        matches!(&refused, Err(StateError::Locked { app, lock: held }) if *app == name() && *held == lock)
+    );
+    let looks = state.create_job(new_job()).await.unwrap().job;
+    let unfinished = state.unfinished_jobs().await.unwrap();
+    assert_eq!(Vec::from_iter(unfinished.iter().map(|job| job.job)), [before, looks], "nothing is recorded");
+    state.unlock(&name()).await.unwrap();
+    state.create_job(changes()).await.unwrap();
 }
 
 #[tokio::test]
@@ -430,6 +450,7 @@ async fn a_job_that_makes_no_release_is_done_without_one() {
         by: "a@b".into(),
         from: "local".into(),
         request: json!({}),
+        unless_locked: false,
     };
     let job = state.create_job(new).await.unwrap().job;
     assert!(state.commit_job(job).await.is_err(), "nothing was changed yet");

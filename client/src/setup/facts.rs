@@ -53,6 +53,8 @@ pub struct Facts {
     /// What the agent that answers calls itself.
     pub answers: Option<String>,
     pub jobs: Vec<String>,
+    /// Whether Docker asks the guard for the whole host, or its unit is there.
+    pub guard: bool,
 }
 
 const LOGIN: &str = r#"
@@ -83,6 +85,7 @@ if [ -e "$bin" ]; then
     timeout 10 "$bin" hello 2>/dev/null | sed 's/^/wharf: hello /'
 fi
 if main_pid >/dev/null; then say runs; fi
+if host_guard; then say guard; fi
 for file in unit:/etc/systemd/system/wharfd.service config:/etc/wharf/wharfd.toml; do
     if [ -e "${file#*:}" ]; then say "${file%%:*}_there"; sed "s/^/wharf: ${file%%:*} /" "${file#*:}"; fi
 done
@@ -151,6 +154,7 @@ impl Facts {
                 "version" => facts.version = text().filter(|version| !version.is_empty()),
                 "hello" => hello.push(rest.to_owned()),
                 "runs" => facts.runs = true,
+                "guard" => facts.guard = true,
                 "unit_there" => facts.unit = Some(String::new()),
                 "config_there" => facts.config = Some(String::new()),
                 "unit" => add_line(&mut facts.unit, rest),

@@ -38,6 +38,12 @@ impl Removal {
     /// What will be done.
     pub fn texts(&self, facts: &Facts) -> Vec<String> {
         let mut texts = vec!["let the agent leave as soon as no job runs".to_owned()];
+        if facts.guard {
+            texts.push(
+                "take the guard for the whole host out of Docker's daemon.json and have Docker read it again (SIGHUP; no container restarts)"
+                    .to_owned(),
+            );
+        }
         if facts.systemd {
             texts.push(format!("remove {UNIT}"));
         }
@@ -58,7 +64,7 @@ impl Removal {
 const REMOVE: &str = r#"
 leave || { say busy; exit 0; }
 # Docker would start no more without what it asks before every request.
-if [ -x "$bin" ] && { [ -e /etc/systemd/system/wharf-guard.service ] || grep -qs wharf-guard /etc/docker/daemon.json; }; then
+if [ -x "$bin" ] && host_guard; then
     "$bin" guard plugin remove
     say removed /etc/systemd/system/wharf-guard.service
 fi

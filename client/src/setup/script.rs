@@ -22,6 +22,10 @@ pidfile=/run/wharf/wharfd.pid
 log=/var/log/wharfd.log
 say() { echo "wharf: $*"; }
 systemd() { [ -d /run/systemd/system ]; }
+# Whether Docker asks the guard for the whole host, or its unit is there.
+host_guard() {
+    [ -e /etc/systemd/system/wharf-guard.service ] || grep -qs wharf-guard /etc/docker/daemon.json
+}
 # The agent's process; fails where none runs that setup started.
 main_pid() {
     if systemd; then p=$(systemctl show -p MainPID --value wharfd 2>/dev/null) || return 1

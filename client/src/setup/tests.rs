@@ -147,7 +147,13 @@ fn upgrades_and_removals_say_what_they_do() {
     // A configuration that somebody changed stays.
     let mine = facts.config.clone().unwrap() + "[app.blog]\nhooks = true\n";
     let config = config_file::ConfigFile::of(Some(&mine), &login.user, login.uid, Role::Admin).unwrap();
-    assert!(!Removal::of(&login, &facts, &config).unwrap().config_goes);
+    let removal = Removal::of(&login, &facts, &config).unwrap();
+    assert!(!removal.config_goes);
+    // What is Docker's is said before it is changed.
+    let tells = |facts: &Facts| removal.texts(facts).iter().any(|text| text.contains("daemon.json"));
+    assert!(!tells(&facts));
+    facts.guard = true;
+    assert!(tells(&facts));
     facts.runs = false;
     assert!(matches!(Upgrade::of(&facts, String::new(), other.clone()), Err(SetupError::Foreign)));
     facts.binary = None;

@@ -12,13 +12,14 @@ fn found() -> Found {
             ..Engine::default()
         }),
         json_path: "/etc/docker/daemon.json".into(),
+        docker_unit_pid: Some(1),
         ..Found::default()
     }
 }
 
 fn installed() -> Found {
     let mut found = found();
-    found.unit = Some(unit::text(&found.program, &found.docker));
+    found.unit = Some(unit::text(&found.program, &found.docker, &found.json_path));
     found.json = Some(daemon_json::with(daemon_json::EMPTY, NAME).unwrap());
     found.answers = true;
     found
@@ -40,6 +41,11 @@ fn docker_is_told_last_and_the_plugin_goes_last() {
     let mut half = installed();
     half.json = Some("{\"debug\": true}".into());
     assert_eq!(names(&remove(&half).unwrap()), ["Reload", "StopUnit", "RemoveUnit"]);
+    // The same without a unit: only Docker itself tells.
+    half.unit = None;
+    assert!(remove(&half).unwrap().is_empty());
+    half.asked = Some(true);
+    assert_eq!(names(&remove(&half).unwrap()), ["Reload"]);
     // A dockerd that does not come up without the plugin: nobody is there to be told.
     let mut down = installed();
     down.engine = None;
@@ -52,7 +58,7 @@ fn docker_is_told_last_and_the_plugin_goes_last() {
 #[test]
 fn where_it_cannot_be_safe_nothing_is_planned() {
     type Spoil = fn(&mut Found);
-    let cases: [(&str, Spoil, &str); 8] = [
+    let cases: [(&str, Spoil, &str); 11] = [
         ("no engine", |f| f.engine = None, "no dockerd"),
         ("rootless", |f| f.engine.as_mut().unwrap().rootless = true, "rootless"),
         (
@@ -61,6 +67,17 @@ fn where_it_cannot_be_safe_nothing_is_planned() {
             "--authorization-plugin",
         ),
         ("at home", |f| f.program = "/home/ada/wharfd".into(), "cannot see"),
+        ("its socket at home", |f| f.docker = "/run/user/1000/docker.sock".into(), "cannot see"),
+        ("started by another unit", |f| f.docker_unit_pid = Some(2), "process 1"),
+        (
+            "started by hand, the unit there",
+            |f| {
+                f.docker_unit_pid = None;
+                f.answers = true;
+                f.unit = Some(unit::text(&f.program, &f.docker, &f.json_path));
+            },
+            "process 1",
+        ),
         ("no systemd", |f| f.systemd = false, "no systemd"),
         ("foreign unit", |f| f.unit = Some("[Unit]\n".into()), "not written by Wharf"),
         ("no JSON", |f| f.json = Some("nonsense".into()), "no JSON object"),
@@ -77,6 +94,21 @@ fn where_it_cannot_be_safe_nothing_is_planned() {
     served.systemd = false;
     served.answers = true;
     assert_eq!(install(&served).unwrap()[0], Step::AwaitPlugin);
+    // Served by a unit of somebody's own.
+    served.systemd = true;
+    served.docker_unit_pid = None;
+    assert_eq!(install(&served).unwrap()[0], Step::AwaitPlugin);
+}
+
+#[test]
+fn what_changes_while_somebody_thinks_is_seen() {
+    let (before, mut now) = (found(), found());
+    assert!(before.is_still(&now));
+    now.json = Some("{}".into());
+    assert!(!before.is_still(&now));
+    now = found();
+    now.engine.as_mut().unwrap().pid = 2;
+    assert!(!before.is_still(&now));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Which blobs must stay because somebody is about to need them.
 
 use super::BlobStore;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use wharf_proto::Digest;
 
@@ -50,6 +50,10 @@ impl Leases {
                 }
             }
         }
+    }
+
+    pub(super) fn all(&self) -> HashSet<Digest> {
+        self.lock().keys().copied().collect()
     }
 
     /// Does `act` unless `digest` is held; nobody can begin to hold it meanwhile.

@@ -109,6 +109,12 @@ impl BlobStore {
         Ok(digest)
     }
 
+    /// What leases hold now. Who asks for it before [`crate::State::chunks_in_use`] and keeps both keeps also what a release
+    /// needs that is recorded in between, when its lease ends.
+    pub fn leased(&self) -> HashSet<Digest> {
+        self.shared.leases.all()
+    }
+
     /// The content of a blob, hashed anew.
     ///
     /// # Errors

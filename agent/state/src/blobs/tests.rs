@@ -224,11 +224,13 @@ fn retain_keeps_what_is_wanted_leased_or_young() {
     assert_eq!(store.retain(&keep, Duration::from_secs(3600)).unwrap(), Removed::default());
     let first = store.lease([leased, leased]);
     let second = store.lease([leased]);
+    assert_eq!(store.leased(), HashSet::from([leased]));
     assert_eq!(store.retain(&keep, Duration::ZERO).unwrap(), Removed { blobs: 1, bytes: 4 });
     drop(first);
     assert_eq!(store.retain(&keep, Duration::ZERO).unwrap(), Removed::default());
     assert_eq!(store.missing([kept, leased, gone]).unwrap(), [gone]);
     drop(second);
+    assert!(store.leased().is_empty());
     assert_eq!(store.retain(&keep, Duration::ZERO).unwrap(), Removed { blobs: 1, bytes: 6 });
     assert_eq!(store.missing([kept, leased, gone]).unwrap(), [leased, gone]);
     assert!(stray.exists());

@@ -34,6 +34,8 @@ pub struct NewJob {
     pub by: String,
     pub from: String,
     pub request: serde_json::Value,
+    /// Whether a lock on the app keeps it from beginning.
+    pub unless_locked: bool,
 }
 
 impl JobRecord {
@@ -53,8 +55,14 @@ impl JobRecord {
 
 impl State {
     /// Numbers and records a job, which starts now and is [`Phase::Preparing`].
+    ///
+    /// # Errors
+    /// [`StateError::Locked`] for a job that a lock keeps back, while one holds.
     pub async fn create_job(&self, new: NewJob) -> Result<JobRecord, StateError> {
         self.transaction("record a job", move |db| {
+            if let Some(lock) = super::lock::find(db, &new.app)?.filter(|_| new.unless_locked) {
+                return Err(StateError::Locked { app: new.app, lock });
+            }
             db.execute(
                 "INSERT INTO jobs (app, kind, by, \"from\", started, phase, request)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

@@ -40,7 +40,7 @@ impl State {
     }
 }
 
-fn find(db: &Connection, app: &AppName) -> Result<Option<DeployLock>, StateError> {
+pub(super) fn find(db: &Connection, app: &AppName) -> Result<Option<DeployLock>, StateError> {
     let mut select = db.prepare_cached("SELECT lock FROM locks WHERE app = ?1")?;
     let mut found = select.query_and_then([app.as_str()], |row| column::json(row, "lock"))?;
     found.next().transpose()
