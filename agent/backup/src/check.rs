@@ -1,15 +1,17 @@
 //! Checking a repository.
 
+use crate::line::Outbox;
 use crate::panics::until_index_is_free;
 use crate::repository::{Store, snapshot};
 use crate::verify::findings;
 use crate::{BackupError, CheckReport, CheckRequest};
 use rustic_core::CheckOptions;
+use std::sync::Arc;
 
 /// A structural check does not see a flipped bit; `read_data` does.
-pub(crate) fn check(request: &CheckRequest) -> Result<CheckReport, BackupError> {
+pub(crate) fn check(request: &CheckRequest, outbox: &Arc<Outbox>) -> Result<CheckReport, BackupError> {
     let store = Store::lock(&request.repo, &request.key_file)?;
-    let repository = store.open()?;
+    let repository = store.open_telling(outbox)?;
     let snapshots = match &request.snapshot {
         Some(id) => vec![snapshot(&repository, id)?],
         None => repository.get_all_snapshots().map_err(BackupError::rustic("list its snapshots"))?,

@@ -80,7 +80,7 @@ async fn answer(
         AnyRequest::List(request) => json(blocking(move || list::list(&request)).await?),
         AnyRequest::Look(request) => json(blocking(move || list::look(&request)).await?),
         AnyRequest::Apps(request) => json(blocking(move || list::apps(&request)).await?),
-        AnyRequest::Check(request) => json(blocking(move || check::check(&request)).await?),
+        AnyRequest::Check(request) => json(blocking(move || check::check(&request, &outbox)).await?),
         AnyRequest::Sqlite(request) => json(blocking(move || volumes::check_databases(&request)).await?),
         AnyRequest::Restore(request) => json(blocking(move || restore::restore(&request, &outbox)).await?),
         AnyRequest::Compare(request) => json(blocking(move || compare::compare(&request, &outbox)).await?),

@@ -155,7 +155,12 @@ impl Held {
                 let (repository, node) = stored();
                 let (sender, mut pieces) = mpsc::channel(PIECES);
                 let reading = read_back(repository, node, vec![sender], |_| {});
-                let checking = redis::check_dump(docker, instance, &mut pieces);
+                let checking = async {
+                    let checked = redis::check_dump(docker, instance, &mut pieces).await;
+                    // A program that ended early takes nothing more, and who reads for it must not wait for it.
+                    pieces.close();
+                    checked
+                };
                 let (read, keys) = tokio::join!(reading, checking);
                 read?;
                 let keys = keys.map_err(|cause| BackupError::DumpUnchecked {

@@ -152,7 +152,8 @@ impl BackupError {
             Self::Engine { .. } => "see that Docker runs: docker info".to_owned(),
             Self::DumpFailed { .. } => "see that the database's container runs, that its section in wharf.toml \
                 ([[postgres]], [[mysql]], [[redis]]) names it as it is, and that its password is the one of the container's \
-                environment; a database too broken to dump can be copied with --cold-backup"
+                environment, or, where it lies outside the stack, that its server can be reached and that its URL names it as \
+                it is; a database of the stack that is too broken to dump can be copied with --cold-backup"
                 .to_owned(),
             Self::DumpUnchecked { .. } => {
                 "try again; if it fails again, check the server's memory and disk".to_owned()

@@ -26,6 +26,12 @@ pub(crate) struct Outbox {
     state: Mutex<State>,
 }
 
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbox").finish_non_exhaustive()
+    }
+}
+
 struct State {
     out: Box<dyn Write + Send>,
     notes: usize,

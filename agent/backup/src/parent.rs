@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 /// How much of what a child says in error is kept.
 const STDERR_BYTES: usize = 4096;
-/// How long a child may say nothing. A prune, or the check of a large repository, is silent.
+/// How long a child may say nothing. A prune is silent, and so is the walk of a large repository.
 const SILENCE: Duration = Duration::from_secs(3600);
 /// How long a child that has answered may take to end.
 const LINGER: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@
 
 use crate::gate::Gate;
 use crate::key::{COARSE, coarse, read_key};
+use crate::line::Outbox;
 use crate::lock::{PATIENCE, RepositoryLock, sweep};
 use crate::patience::Patience;
 use crate::{BackupError, ledger::Ledger};
@@ -58,6 +59,13 @@ impl Store {
         open(self.gate.clone(), &self.credentials)
     }
 
+    /// A fresh handle that tells how far a check has read.
+    pub(crate) fn open_telling(&self, outbox: &Arc<Outbox>) -> Result<Repository<OpenStatus>, BackupError> {
+        let patience = Patience { outbox: Some(Arc::clone(outbox)) };
+        let handle = handle_with(self.gate.clone(), patience)?;
+        handle.open(&self.credentials).map_err(BackupError::rustic("open with this key"))
+    }
+
     /// Has this run cut what it writes into larger chunks. The repository's own settings stay as they are.
     pub(crate) fn cut_coarsely(&self) {
         self.gate.keep_config();
@@ -91,10 +99,14 @@ pub(crate) fn open(gate: Gate, credentials: &Credentials) -> Result<Repository<O
 }
 
 pub(crate) fn handle(gate: Gate) -> Result<Repository<()>, BackupError> {
+    handle_with(gate, Patience::default())
+}
+
+fn handle_with(gate: Gate, patience: Patience) -> Result<Repository<()>, BackupError> {
     let backends = RepositoryBackends::new(Arc::new(gate), None);
     // A cache in somebody's home would only be a second copy of files that are on this disk already.
     let options = RepositoryOptions::default().no_cache(true);
-    Repository::new_with_progress(&options, &backends, Patience).map_err(BackupError::rustic("open"))
+    Repository::new_with_progress(&options, &backends, patience).map_err(BackupError::rustic("open"))
 }
 
 /// One snapshot, by its whole id or the beginning of it.

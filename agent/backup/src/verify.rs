@@ -3,7 +3,8 @@
 //! The snapshot's tree is walked: every chunk must be in a pack of the right size, and packs are read and hashed, whole
 //! and blob by blob, all of them up to a budget, a random choice beyond it (a scheduled check reads the rest). Every file
 //! that this run wrote is hashed whole, from the disk; it bears its hash as its name. What the walk has read and hashed
-//! to its end is not read a second time for that.
+//! to its end is not read a second time for that. So is what an earlier run wrote that no snapshot came of: it may have
+//! failed its check, or never had one, and what is in it is not stored again.
 
 use crate::line::Outbox;
 use crate::panics::until_index_is_free;
@@ -11,12 +12,17 @@ use crate::repository::Store;
 use crate::{BackupError, Phase, Progress};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use rustic_core::repofile::{IndexFile, SnapshotFile};
-use rustic_core::{CheckOptions, CheckResults, FileType, Id, ReadBackend, ReadSubsetOption};
+use rustic_core::{
+    CheckOptions, CheckResults, FileType, Id, Open, ReadBackend, ReadSubsetOption, Repository,
+};
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
+use walkdir::WalkDir;
 
 /// How much of what the snapshot shares with earlier ones is read again, too.
 const SHARED_BYTES: u64 = 512 * 1024 * 1024;
@@ -38,10 +44,16 @@ pub(crate) fn verify(
     for (kind, id) in &written {
         forget_cached(store, *kind, id).map_err(|finding| damaged(vec![finding]))?;
     }
+    let repository = store.open_telling(outbox)?;
+    let unreleased = unreleased(store, &repository, &written)?;
+    let mut unreleased_bytes = 0;
+    for (id, size_bytes) in &unreleased {
+        forget_cached(store, FileType::Pack, id).map_err(|finding| damaged(vec![finding]))?;
+        unreleased_bytes += size_bytes;
+    }
     store.gate.watch_reads();
-    let budget = written_bytes.saturating_add(SHARED_BYTES);
+    let budget = written_bytes.saturating_add(unreleased_bytes).saturating_add(SHARED_BYTES);
     let options = CheckOptions::default().read_data(true).read_data_subset(ReadSubsetOption::Size(budget));
-    let repository = store.open()?;
     let held: SnapshotFile = repository.get_file(&snapshot.id).map_err(BackupError::rustic("be checked"))?;
     if (held.tree, &held.time) != (snapshot.tree, &snapshot.time) {
         return Err(damaged(vec!["the snapshot is not what was to be written".to_owned()]));
@@ -68,7 +80,59 @@ pub(crate) fn verify(
         // Nothing was passed over for lack of budget: what was not read, no backup needs. Dumps have such a folder at first.
         return Ok(());
     }
-    hash_blobs(store, &left, damaged)
+    for (id, _) in unreleased {
+        if checked(store, FileType::Pack, &id).map_err(|finding| damaged(vec![finding]))?.is_none() {
+            bytes += hash_file(store, FileType::Pack, &id).map_err(|finding| damaged(vec![finding]))?;
+            left.insert(id);
+        }
+        files += 1;
+        outbox.progress(Progress { phase: Phase::Check, files, bytes });
+    }
+    hash_blobs(store, &left, outbox, damaged)
+}
+
+/// The packs with their sizes that are younger than the newest snapshot and that this run has not written: those of a run
+/// that ended before its check. What the index does not name nobody builds on, and may be half a file.
+pub(crate) fn unreleased<S>(
+    store: &Store,
+    repository: &Repository<S>,
+    written: &[(FileType, Id)],
+) -> Result<Vec<(Id, u64)>, BackupError>
+where
+    S: Open,
+{
+    if !store.gate.is_local() {
+        return Ok(Vec::new());
+    }
+    let written: HashSet<String> = written.iter().map(|(_, id)| id.to_hex().as_str().to_owned()).collect();
+    let snapshots = store.repo.join(FileType::Snapshot.dirname());
+    let newest = files(&snapshots).map(|(_, modified, _)| modified).max();
+    let young: HashMap<String, u64> = files(&store.repo.join("data"))
+        .filter(|(name, modified, _)| {
+            newest.is_none_or(|newest| *modified > newest) && !written.contains(name)
+        })
+        .map(|(name, _, size_bytes)| (name, size_bytes))
+        .collect();
+    if young.is_empty() {
+        return Ok(Vec::new());
+    }
+    let read = |error| BackupError::rustic("read its index")(error);
+    let mut found = Vec::new();
+    for file in repository.stream_files::<IndexFile>().map_err(read)? {
+        let (_, index) = file.map_err(read)?;
+        let sized = |id: Id| young.get(id.to_hex().as_str()).map(|size_bytes| (id, *size_bytes));
+        found.extend(index.packs.iter().filter_map(|pack| sized(*pack.id)));
+    }
+    Ok(found)
+}
+
+/// The files below a folder: name, when it was written, size.
+fn files(folder: &Path) -> impl Iterator<Item = (String, SystemTime, u64)> {
+    let files = WalkDir::new(folder).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+    files.filter_map(|entry| {
+        let found = entry.metadata().ok()?;
+        Some((entry.file_name().to_string_lossy().into_owned(), found.modified().ok()?, found.len()))
+    })
 }
 
 /// The size of a pack that the check has read to its end, in which it has found nothing.
@@ -87,6 +151,7 @@ fn checked(store: &Store, kind: FileType, id: &Id) -> Result<Option<u64>, String
 fn hash_blobs(
     store: &Store,
     packs: &HashSet<Id>,
+    outbox: &Outbox,
     damaged: impl Fn(Vec<String>) -> BackupError,
 ) -> Result<(), BackupError> {
     if packs.is_empty() {
@@ -94,6 +159,7 @@ fn hash_blobs(
     }
     let repository = store.open_indexed()?;
     let read = |error| BackupError::rustic("be checked")(error);
+    let (mut files, mut bytes) = (0, 0);
     for file in repository.stream_files::<IndexFile>().map_err(read)? {
         let (_, index) = file.map_err(read)?;
         for pack in index.packs.iter().filter(|pack| packs.contains(&*pack.id)) {
@@ -103,7 +169,10 @@ fn hash_blobs(
                     let pack = store.gate.path(FileType::Pack, &pack.id);
                     return Err(damaged(vec![format!("{} does not hold what was written", pack.display())]));
                 }
+                bytes += content.len() as u64;
+                outbox.progress(Progress { phase: Phase::Check, files, bytes });
             }
+            files += 1;
         }
     }
     Ok(())

@@ -65,6 +65,7 @@ type Done = Result<(), ExchangeError>;
 /// # Errors
 /// Neither.
 pub fn side(exchange: &Exchange) -> Result<Side, ExchangeError> {
+    itself(&exchange.live)?;
     match inode(&exchange.live)? {
         Some(inode) if inode == exchange.new => Ok(Side::New),
         Some(inode) if inode == exchange.old => Ok(Side::Old),
@@ -129,6 +130,18 @@ pub fn try_out(staged: &Path) -> Done {
     // The empty one alone can be removed so.
     let removed = std::fs::remove_dir(&other).map_err(io_error("remove", &other));
     tried.and(removed)
+}
+
+/// Looks whether a path leads to a folder without a symbolic link: a container may have put one into what it has mounted, so
+/// that it would lead to something else of the server's.
+///
+/// # Errors
+/// It does not.
+pub fn itself(path: &Path) -> Done {
+    if path.canonicalize().ok().as_deref() == Some(path) {
+        return Ok(());
+    }
+    Err(ExchangeError::Stranger { path: path.to_owned() })
 }
 
 /// What [`try_out`] makes beside `staged`.
@@ -233,6 +246,18 @@ mod tests {
             assert_eq!(read(&exchange.live).as_deref(), Some(if on { "new" } else { "old" }));
             assert_eq!(read(&exchange.staged).as_deref(), (!on).then_some("new"));
         }
+    }
+
+    #[test]
+    fn a_link_on_the_way_to_what_is_live_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = folder.path().join("other");
+        fs::create_dir(&other).unwrap();
+        let exchange = two(&other, false);
+        let by_link = folder.path().join("link");
+        std::os::unix::fs::symlink(&other, &by_link).unwrap();
+        side(&Exchange { live: by_link.join("live"), ..exchange.clone() }).unwrap_err();
+        assert_eq!(side(&exchange).unwrap(), Side::Old);
     }
 
     #[test]

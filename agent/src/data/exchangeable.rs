@@ -1,12 +1,13 @@
 //! Whether data can take the place of what is live in one act: looked at before anything is done.
 
-use super::exchange::{ExchangeError, inode};
+use super::exchange::{ExchangeError, inode, itself};
 use super::place::{self, Place};
 use super::task::containers;
 use super::undo::{Exchange, Writer};
 use crate::failures::{self, blocking};
 use crate::jobs::run::Job;
 use jiff::Timestamp;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use wharf_plan::facts::{ContainerFacts, ContainerState, MountSource};
 use wharf_proto::{Failure, FailureKind};
@@ -16,6 +17,7 @@ use wharf_state::AppRecord;
 const SPARE_BYTES: u64 = 64 * 1024 * 1024;
 /// What is mounted where, as the agent sees it.
 const MOUNTS: &str = "/proc/self/mountinfo";
+const NAME_ITSELF: &str = "name the folder itself: path under [[volume]] in wharf.toml";
 
 /// What is added to the name of what is kept.
 pub fn suffix() -> String {
@@ -54,13 +56,15 @@ pub async fn place_of(
         Some(volume) => {
             let plain =
                 job.agent.engine.volume_is_plain(volume).await.map_err(|e| failures::of_engine(&e))?;
-            let place = place::of_volume(&at.path, volume, names).filter(|_| plain == Some(true));
+            let is_plain = plain == Some(true) && canonical(&at.path) == at.path;
+            let place = place::of_volume(&at.path, volume, names).filter(|_| is_plain);
             let elsewhere = "its driver or its options keep it elsewhere than in the engine's own store";
             place.ok_or_else(|| refused(&at.label, elsewhere))?
         }
         None => {
-            let real = real(&at.label, &at.path, &app_dir)?;
-            let mut roots: Vec<PathBuf> = containers(job, app).await?.iter().flat_map(binds).collect();
+            let mounted: Vec<PathBuf> = containers(job, app).await?.iter().flat_map(binds).collect();
+            let real = real(&at.label, &at.path, &app_dir, &mounted)?;
+            let mut roots: Vec<PathBuf> = mounted.iter().map(|path| canonical(path)).collect();
             roots.extend(app_dir.canonicalize());
             place::of_folder(&real, roots.iter().map(PathBuf::as_path), names)
                 .ok_or_else(|| refused(&at.label, "a container has the whole file system mounted"))?
@@ -70,28 +74,49 @@ pub async fn place_of(
         let why = format!("something is mounted at {}, and cannot change its place", point.display());
         return Err(refused(&at.label, &why));
     }
+    if !on_one_disk(&place) {
+        let why = format!("{} is a file system or a subvolume of its own", place.live.display());
+        return Err(refused(&at.label, &why));
+    }
     if place.kept.symlink_metadata().is_ok() {
         return Err(refused(&at.label, &format!("{} is there already", place.kept.display())));
     }
     Ok(place)
 }
 
-/// Where the folder really lies. What lies in the app directory must not lead out of it.
-fn real(label: &str, path: &Path, app_dir: &Path) -> Result<PathBuf, Failure> {
+/// Whether what is restored is written to the file system of what is live. Subvolumes are no mounts, and yet are others.
+fn on_one_disk(place: &Place) -> bool {
+    let device = |path: &Path| path.metadata().ok().map(|found| found.dev());
+    let live = device(&place.live);
+    live.is_some() && live == place.staged.parent().and_then(device)
+}
+
+/// Where the folder really lies. Whoever has a folder mounted could put a symbolic link to anything of the server's into it,
+/// so from the outermost folder down that a container has mounted, or from the app directory, none is followed.
+fn real(label: &str, path: &Path, app_dir: &Path, mounted: &[PathBuf]) -> Result<PathBuf, Failure> {
     let look = |path: &Path| {
         path.canonicalize().map_err(|error| refused(label, &format!("{}: {error}", path.display())))
     };
     let real = look(path)?;
     if path.starts_with(app_dir) && !real.starts_with(look(app_dir)?) {
         let why = format!("{} leads out of the app directory, to {}", path.display(), real.display());
-        return Err(refused(label, &why).hint("name the folder itself: path under [[volume]] in wharf.toml"));
+        return Err(refused(label, &why).hint(NAME_ITSELF));
+    }
+    let holding = mounted.iter().map(PathBuf::as_path).chain([app_dir]).filter(|root| path.starts_with(root));
+    let root = holding.min_by_key(|root| root.components().count()).unwrap_or(Path::new("/"));
+    let below = path.strip_prefix(root).unwrap_or(path);
+    // Joined to nothing, a path would end with a slash; as paths the two are the same.
+    if real != look(root)?.join(below) {
+        let why = format!("a symbolic link on the way to {} leads to {}", path.display(), real.display());
+        return Err(refused(label, &why).hint(NAME_ITSELF));
     }
     Ok(real)
 }
 
+/// What the containers have mounted of the server's own folders, as it was named.
 fn binds(container: &ContainerFacts) -> impl Iterator<Item = PathBuf> {
     container.mounts.iter().filter_map(|mount| match &mount.source {
-        MountSource::Bind(path) => Some(canonical(Path::new(path))),
+        MountSource::Bind(path) => Some(PathBuf::from(path)),
         MountSource::Volume(_) | MountSource::AnonymousVolume(_) | MountSource::Tmpfs => None,
     })
 }
@@ -195,13 +220,16 @@ pub async fn nobody_holds(job: &Job, folders: &[Exchange]) -> Result<(), Failure
     Ok(())
 }
 
-/// The inode number of a folder that must be there.
+/// The inode number of a folder that must be there, and be there by no symbolic link.
 ///
 /// # Errors
 /// It is not.
 pub fn number(path: &Path) -> Result<u64, Failure> {
     let stranger = || ExchangeError::Stranger { path: path.to_owned() };
-    inode(path).and_then(|found| found.ok_or_else(stranger)).map_err(|e| e.failure())
+    itself(path)
+        .and_then(|()| inode(path))
+        .and_then(|found| found.ok_or_else(stranger))
+        .map_err(|e| e.failure())
 }
 
 fn refused(label: &str, why: &str) -> Failure {
@@ -236,12 +264,35 @@ mod tests {
         std::os::unix::fs::symlink(&app, folder.path().join("other name")).unwrap();
         let by_link = folder.path().join("other name");
         assert_eq!(
-            real("uploads", &by_link.join("uploads"), &by_link).unwrap(),
+            real("uploads", &by_link.join("uploads"), &by_link, &[]).unwrap(),
             app.canonicalize().unwrap().join("uploads")
         );
         std::os::unix::fs::symlink("/etc", app.join("away")).unwrap();
-        let refused = real("away", &app.join("away"), &app).unwrap_err();
+        let refused = real("away", &app.join("away"), &app, &[]).unwrap_err();
         assert_eq!(refused.kind, FailureKind::Refused);
         assert!(refused.causes[0].contains("leads out of the app directory, to /etc"), "{refused:?}");
+    }
+
+    #[test]
+    fn no_link_that_a_container_may_have_made_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [app, data] = ["app", "data"].map(|name| folder.path().join(name));
+        std::fs::create_dir_all(app.join("uploads")).unwrap();
+        std::fs::create_dir_all(data.join("photos")).unwrap();
+        std::os::unix::fs::symlink("uploads", app.join("within")).unwrap();
+        std::os::unix::fs::symlink("/etc", data.join("films")).unwrap();
+        for (path, mounted, is_found) in [
+            (app.join("uploads"), vec![], true),
+            (app.join("within"), vec![], false),
+            (data.join("photos"), vec![data.join("photos")], true),
+            (data.join("photos"), vec![data.join("photos"), data.clone()], true),
+            (data.join("films"), vec![data.clone()], false),
+            // One container has the folder mounted, another one what it lies in.
+            (data.join("films"), vec![data.join("films"), data.clone()], false),
+            (data.join("films"), vec![], false),
+        ] {
+            let found = real("data", &path, &app, &mounted);
+            assert_eq!(found.is_ok(), is_found, "{} of {mounted:?}: {found:?}", path.display());
+        }
     }
 }

@@ -192,7 +192,8 @@ pub fn summary(backup: &BackupId, swaps: &Swaps) -> String {
 }
 
 /// Brings a restore that failed or was interrupted after its writers may have been stopped to one side: where a database
-/// was swapped already, to the new; where none was, to the old. The writers run then, either way.
+/// was swapped already, to the new; where none was, or the app was found not to serve with the new, to the old. The writers
+/// run then, either way.
 pub async fn settle(job: &Job, backup: &BackupId, swaps: &Swaps, failure: Failure) -> Outcome {
     let settled = job.record.step(Step::PutBack, swap::settle(job, swaps)).await;
     match settled {

@@ -1,7 +1,8 @@
 //! Where a folder that is restored over the live one lies until then, and where the live one is kept.
 //!
-//! Both lie in the file system of the live one, out of reach of every container: beside the outermost folder that one has
-//! mounted, or beside the app directory, so that no later backup takes what is kept for the project's.
+//! Both lie in the file system of the live one, out of reach of the app's containers: beside the outermost folder that one of
+//! them has mounted, or beside the app directory, so that no later backup takes what is kept for the project's. Of what other
+//! containers of the server have mounted nothing is known here.
 
 use std::path::{Path, PathBuf};
 

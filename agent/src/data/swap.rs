@@ -10,11 +10,13 @@ use crate::jobs::{start::STOP_PATIENCE, verify};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use wharf_proto::{AppSpec, Failure, FailureKind, Step};
+use wharf_state::{Phase, PhaseEvent};
 
 /// Where things stand when all is over.
 pub use super::exchange::Side;
 
-/// Swaps every database and proves that the app serves with them. Where it does not, the names are changed back.
+/// Swaps every database and proves that the app serves with them. Where it does not, it is recorded that what was live is to
+/// be put back.
 ///
 /// # Errors
 /// What failed; [`settle`] must be asked then where things stand.
@@ -26,31 +28,34 @@ pub async fn swap(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
     stop_writers(job, swaps).await?;
     nobody_holds(job, &swaps.folders).await?;
     crate::crash::point("swap.stopped");
-    let mut renamed = 0;
     let served = async {
-        all_forwards(job, swaps, &mut renamed).await?;
+        all_forwards(job, swaps).await?;
         start_writers(job, swaps).await?;
         crate::crash::point("swap.started");
         prove(job, swaps).await
     };
     if let Err(failure) = served.await {
+        // From here on [`settle`] knows but one way, whoever dies meanwhile.
+        let phase = job.agent.state.set_phase(job.id, PhaseEvent::PutBack).await;
+        phase.map_err(|e| failures::of_state(&e))?;
         job.record.warn("the app does not serve with the restored data: what was live is put back").await;
-        stop_writers(job, swaps).await?;
-        for swap in swaps.swaps.iter().take(renamed).rev() {
-            backwards(job, swap).await?;
-        }
-        exchange_back(job, swaps).await?;
         return Err(failure);
     }
     job.agent.state.commit_job(job.id).await.map_err(|e| failures::of_state(&e))
 }
 
-/// Looks where an interrupted swap stands, brings every database to one side, and starts the writers.
+/// Looks where an interrupted swap stands, brings every database to one side, and starts the writers. To the old one, where
+/// nothing is swapped, or where the new one was found not to serve.
 ///
 /// # Errors
 /// A database server that does not answer.
 pub async fn settle(job: &Job, swaps: &Swaps) -> Result<Side, Failure> {
     let (agent, app) = (&job.agent, job.app());
+    let record = agent.state.job(job.id).await.map_err(|e| failures::of_state(&e))?;
+    let is_put_back = record.is_some_and(|record| record.phase == Phase::PuttingBack);
+    if is_put_back {
+        stop_writers(job, swaps).await?;
+    }
     let mut swapped = Vec::new();
     let mut at_hand = swaps.clone();
     for swap in &mut at_hand.swaps {
@@ -67,7 +72,7 @@ pub async fn settle(job: &Job, swaps: &Swaps) -> Result<Side, Failure> {
         exchanged.push(side_of(folder).await?);
     }
     let is_new = swapped.contains(&true) || exchanged.contains(&Side::New);
-    let side = if is_new { Side::New } else { Side::Old };
+    let side = if is_new && !is_put_back { Side::New } else { Side::Old };
     if side == Side::New {
         for (swap, _) in at_hand.swaps.iter().zip(swapped).filter(|(_, done)| !done) {
             forwards(job, swap).await?;
@@ -79,17 +84,18 @@ pub async fn settle(job: &Job, swaps: &Swaps) -> Result<Side, Failure> {
             exchange_folder(job, folder).await?;
         }
     } else {
+        for (swap, _) in at_hand.swaps.iter().zip(swapped).rev().filter(|(_, done)| *done) {
+            backwards(job, swap).await?;
+        }
         exchange_back(job, swaps).await?;
     }
     start_writers(job, swaps).await?;
     Ok(side)
 }
 
-/// `renamed` is how many of the databases have their new names.
-async fn all_forwards(job: &Job, swaps: &Swaps, renamed: &mut usize) -> Result<(), Failure> {
+async fn all_forwards(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
     for swap in &swaps.swaps {
         forwards(job, swap).await?;
-        *renamed += 1;
         crate::crash::point("swap.inside");
     }
     for folder in &swaps.folders {

@@ -145,12 +145,16 @@ async fn check(
     let (sender, mut pieces) = mpsc::channel(PIECES);
     let reading = read_back(Arc::clone(repository), dump.node, vec![sender, snapshot], |_| {});
     let checking = async {
-        if dump.report.kind == DatabaseKind::Postgres {
-            return postgres::check_dump(docker, &dump.instance, dump.checker, &mut pieces).await;
-        }
-        // No program checks a dump of MySQL without running it, and that of Redis was checked before.
-        while pieces.recv().await.is_some() {}
-        Ok(())
+        let checked = if dump.report.kind == DatabaseKind::Postgres {
+            postgres::check_dump(docker, &dump.instance, dump.checker, &mut pieces).await
+        } else {
+            // No program checks a dump of MySQL without running it, and that of Redis was checked before.
+            while pieces.recv().await.is_some() {}
+            Ok(())
+        };
+        // A program that ended early takes nothing more, and who reads for it must not wait for it.
+        pieces.close();
+        checked
     };
     let (read, checked) = tokio::join!(reading, checking);
     let read = read?;

@@ -56,6 +56,31 @@ fn a_file_that_went_away_is_no_fault() {
 }
 
 #[test]
+fn what_a_run_left_that_ended_before_its_check_is_found() {
+    let scene = Scene::new();
+    let found = |written: &[(FileType, rustic_core::Id)]| {
+        crate::verify::unreleased(&scene.store, &scene.store.open().unwrap(), written).unwrap()
+    };
+    assert_eq!(found(&[]), []);
+    let entry = || scene.entry("/file", Opener::Bytes(Bytes::from_static(b"file")));
+    scene.archive(vec![entry()]).unwrap();
+    scene.store.gate.withhold();
+    let left = found(&[]);
+    assert!(!left.is_empty() && left.iter().all(|(_, size_bytes)| *size_bytes > 0), "{left:?}");
+    assert_eq!(found(&scene.store.gate.written().0), []);
+    // Nobody builds on what the index does not name.
+    let stray = scene.store.gate.path(FileType::Pack, &rustic_core::Id::random());
+    std::fs::create_dir_all(stray.parent().unwrap()).unwrap();
+    std::fs::write(&stray, "half a pack").unwrap();
+    assert_eq!(found(&[]), left);
+    std::fs::remove_file(&stray).unwrap();
+    let snapshot = scene.archive(vec![entry()]).unwrap();
+    verify(&scene.store, &snapshot, &Arc::new(Outbox::new(std::io::sink()))).unwrap();
+    scene.store.gate.release().unwrap();
+    assert_eq!(found(&[]), []);
+}
+
+#[test]
 fn a_stream_that_fails_leaves_nothing_to_release() {
     let scene = Scene::new();
     let fault = BackupError::Invalid { what: "the dump failed".into() };

@@ -49,6 +49,7 @@ pub(crate) async fn prepare(
     for (label, database) in chosen {
         let server = Server { at: Instance { label, ..server.at.clone() }, ..server.clone() };
         tell_of_tables_without_transactions(docker, &server, &database, outbox).await?;
+        let size_bytes = size(docker, &server, &database).await?;
         let events = events(docker, &server, &database).await?;
         pending.push(Pending {
             path: format!("/dumps/{}.sql", server.at.label),
@@ -61,7 +62,7 @@ pub(crate) async fn prepare(
                 environment: server.environment(),
             },
             watch: || -> Box<dyn Watch> { Box::new(Tally::default()) },
-            size_bytes: 0,
+            size_bytes,
             waiting: None,
             checker: None,
             result: DumpResult::default(),
@@ -125,6 +126,16 @@ async fn events(docker: &Docker, server: &Server, database: &str) -> Result<Byte
     tally.see(&ended.stdout);
     tally.verdict().map_err(|why| failed(ended.exit, &why))?;
     Ok(ended.stdout.into())
+}
+
+/// About, by what the server reckons; 0 where it does not say.
+async fn size(docker: &Docker, server: &Server, database: &str) -> Result<u64, BackupError> {
+    let question = format!(
+        "SELECT COALESCE(SUM(data_length), 0) FROM information_schema.tables WHERE table_schema = {};\n",
+        literal(database)
+    );
+    let lines = server.ask(docker, None, &question).await.map_err(|error| as_dump_failure(server, error))?;
+    Ok(lines.first().and_then(|line| line.trim().parse().ok()).unwrap_or(0))
 }
 
 /// A dump is of one moment as far as transactions reach.

@@ -92,7 +92,13 @@ impl Load {
             drop((sender, pieces));
             Ok(())
         };
-        let (judged, ended) = tokio::join!(judging, program.feed(docker, &mut judged));
+        let feeding = async {
+            let ended = program.feed(docker, &mut judged).await;
+            // A client that ended early takes nothing more, and who judges for it must not wait for it.
+            judged.close();
+            ended
+        };
+        let (judged, ended) = tokio::join!(judging, feeding);
         judged.map_err(|cause| self.not_restored(cause))?;
         let ended = ended.map_err(|cause| self.not_restored(cause))?;
         if ended.exit == Some(0) {

@@ -20,7 +20,7 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 /// Has the server save, and says how what it saved is read.
 pub(crate) async fn prepare(docker: &Docker, request: &DumpRequest) -> Result<Pending, BackupError> {
     let server = Server::find(docker, request).await?;
-    let info = server.ask(docker, &["INFO", "server"]).await?;
+    let info = server.ask(docker, &["INFO"]).await?;
     let version = field(&info, "valkey_version").or_else(|| field(&info, "redis_version"));
     let version = version.unwrap_or_default().to_owned();
     let before = server.keys(docker).await?;
@@ -36,7 +36,8 @@ pub(crate) async fn prepare(docker: &Docker, request: &DumpRequest) -> Result<Pe
         // The server replaces its file and never writes into it, so what is read is of one save.
         program: DumpProgram { arguments: vec!["cat".into(), "--".into(), path], environment: Vec::new() },
         watch: || -> Box<dyn Watch> { Box::new(Rdb::default()) },
-        size_bytes: 0,
+        // What it takes in memory; its file is hardly larger.
+        size_bytes: field(&info, "used_memory").and_then(|bytes| bytes.parse().ok()).unwrap_or(0),
         waiting: None,
         checker: None,
         result: DumpResult::default(),
