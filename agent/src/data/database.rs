@@ -272,11 +272,16 @@ pub(super) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
+/// Ends the connections that this user may end; asking for another one's end would fail. Workers of the server's own
+/// (autovacuum) end for a renaming or dropping by themselves; whoever else is left is waited for.
 fn terminate(databases: &[&str]) -> String {
     let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
     format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({}) \
-         AND pid <> pg_backend_pid() \\g /dev/null\n",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_roles r ON r.oid = usesysid \
+         WHERE datname IN ({}) AND pid <> pg_backend_pid() \
+         AND (NOT r.rolsuper OR current_setting('is_superuser') = 'on') \
+         AND (pg_has_role(r.oid, 'USAGE') OR EXISTS (SELECT 1 FROM pg_roles s \
+         WHERE s.rolname = 'pg_signal_backend' AND pg_has_role(s.oid, 'USAGE'))) \\g /dev/null\n",
         names.join(", ")
     )
 }
