@@ -7,6 +7,7 @@ use crate::jobs::run::Job;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use wharf_backup::{BackupError, DumpRequest, LoadReport, LoadRequest, LoadTarget, sql};
+use wharf_plan::InputKey;
 use wharf_proto::database::DatabaseKind;
 use wharf_proto::{AppName, BackupId, Failure, FailureKind};
 
@@ -179,7 +180,7 @@ impl Address {
             return Ok(());
         }
         const OTHERS: &str = "FROM pg_stat_activity WHERE application_name = current_setting('application_name') \
-            AND pid <> pg_backend_pid()";
+            AND pid <> pg_backend_pid() AND usename = current_user";
         for _ in 0..TRIES {
             let statements = format!(
                 "SELECT pg_terminate_backend(pid) {OTHERS} \\g /dev/null\nSELECT count(*) {OTHERS};\n"
@@ -240,6 +241,12 @@ pub async fn load(
         into,
     };
     wharf_backup::run(&crate::jobs::backup::child(&job.agent), request, |_| ()).await
+}
+
+/// The job's own name for a database. With what tells agents apart: several may use one server, and count their jobs from 1.
+pub(super) fn own_name(job: &Job, purpose: &str, number: usize) -> String {
+    let tag = InputKey::new(job.agent.state.secret_key()).digest(b"the agent's databases").to_hex();
+    format!("wharf_{purpose}_{tag:.8}_job{}_{number}", job.id)
 }
 
 /// A name that PostgreSQL would not cut off.
