@@ -3,7 +3,8 @@
 //! **Invariants**
 //! - Nothing of a release leaves but what its manifest lists: neither its env file nor what another release holds.
 //! - That a release was promoted from one of this agent's own is believed only where it is the very same manifest, and only
-//!   from somebody who may deploy that app too.
+//!   from somebody who may deploy that app too. Of another agent's release there is only the client's word, and what is told
+//!   of it says so.
 
 use crate::agent::Agent;
 use crate::answers::known_app;

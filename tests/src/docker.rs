@@ -103,6 +103,13 @@ pub fn remove_project(project: &str, app: &str) {
     for id in containers(project) {
         quiet(&["rm", "-f", "-v", &id]);
     }
+    // Toolboxes, which are none of the project's.
+    let own = format!("wharf-{app}-");
+    for name in lines(&docker(&["ps", "-a", "--format", "{{.Names}}", "--filter", &format!("name={own}")])) {
+        if name.starts_with(&own) {
+            quiet(&["rm", "-f", &name]);
+        }
+    }
     let label = format!("label=com.docker.compose.project={project}");
     for kind in ["network", "volume"] {
         for name in lines(&docker(&[kind, "ls", "-q", "--filter", &label])) {

@@ -79,7 +79,8 @@ impl Laptop {
             .env_remove("XDG_CONFIG_HOME")
             .env_remove("XDG_DATA_HOME")
             .env_remove("XDG_STATE_HOME")
-            .env_remove("WHARF_SOCKET")
+            // Where an agent of this person's own has it, and never one that the machine really has.
+            .env("WHARF_SOCKET", self.folder.join(".local/state/wharf/wharfd.sock"))
             .env("USER", "ada")
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())

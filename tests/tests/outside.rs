@@ -19,14 +19,14 @@ impl Outside {
     fn start() -> Self {
         let name = format!("wharf-outside-{}", unique());
         let password = format!("planted-{}@:/%x", unique());
+        let mut outside = Self { name: name.clone(), port: String::new(), password };
         docker::docker(&["network", "create", &name]);
         let admin = "POSTGRES_PASSWORD=another";
         let run =
             ["run", "-d", "--name", &name, "--network", &name, "-p", "127.0.0.1::5432", "-e", admin, IMAGE];
         docker::docker(&run);
         let port = docker::docker(&["port", &name, "5432/tcp"]);
-        let port = port.rsplit(':').next().expect("a port").to_owned();
-        let outside = Self { name, port, password };
+        port.rsplit(':').next().expect("a port").clone_into(&mut outside.port);
         await_that("the server outside answers", || {
             let ask = ["exec", &outside.name, "pg_isready", "-q", "-h", "127.0.0.1"];
             std::process::Command::new("docker").args(ask).status().is_ok_and(|status| status.success())

@@ -5,7 +5,7 @@
 
 use super::beside::{check_sql, passed};
 use super::compare::differences;
-use super::database::{Address, load};
+use super::database::{Address, load, own_name};
 use super::recipe::probe;
 use super::{known, throwaway};
 use crate::failures;
@@ -73,7 +73,7 @@ pub async fn restore(job: &Job, planned: &Planned, backup: &BackupId) -> Result<
         .await?;
     for (number, dump) in dumps.iter().enumerate() {
         let at = address(job, &stack, dump).await?;
-        let aside = format!("wharf_fresh_job{}_{number}", job.id);
+        let aside = own_name(job, "fresh", number);
         restore_one(job, backup, dump, &at, &aside).await?;
     }
     Ok(())

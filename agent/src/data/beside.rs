@@ -1,7 +1,7 @@
 //! One database of a backup, as a fresh database beside the live one.
 
 use super::compare::differences;
-use super::database::{Address, check_name, load};
+use super::database::{Address, check_name, load, own_name};
 use super::recipe::unknown;
 use super::task::{containers, databases, note_undo};
 use super::undo::Undo;
@@ -85,7 +85,7 @@ pub async fn restore_beside(
     (dump, at): (&DumpReport, &Address),
     model: Option<&str>,
 ) -> Result<Restored, Failure> {
-    let name = format!("wharf_restore_job{}_{number}", job.id);
+    let name = own_name(job, "restore", number);
     note_undo(job, Undo::Database { at: at.clone(), name: name.clone() }).await?;
     at.create(&job.agent, job.app(), &name, model).await?;
     crate::crash::point("restore.made");

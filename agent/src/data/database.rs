@@ -7,6 +7,7 @@ use crate::jobs::run::Job;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use wharf_backup::{BackupError, DumpRequest, LoadReport, LoadRequest, LoadTarget, sql};
+use wharf_plan::InputKey;
 use wharf_proto::database::DatabaseKind;
 use wharf_proto::{AppName, BackupId, Failure, FailureKind};
 
@@ -179,7 +180,7 @@ impl Address {
             return Ok(());
         }
         const OTHERS: &str = "FROM pg_stat_activity WHERE application_name = current_setting('application_name') \
-            AND pid <> pg_backend_pid()";
+            AND pid <> pg_backend_pid() AND usename = current_user";
         for _ in 0..TRIES {
             let statements = format!(
                 "SELECT pg_terminate_backend(pid) {OTHERS} \\g /dev/null\nSELECT count(*) {OTHERS};\n"
@@ -242,6 +243,12 @@ pub async fn load(
     wharf_backup::run(&crate::jobs::backup::child(&job.agent), request, |_| ()).await
 }
 
+/// The job's own name for a database. With what tells agents apart: several may use one server, and count their jobs from 1.
+pub(super) fn own_name(job: &Job, purpose: &str, number: usize) -> String {
+    let tag = InputKey::new(job.agent.state.secret_key()).digest(b"the agent's databases").to_hex();
+    format!("wharf_{purpose}_{tag:.8}_job{}_{number}", job.id)
+}
+
 /// A name that PostgreSQL would not cut off.
 ///
 /// # Errors
@@ -272,11 +279,16 @@ pub(super) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
+/// Ends the connections that this user may end; asking for another one's end would fail. Workers of the server's own
+/// (autovacuum) end for a renaming or dropping by themselves; whoever else is left is waited for.
 fn terminate(databases: &[&str]) -> String {
     let names: Vec<String> = databases.iter().map(|name| literal(name)).collect();
     format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({}) \
-         AND pid <> pg_backend_pid() \\g /dev/null\n",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_roles r ON r.oid = usesysid \
+         WHERE datname IN ({}) AND pid <> pg_backend_pid() \
+         AND (NOT r.rolsuper OR current_setting('is_superuser') = 'on') \
+         AND (pg_has_role(r.oid, 'USAGE') OR EXISTS (SELECT 1 FROM pg_roles s \
+         WHERE s.rolname = 'pg_signal_backend' AND pg_has_role(s.oid, 'USAGE'))) \\g /dev/null\n",
         names.join(", ")
     )
 }

@@ -7,6 +7,7 @@ use crate::agent::Agent;
 use crate::failures;
 use crate::layout::Beside;
 use std::collections::{BTreeMap, BTreeSet};
+use wharf_plan::Model;
 use wharf_plan::inputs::{changed_paths, folder_entries, mounted_inputs};
 use wharf_plan::model::{Context, Service};
 use wharf_plan::services::{self, ImageFactsOf, image_decision};
@@ -159,9 +160,11 @@ async fn decide_shipped(
         Some(id) => staged.engine.image(id).await.map_err(|e| failures::of_engine(&e))?.is_some(),
         None => false,
     };
+    let mut on_own = false;
     let (now, changed) = match &service.build {
         Some(build) => match staged.way(service, build)? {
             Way::Engine(recipe) => {
+                on_own = builds_on_own(&survey.model, service, &recipe.from);
                 let digest = staged.digest(&recipe).await?;
                 let changed = changed_context(survey, &recipe, service);
                 (digest, changed)
@@ -188,7 +191,10 @@ async fn decide_shipped(
         present,
         rebuild: asked.rebuild,
         pull: asked.pull,
-        origin: asked.origin.map_or(services::Origin::Laptop, |origin| origin.of(service, twin.is_some())),
+        origin: match asked.origin {
+            Some(origin) if !on_own => origin.of(service, twin.is_some()),
+            _ => services::Origin::Laptop,
+        },
     });
     let decision = match (why.action, serving) {
         // Nothing here decides the unknown.
@@ -204,6 +210,21 @@ async fn decide_shipped(
     Ok(now.unwrap_or_else(|| {
         Digest::of(format!("{} {} {}", work.spec.app, work.release, service.name).as_bytes())
     }))
+}
+
+/// Whether it is made from an image that another service of the project builds. That one is built with what this app has,
+/// so that what another app made from its own is not the same, though the name means that one's until then.
+fn builds_on_own(model: &Model, service: &Service, from: &[String]) -> bool {
+    let others = model.services().filter(|other| other.name != service.name && other.build.is_some());
+    let own: BTreeSet<String> = others.map(|other| plain(&model.image_reference(other)).to_owned()).collect();
+    from.iter().any(|image| own.contains(plain(image)))
+}
+
+/// An image's name as people write it.
+fn plain(reference: &str) -> &str {
+    let short = ["docker.io/library/", "docker.io/"].iter().find_map(|prefix| reference.strip_prefix(prefix));
+    let short = short.unwrap_or(reference);
+    short.strip_suffix(":latest").unwrap_or(short)
 }
 
 fn changed_context(survey: &Survey, recipe: &Recipe, service: &Service) -> Vec<RelPath> {

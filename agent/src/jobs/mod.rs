@@ -74,7 +74,7 @@ pub struct Work {
     /// The versions of the front ends, by the file that holds them.
     pub versions: BTreeMap<String, String>,
     pub git_commit: Option<String>,
-    /// The release whose very source this is, where it was promoted.
+    /// The release whose source this is, where it was promoted; see [`Work::is_from_here`].
     #[serde(default)]
     pub promoted: Option<PromotedFrom>,
     pub by: String,
@@ -156,11 +156,18 @@ impl Work {
         matches!(self.source, Source::Shipped { checks_skipped: true, .. })
     }
 
+    /// Whether the release that is promoted is one of this agent's own. Of another agent's there is only the client's word.
+    pub fn is_from_here(&self) -> bool {
+        matches!(self.source, Source::Shipped { from_here: true, .. })
+    }
+
     /// What the audit is to know besides: what is added to the action, and what it means.
     fn remarks(&self) -> Vec<(&'static str, String)> {
         let skipped =
             self.checks_skipped().then(|| (" --force", "the project's checks were skipped".to_owned()));
-        let promoted = self.promotes().map(|from| ("", format!("promoted from {from} of {}", from.app)));
+        let says = if self.is_from_here() { "" } else { ", as the client says" };
+        let promoted =
+            self.promotes().map(|from| ("", format!("promoted from {from} of {}{says}", from.app)));
         skipped.into_iter().chain(promoted).collect()
     }
 

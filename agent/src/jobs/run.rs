@@ -217,7 +217,13 @@ async fn run(job: &Job, work: &Work) -> Outcome {
         job.record.warn("the project's checks were skipped (--force)").await;
     }
     if let Some(from) = work.promotes() {
-        job.record.note(format!("promoted from {from}: the very source that {} keeps of it", from.app)).await;
+        let app = &from.app;
+        let text = if work.is_from_here() {
+            format!("promoted from {from}: the very source that {app} keeps of it")
+        } else {
+            format!("promoted from {from} of {app}, as the client says: another agent has that release")
+        };
+        job.record.note(text).await;
     }
     let ready = match prepare(job, work).await {
         Ok(ready) => ready,

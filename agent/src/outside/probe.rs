@@ -97,6 +97,11 @@ fn major_of_program(line: &str) -> Option<u32> {
     version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
+/// How a URL that does not work is replaced: a change that restarts is backed up first, with the URL that is there.
+fn repair(key: &str) -> String {
+    format!("wharf secrets set {key} --no-restart, then wharf deploy")
+}
+
 /// What libpq or the server said, in words that say what to do.
 fn refused(outside: &OutsideSpec, url: &DatabaseUrl, home: &str, said: &str) -> Problem {
     let key = &outside.url_env;
@@ -104,7 +109,7 @@ fn refused(outside: &OutsideSpec, url: &DatabaseUrl, home: &str, said: &str) -> 
     let (text, hint) = if has(&["password authentication failed", "no password supplied"]) {
         (
             format!("the server of {key} does not take the password of its URL"),
-            format!("set the right URL, its password percent-encoded: wharf secrets set {key}"),
+            format!("set the right URL, its password percent-encoded: {}", repair(key)),
         )
     } else if has(&["no pg_hba.conf entry", "Peer authentication", "Ident authentication"]) {
         (
@@ -115,12 +120,14 @@ fn refused(outside: &OutsideSpec, url: &DatabaseUrl, home: &str, said: &str) -> 
     } else if said.contains("does not exist") && said.contains("database") {
         (
             format!("the server of {key} has no database {home}"),
-            format!("make it there, or correct the URL: wharf secrets set {key}"),
+            format!("make it there, or correct the URL: {}", repair(key)),
         )
     } else if has(&["SSL", "certificate", "GSSAPI"]) {
         (
             format!("no connection to the server of {key} is made as its URL wants it"),
-            "change sslmode in the URL; sslrootcert=system has the certificates of the image checked".into(),
+            "change sslmode in the URL; sslrootcert=system takes an image that has certificates (ca-certificates): \
+             postgres:17-alpine has, Debian's postgres:17 has none"
+                .into(),
         )
     } else if has(&[
         "could not translate host name",

@@ -11,7 +11,9 @@ pub(crate) struct Database {
     pub(crate) at: Instance,
     pub(crate) user: String,
     pub(crate) database: String,
-    /// What the server shows as our name; one for each repository and server, so that leftovers can be told.
+    /// What the server shows as our name; one for each repository and server, so that leftovers can be told. The
+    /// repository's key is in it, where it has one beside it as an agent's has: other machines have the same paths, and may
+    /// dump other databases of the very same server.
     application: String,
 }
 
@@ -32,7 +34,9 @@ impl Database {
             None => environment.value("POSTGRES_DB").await.unwrap_or_else(|| user.clone()),
         };
         let server = crate::service_of(&request.label);
-        let digest = wharf_proto::Digest::of(format!("{}\0{server}", repo.display()).as_bytes());
+        let key = tokio::fs::read(crate::key::beside(repo, ".key")).await.unwrap_or_default();
+        let of = format!("{}\0{server}\0{}", repo.display(), wharf_proto::Digest::of(&key).to_hex());
+        let digest = wharf_proto::Digest::of(of.as_bytes());
         let password = environment.value("POSTGRES_PASSWORD").await;
         Ok(Self {
             at: Instance { password, ..at },

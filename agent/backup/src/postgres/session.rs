@@ -29,7 +29,7 @@ SHOW server_version;
 SELECT rolsuper FROM pg_roles WHERE rolname = current_user;
 SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM pg_database
  WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres'
-   AND datname !~ '^wharf_(restore|fresh)_job' AND datname !~ '_before_[0-9]{8}_[0-9]{6}$';
+   AND datname !~ '^wharf_(restore|fresh)_([0-9a-f]{8}_)?job' AND datname !~ '_before_[0-9]{8}_[0-9]{6}$';
 SELECT pg_database_size(current_database());
 ";
 

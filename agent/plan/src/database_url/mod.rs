@@ -83,7 +83,7 @@ impl UrlError {
                 "write a URL for backups to another key of the env file, and name that key in url_env"
             }
             Self::SslMode => {
-                "write sslmode=require (or disable, allow, prefer, verify-ca, verify-full with sslrootcert=system)"
+                "write sslmode=require (or disable, allow, prefer, verify-ca, verify-full with sslrootcert=system, for which the image needs certificates)"
             }
             _ => "write postgres://USER:PASSWORD@HOST:PORT/DATABASE",
         }
