@@ -74,7 +74,11 @@ fn what_a_run_left_that_ended_before_its_check_is_found() {
     std::fs::write(&stray, "half a pack").unwrap();
     assert_eq!(found(&[]), left);
     std::fs::remove_file(&stray).unwrap();
-    let snapshot = scene.archive(vec![entry()]).unwrap();
+    let ledger = Arc::new(Ledger::new(Arc::new(Outbox::new(std::io::sink())), Phase::Files));
+    let repository = scene.store.open().unwrap().to_indexed_ids().unwrap();
+    let source = SnapshotSource::new([entry()].into_iter(), Arc::clone(&ledger));
+    let snapshot =
+        archive(&scene.store, &repository, source, &ledger, None, SnapshotFile::default()).unwrap();
     verify(&scene.store, &snapshot, &Arc::new(Outbox::new(std::io::sink()))).unwrap();
     scene.store.gate.release().unwrap();
     assert_eq!(found(&[]), []);
