@@ -90,6 +90,8 @@ impl Drop for Start {
 const MASKS: &[(&str, &str)] = &[
     (r"ed25519 SHA256:[A-Za-z0-9+/]{43}", "ed25519 SHA256:…"),
     (r"SHA-256 [0-9a-f]{12}…", "SHA-256 …"),
+    // A rate has whatever unit the machine's speed gives it.
+    (r"\d+(\.\d+)? (B|kB|MB|GB)/s", "… MB/s"),
     (r"\d+(\.\d+)? (B|kB|KB|MB|GB|KiB|MiB|GiB|bytes)\b", "… $2"),
     (r"\b\d+(\.\d+)? ?(ms|s)\b", "… s"),
     (r"(Docker|Compose) [0-9][0-9a-z.+~-]*", "$1 …"),
