@@ -7,6 +7,8 @@ use crate::jobs::compose::JOB_LABEL;
 use crate::jobs::run::Job;
 use crate::secrets;
 use std::sync::Arc;
+use std::time::Duration;
+use wharf_engine::exec::ExecSpec;
 use wharf_engine::{EngineError, Supervisor, Toolbox};
 use wharf_plan::InputKey;
 use wharf_plan::database_url::DatabaseUrl;
@@ -84,7 +86,7 @@ impl<'a> Asker<'a> {
         let image = self.agent.engine.image(&outside.image).await.map_err(|e| failures::of_engine(&e))?;
         let toolbox = self.toolbox(outside, &url, image.ok_or_else(|| no_image(outside))?.id, name);
         let made_of = self.made_of(&toolbox, &url);
-        match self.again(&toolbox.name, &made_of).await? {
+        match self.again(&toolbox.name, &made_of, url.password.is_some()).await? {
             Some(opened) => Ok(opened),
             None => self.start(outside, &url, toolbox, &made_of).await,
         }
@@ -92,7 +94,7 @@ impl<'a> Asker<'a> {
 
     /// The toolbox of that name, where this agent made it of the very same and it runs. One of this asker's that is not as it
     /// would be made now is removed.
-    async fn again(&self, name: &str, made_of: &str) -> Result<Option<Opened>, Failure> {
+    async fn again(&self, name: &str, made_of: &str, has_password: bool) -> Result<Option<Opened>, Failure> {
         let engine = &self.agent.engine;
         let found = engine.container(name).await.map_err(|e| failures::of_engine(&e))?;
         let Some(container) = found else { return Ok(None) };
@@ -103,18 +105,25 @@ impl<'a> Asker<'a> {
         }
         // What one that ended had in memory is gone.
         let runs = container.state == ContainerState::Running && says(MADE_OF_LABEL) == Some(made_of);
-        match says(HOME_LABEL).filter(|_| runs).map(str::to_owned) {
-            Some(home) => Ok(Some(Opened { container, home })),
-            None => {
-                engine.remove_container(&container.id).await.map_err(|e| failures::of_engine(&e))?;
-                Ok(None)
-            }
+        if let Some(home) = says(HOME_LABEL).filter(|_| runs).map(str::to_owned)
+            && (!has_password || self.knows_password(&container.id).await)
+        {
+            return Ok(Some(Opened { container, home }));
         }
+        engine.remove_container(&container.id).await.map_err(|e| failures::of_engine(&e))?;
+        Ok(None)
+    }
+
+    /// Whoever died after the start has not given it the password.
+    async fn knows_password(&self, container: &str) -> bool {
+        let look = ExecSpec::new(["test", "-s", &password_path()]);
+        let looked = self.agent.engine.exec_to_end(container, &look, &[], LOOK_LIMIT, ANSWER_BYTES).await;
+        looked.is_ok_and(|looked| looked.code == Some(0))
     }
 
     fn made_of(&self, toolbox: &Toolbox, url: &DatabaseUrl) -> String {
         let Toolbox { image, env, network, hosts, .. } = toolbox;
-        let all = format!("{:?}", (image, env, network, hosts, &url.password));
+        let all = format!("{:?}", (image, env, network, hosts, &url.password, &url.database));
         InputKey::new(self.agent.state.secret_key()).digest(all.as_bytes()).to_hex()
     }
 
@@ -190,7 +199,7 @@ impl<'a> Asker<'a> {
             format!("POSTGRES_USER={}", url.user),
         ];
         if url.password.is_some() {
-            env.push(format!("POSTGRES_PASSWORD_FILE={}/{PASSWORD_FILE}", wharf_engine::TOOLBOX_FOLDER));
+            env.push(format!("POSTGRES_PASSWORD_FILE={}", password_path()));
         }
         env.extend(url.parameters.ssl_mode.map(|mode| format!("PGSSLMODE={mode}")));
         env.extend(url.parameters.environment.iter().map(|(key, value)| format!("{key}={value}")));
@@ -231,6 +240,12 @@ impl<'a> Asker<'a> {
 }
 
 const PASSWORD_FILE: &str = "password";
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
+const ANSWER_BYTES: usize = 4096;
+
+fn password_path() -> String {
+    format!("{}/{PASSWORD_FILE}", wharf_engine::TOOLBOX_FOLDER)
+}
 
 /// What tells agents on one engine apart that have an app of the same name and count their jobs from 1.
 fn tag(agent: &Agent) -> String {

@@ -313,6 +313,10 @@ fn killed_over(world: &mut World, outside: &Outside, id: &str) -> Vec<Ran> {
         let client = world.laptop.wharf_json(&["backup", "restore", id, "--confirm", &world.app]);
         world.server.wait_for_death();
         client.kill();
+        if *point == "swap.inside" {
+            // One is swapped, and who swaps the other one dies, too.
+            world.server.dies_again("settle.inside");
+        }
         world.server.restart(&[("WHARFD_LOG", "debug")]);
         let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0);
         let outcome = jobs.json()[0]["outcome"]["result"].as_str().expect("an outcome").to_owned();
