@@ -99,6 +99,8 @@ async fn a_dump_whose_backend_is_killed_is_no_backup() {
 /// where somebody waited for it to take the rest.
 #[tokio::test]
 async fn a_dump_that_its_check_refuses_is_no_backup() {
+    const PROGRAM: &str = "/usr/lib/postgresql/17/bin/pg_restore";
+    let real = format!("{PROGRAM}.real");
     let scene = Scene::new();
     let db = Container::postgres();
     scene.make_backup(vec![db.dump("db/fitness")]).await.unwrap();
@@ -114,9 +116,10 @@ async fn a_dump_that_its_check_refuses_is_no_backup() {
         // One that says that it is well, and has not read to the end.
         ("head -c 100000 >/dev/null; exit 0", "what was read back is not what pg_dump wrote"),
     ] {
-        let put = "printf '#!/bin/sh\n%s\n' \"$1\" >/usr/local/bin/pg_restore && chmod 755 /usr/local/bin/pg_restore";
-        db.exec(&["sh", "-c", put, "put", does]);
-        assert_eq!(db.exec(&["sh", "-c", "command -v pg_restore"]), "/usr/local/bin/pg_restore");
+        let put = format!(
+            "[ -e {real} ] || mv {PROGRAM} {real}; printf '#!/bin/sh\\n%s\\n' \"$1\" >{PROGRAM} && chmod 755 {PROGRAM}"
+        );
+        db.exec(&["sh", "-c", &put, "put", does]);
         let error = scene.make_backup(vec![db.dump("db/fitness")]).await.unwrap_err();
         let failure = error.failure();
         assert!(failure.kind == FailureKind::Backup && !failure.hints.is_empty(), "{failure:?}");
@@ -129,7 +132,7 @@ async fn a_dump_that_its_check_refuses_is_no_backup() {
         assert_eq!(scene.list().await.backups, before, "{does}");
     }
     scene.check(true).await.unwrap();
-    db.exec(&["rm", "/usr/local/bin/pg_restore"]);
+    db.exec(&["mv", &real, PROGRAM]);
     let report = scene.make_backup(vec![db.dump("db/fitness")]).await.unwrap();
     assert!(report.dumps[0].size_bytes > 2_000_000, "{}", report.dumps[0].size_bytes);
     assert_eq!(scene.list().await.backups.len(), before.len() + 1);
