@@ -38,6 +38,15 @@ impl Server {
 
     /// Starts the agent and waits until it says where it listens, that is, until recovery is over.
     fn run(&mut self) {
+        let line = self.begin();
+        let Some(address) = line.trim().strip_prefix("listening on ") else {
+            panic!("wharfd did not start: {line:?}\n{}", self.log());
+        };
+        address.clone_into(&mut self.address);
+    }
+
+    /// Starts the agent; the first line that it writes, which is empty where it dies before.
+    fn begin(&mut self) -> String {
         let state = self.folder.join("state");
         let mut child = Command::new(crate::program("WHARFD_BIN", "wharfd"))
             .arg("serve")
@@ -65,11 +74,7 @@ impl Server {
         let mut out = BufReader::new(child.stdout.take().expect("stdout is piped"));
         out.read_line(&mut line).expect("wharfd says where it listens");
         self.agent = Some(child);
-        let address = line.trim().strip_prefix("listening on ");
-        let Some(address) = address else {
-            panic!("wharfd did not start: {line:?}\n{}", self.log());
-        };
-        self.address = address.to_owned();
+        line
     }
 
     /// Runs one of the agent's own commands on the server, to its end.
@@ -121,9 +126,24 @@ impl Server {
 
     /// Kills the agent and starts it again with this environment, at the same address.
     pub fn restart(&mut self, environment: &[(&str, &str)]) {
+        self.take(environment);
+        self.run();
+    }
+
+    /// The same, of an agent that dies at `point` while it brings to an end what the last one has left.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn dies_again(&mut self, point: &str) {
+        self.take(&[("WHARFD_CRASH_AT", point)]);
+        let line = self.begin();
+        assert_eq!(line, "", "the agent started, and should have died at {point}");
+        self.wait_for_death();
+    }
+
+    fn take(&mut self, environment: &[(&str, &str)]) {
         self.kill();
         self.environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        self.run();
     }
 }
 

@@ -19,6 +19,8 @@ use tokio::time::timeout;
 const STOPS_WITHIN_SECONDS: i32 = 60;
 /// How often a container is tried to be frozen.
 const TRIES: u32 = 10;
+/// The same, where each attempt takes ten seconds.
+const TRIES_WITH_PATIENCE: u32 = 3;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// For one call to the engine.
 const CALL: Duration = Duration::from_secs(100);
@@ -90,15 +92,25 @@ async fn hold_one(docker: &Docker, hold: &HoldRequest) -> Result<(), BackupError
     let mut tries = 1;
     loop {
         match try_hold(docker, hold).await {
-            // On cgroup v1 a busy container is not always frozen at the first attempt.
-            Err(BackupError::NotHeld { cause, .. })
-                if tries < TRIES && cause.contains("unable to freeze") =>
-            {
+            Err(BackupError::NotHeld { cause, .. }) if tries < tries_for(&cause) => {
                 tries += 1;
                 tokio::time::sleep(TRY_AGAIN_AFTER).await;
             }
             result => return result,
         }
+    }
+}
+
+/// How often a busy container is tried to be frozen, by what the engine said.
+fn tries_for(cause: &str) -> u32 {
+    if cause.contains("unable to freeze") {
+        // Control groups of version 1: that is said at once, and the container runs on.
+        TRIES
+    } else if cause.contains("waiting for the cgroup to freeze") {
+        // Of version 2: said after ten seconds, and the kernel goes on with it, so that the next attempt finds it done.
+        TRIES_WITH_PATIENCE
+    } else {
+        1
     }
 }
 
@@ -137,5 +149,24 @@ async fn release_one(docker: &Docker, hold: &HoldRequest) -> Result<(), bollard:
     match hold.how {
         Hold::Pause => docker.unpause_container(&hold.container).await,
         Hold::Stop => docker.start_container(&hold.container, None::<StartContainerOptions>).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_container_is_tried_again_on_either_version_of_control_groups() {
+        for (said, tries) in [
+            ("Cannot pause container x: OCI runtime pause failed: unable to freeze: unknown", TRIES),
+            (
+                "OCI runtime pause failed: timeout of 10s reached waiting for the cgroup to freeze",
+                TRIES_WITH_PATIENCE,
+            ),
+            ("Container x is not running", 1),
+        ] {
+            assert_eq!(tries_for(said), tries, "{said}");
+        }
     }
 }

@@ -38,6 +38,16 @@ pub(crate) fn verify(
     snapshot: &SnapshotFile,
     outbox: &Arc<Outbox>,
 ) -> Result<(), BackupError> {
+    verify_within(store, snapshot, outbox, SHARED_BYTES)
+}
+
+/// As [`verify`], with so much to read of what the snapshot shares with earlier ones.
+pub(crate) fn verify_within(
+    store: &Store,
+    snapshot: &SnapshotFile,
+    outbox: &Arc<Outbox>,
+    shared_bytes: u64,
+) -> Result<(), BackupError> {
     let damaged = |findings| BackupError::Damaged { repo: store.repo.clone(), findings };
     let (written, written_bytes) = store.gate.written();
     outbox.progress(Progress { phase: Phase::Check, files: 0, bytes: 0 });
@@ -52,7 +62,7 @@ pub(crate) fn verify(
         unreleased_bytes += size_bytes;
     }
     store.gate.watch_reads();
-    let budget = written_bytes.saturating_add(unreleased_bytes).saturating_add(SHARED_BYTES);
+    let budget = written_bytes.saturating_add(unreleased_bytes).saturating_add(shared_bytes);
     let options = CheckOptions::default().read_data(true).read_data_subset(ReadSubsetOption::Size(budget));
     let held: SnapshotFile = repository.get_file(&snapshot.id).map_err(BackupError::rustic("be checked"))?;
     if (held.tree, &held.time) != (snapshot.tree, &snapshot.time) {

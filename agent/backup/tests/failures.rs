@@ -95,6 +95,49 @@ async fn a_dump_whose_backend_is_killed_is_no_backup() {
     assert!(stderr.contains("terminat"), "{stderr}");
 }
 
+/// More of the dump is on its way than anybody holds when the program that checks it has had enough. An hour would go by here
+/// where somebody waited for it to take the rest.
+#[tokio::test]
+async fn a_dump_that_its_check_refuses_is_no_backup() {
+    const PROGRAM: &str = "/usr/lib/postgresql/17/bin/pg_restore";
+    let real = format!("{PROGRAM}.real");
+    let scene = Scene::new();
+    let db = Container::postgres();
+    scene.make_backup(vec![db.dump("db/fitness")]).await.unwrap();
+    let before = scene.list().await.backups;
+    db.fill_randomly(8_000);
+    for (does, told) in [
+        ("echo refused by the test >&2; exit 1", "exit code 1: refused by the test"),
+        (
+            "head -c 100000 >/dev/null; echo refused by the test >&2; exit 1",
+            "exit code 1: refused by the test",
+        ),
+        ("cat >/dev/null; echo refused by the test >&2; exit 3", "exit code 3: refused by the test"),
+        // One that says that it is well, and has not read to the end.
+        ("head -c 100000 >/dev/null; exit 0", "what was read back is not what pg_dump wrote"),
+    ] {
+        let put = format!(
+            "[ -e {real} ] || mv {PROGRAM} {real}; printf '#!/bin/sh\\n%s\\n' \"$1\" >{PROGRAM} && chmod 755 {PROGRAM}"
+        );
+        db.exec(&["sh", "-c", &put, "put", does]);
+        let error = scene.make_backup(vec![db.dump("db/fitness")]).await.unwrap_err();
+        let failure = error.failure();
+        assert!(failure.kind == FailureKind::Backup && !failure.hints.is_empty(), "{failure:?}");
+        match error {
+            BackupError::DumpUnchecked { label, cause } => {
+                assert!(label == "db/fitness" && cause.contains(told), "{does}: {label}: {cause}");
+            }
+            other => panic!("{does}: {other:?}"),
+        }
+        assert_eq!(scene.list().await.backups, before, "{does}");
+    }
+    scene.check(true).await.unwrap();
+    db.exec(&["mv", &real, PROGRAM]);
+    let report = scene.make_backup(vec![db.dump("db/fitness")]).await.unwrap();
+    assert!(report.dumps[0].size_bytes > 2_000_000, "{}", report.dumps[0].size_bytes);
+    assert_eq!(scene.list().await.backups.len(), before.len() + 1);
+}
+
 #[tokio::test]
 async fn a_dump_that_is_killed_is_no_backup() {
     let (exit, _) = killed_half_way(|db| {

@@ -14,6 +14,7 @@ use bollard::models::{ContainerCreateBody, HostConfig, RestartPolicy, RestartPol
 use bollard::query_parameters::{CreateContainerOptions, InspectContainerOptions};
 use std::collections::HashMap;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Where what is secret lies.
 pub const TOOLBOX_FOLDER: &str = "/run/wharf";
@@ -43,11 +44,28 @@ pub struct Toolbox {
 }
 
 impl Engine {
-    /// Makes and starts a toolbox; its ID. Whoever asks removes it.
+    /// Makes and starts a toolbox; its ID. Whoever asks removes it; where he does not wait for it any more, it is removed at
+    /// once.
     ///
     /// # Errors
     /// The engine does not answer, lacks the image or the network, or could not start it; then it is gone again.
     pub async fn start_toolbox(&self, spec: &Toolbox) -> Result<String, EngineError> {
+        let (sender, made) = oneshot::channel();
+        let (engine, toolbox) = (self.clone(), spec.clone());
+        // A task of its own: dropped between two calls, nobody would know of the container.
+        tokio::spawn(async move {
+            if let Err(Ok(unwanted)) = sender.send(engine.make_toolbox(&toolbox).await)
+                && let Err(error) = engine.remove_container(&unwanted).await
+            {
+                tracing::warn!(%error, "a container that nobody waits for is left");
+            }
+        });
+        let ended =
+            |_| EngineError::malformed(&format!("make container {}", spec.name), "the task has ended");
+        made.await.map_err(ended)?
+    }
+
+    async fn make_toolbox(&self, spec: &Toolbox) -> Result<String, EngineError> {
         let action = format!("make container {}", spec.name);
         let declared = self.image(&spec.image).await?.map(|image| image.volumes).unwrap_or_default();
         let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
@@ -62,21 +80,18 @@ impl Engine {
         }
     }
 
-    /// A label of a container; `None`: it has none, or there is no such container.
+    /// The labels of a container; none where there is no such container.
     ///
     /// # Errors
     /// The engine does not answer.
-    pub async fn label(&self, container: &str, label: &str) -> Result<Option<String>, EngineError> {
+    pub async fn labels(&self, container: &str) -> Result<HashMap<String, String>, EngineError> {
         let action = format!("look at container {container}");
         let inspected = self
             .call(&action, self.docker.inspect_container(container, None::<InspectContainerOptions>))
             .await;
         match inspected {
-            Ok(inspect) => {
-                let labels = inspect.config.and_then(|config| config.labels).unwrap_or_default();
-                Ok(labels.get(label).cloned())
-            }
-            Err(error) if error.is_not_found() => Ok(None),
+            Ok(inspect) => Ok(inspect.config.and_then(|config| config.labels).unwrap_or_default()),
+            Err(error) if error.is_not_found() => Ok(HashMap::new()),
             Err(error) => Err(error),
         }
     }

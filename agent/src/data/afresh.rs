@@ -98,6 +98,7 @@ async fn address(job: &Job, stack: &Stack, dump: &DumpReport) -> Result<Address,
         container: container.id,
         user: Some(dump.user.clone()),
         home: None,
+        stand_in: None,
     })
 }
 

@@ -211,7 +211,8 @@ pub async fn address(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<Ad
         .or_else(|| containers.into_iter().find(|container| container.service == service));
     match container {
         Some(container) if container.state == ContainerState::Running => {
-            Ok(Address { kind, service: service.to_owned(), container: container.id, user, home: None })
+            let (service, container) = (service.to_owned(), container.id);
+            Ok(Address { kind, service, container, user, home: None, stand_in: None })
         }
         _ => Err(Failure::new(
             FailureKind::Backup,

@@ -28,18 +28,21 @@ pub struct Address {
     /// Of a server outside the stack: the database to connect to where any will do. Its container is a toolbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<String>,
+    /// The database to connect to where others change their names; it was tried ([`Address::with_stand_in`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stand_in: Option<String>,
 }
 
 impl Address {
     /// A database that is none of these.
     fn other_than(&self, not: &[&str]) -> &str {
-        let candidates = self.home.as_deref().into_iter().chain(["postgres", "template1"]);
-        candidates.into_iter().find(|name| !not.contains(name)).unwrap_or("template1")
+        let known = [&self.stand_in, &self.home].into_iter().filter_map(Option::as_deref);
+        known.chain(["postgres", "template1"]).find(|name| !not.contains(name)).unwrap_or("template1")
     }
 
     /// Where to ask about the server itself.
     fn somewhere(&self) -> &str {
-        self.home.as_deref().unwrap_or("template1")
+        self.stand_in.as_deref().or(self.home.as_deref()).unwrap_or("template1")
     }
 
     fn request(&self, database: Option<&str>) -> DumpRequest {

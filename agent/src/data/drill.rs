@@ -226,6 +226,7 @@ async fn try_dump(job: &Job, backup: &BackupId, dump: &DumpReport, server: &Serv
             container: server.container.clone(),
             user: Some(dump.user.clone()),
             home: None,
+            stand_in: None,
         };
         let lines = at.run(&job.agent, job.app(), &dump.database, &statements).await;
         let lines = lines.map_err(|error| {

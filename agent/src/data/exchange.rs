@@ -108,6 +108,7 @@ pub fn backwards(exchange: &Exchange) -> Done {
         }
         trade(live, kept)?;
     }
+    crate::crash::point("put_back.exchanged");
     if inode(kept)? == Some(exchange.new) {
         std::fs::rename(kept, staged).map_err(io_error("move the restored folder to", staged))?;
     }

@@ -28,6 +28,7 @@ pub mod recover;
 mod redis_over;
 mod request;
 pub mod schema;
+mod stand_in;
 mod swap;
 mod task;
 mod thin;

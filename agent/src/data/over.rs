@@ -39,6 +39,7 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
         }
         let at = address(job, app, dump).await?;
         at.may_create(&job.agent, job.app()).await?;
+        let at = at.with_stand_in(&job.agent, job.app(), &dump.database).await?;
         if at.home.is_some() {
             let who =
                 "programs that are not this app's and use it are cut off for a moment, and are not stopped";

@@ -55,6 +55,7 @@ pub async fn settle(job: &Job, swaps: &Swaps) -> Result<Side, Failure> {
     let is_put_back = record.is_some_and(|record| record.phase == Phase::PuttingBack);
     if is_put_back {
         stop_writers(job, swaps).await?;
+        crate::crash::point("put_back.stopped");
     }
     let mut swapped = Vec::new();
     let mut at_hand = swaps.clone();
@@ -76,20 +77,24 @@ pub async fn settle(job: &Job, swaps: &Swaps) -> Result<Side, Failure> {
     if side == Side::New {
         for (swap, _) in at_hand.swaps.iter().zip(swapped).filter(|(_, done)| !done) {
             forwards(job, swap).await?;
+            crate::crash::point("settle.inside");
         }
         if exchanged.contains(&Side::Old) {
             stop_writers(job, swaps).await?;
         }
         for folder in &swaps.folders {
             exchange_folder(job, folder).await?;
+            crate::crash::point("settle.inside");
         }
     } else {
         for (swap, _) in at_hand.swaps.iter().zip(swapped).rev().filter(|(_, done)| *done) {
             backwards(job, swap).await?;
+            crate::crash::point("put_back.inside");
         }
         exchange_back(job, swaps).await?;
     }
     start_writers(job, swaps).await?;
+    crate::crash::point("put_back.started");
     Ok(side)
 }
 
@@ -146,6 +151,7 @@ async fn exchange_back(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
     for folder in swaps.folders.iter().rev() {
         let back = folder.clone();
         failures::blocking(move || exchange::backwards(&back).map_err(|e| e.failure())).await?;
+        crate::crash::point("put_back.inside");
         if let Some(volume) = folder.volume.as_ref().filter(|_| folder.kept.is_dir()) {
             let text = format!("the volume {volume} was made for what is live, and is empty");
             job.record.warn(format!("{text}; remove it: docker volume rm {volume}")).await;

@@ -66,6 +66,7 @@ async fn alter(job: &Job, project: &str, role: &RoleChange) -> Result<(), Failur
         container: container.id,
         user: Some(role.user.clone()),
         home: None,
+        stand_in: None,
     };
     let altered = address.set_password(&job.agent, job.app(), &role.user, password).await;
     altered.map_err(|failure| without(failure, password))

@@ -45,6 +45,7 @@ impl Place {
             container: container.to_owned(),
             user: postgres.user.clone(),
             home: None,
+            stand_in: None,
         };
         Ok(Self { at, database: postgres.database.clone(), table: table_of(one).to_owned() })
     }

@@ -20,6 +20,7 @@ impl Address {
             container: opened.container.id,
             user: None,
             home: Some(opened.home),
+            stand_in: None,
         })
     }
 
@@ -29,7 +30,10 @@ impl Address {
     /// One outside the stack cannot be reached.
     pub async fn at_hand(&self, job: &Job) -> Result<Self, Failure> {
         match self.home {
-            Some(_) => Self::opened(job, &self.service).await,
+            Some(_) => {
+                let opened = Self::opened(job, &self.service).await?;
+                Ok(Self { stand_in: self.stand_in.clone(), ..opened })
+            }
             None => Ok(self.clone()),
         }
     }

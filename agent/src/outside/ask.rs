@@ -7,7 +7,10 @@ use crate::jobs::compose::JOB_LABEL;
 use crate::jobs::run::Job;
 use crate::secrets;
 use std::sync::Arc;
+use std::time::Duration;
+use wharf_engine::exec::ExecSpec;
 use wharf_engine::{EngineError, Supervisor, Toolbox};
+use wharf_plan::InputKey;
 use wharf_plan::database_url::DatabaseUrl;
 use wharf_plan::facts::{ContainerFacts, ContainerState};
 use wharf_proto::spec::OutsideSpec;
@@ -17,6 +20,8 @@ use wharf_proto::{AppSpec, Failure, FailureKind};
 const MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
 /// The label that says which database a toolbox connects to.
 const HOME_LABEL: &str = "dev.wharf.home";
+/// The label that says what a toolbox was made of: a digest that this agent alone can make, since there is a password in it.
+const MADE_OF_LABEL: &str = "dev.wharf.made-of";
 const DOCKER_HOST: &str = "host.docker.internal";
 
 /// Who asks, and so how long a toolbox stays.
@@ -44,7 +49,7 @@ impl<'a> Asker<'a> {
             agent: &job.agent,
             spec: &job.spec,
             supervisor: Some(&job.seat.supervisor),
-            name: format!("wharf-{}-job{}", job.app(), job.id),
+            name: format!("wharf-{}-{}-job{}", job.app(), tag(&job.agent), job.id),
             label: (JOB_LABEL.to_owned(), job.label()),
             lenient: false,
         }
@@ -75,21 +80,51 @@ impl<'a> Asker<'a> {
             Failure::new(FailureKind::Config, format!("{server} is no database outside the stack"))
                 .hint("name it in wharf.toml: [[postgres]] with url_env and image, and deploy")
         })?;
-        let engine = &self.agent.engine;
         // One that connects to another database than its URL's is nobody else's: that one would be dumped.
         let name = format!("{}{server}{}", self.prefix(), if self.lenient { "-any" } else { "" });
-        if let Some(container) = engine.container(&name).await.map_err(|e| failures::of_engine(&e))? {
-            let home = engine.label(&container.id, HOME_LABEL).await.map_err(|e| failures::of_engine(&e))?;
-            match home {
-                Some(home) if container.state == ContainerState::Running => {
-                    return Ok(Opened { container, home });
-                }
-                // What it had in memory is gone.
-                _ => engine.remove_container(&container.id).await.map_err(|e| failures::of_engine(&e))?,
-            }
-        }
         let url = self.url(outside).await?;
-        self.start(outside, &url, name).await
+        let image = self.agent.engine.image(&outside.image).await.map_err(|e| failures::of_engine(&e))?;
+        let toolbox = self.toolbox(outside, &url, image.ok_or_else(|| no_image(outside))?.id, name);
+        let made_of = self.made_of(&toolbox, &url);
+        match self.again(&toolbox.name, &made_of, url.password.is_some()).await? {
+            Some(opened) => Ok(opened),
+            None => self.start(outside, &url, toolbox, &made_of).await,
+        }
+    }
+
+    /// The toolbox of that name, where this agent made it of the very same and it runs. One of this asker's that is not as it
+    /// would be made now is removed.
+    async fn again(&self, name: &str, made_of: &str, has_password: bool) -> Result<Option<Opened>, Failure> {
+        let engine = &self.agent.engine;
+        let found = engine.container(name).await.map_err(|e| failures::of_engine(&e))?;
+        let Some(container) = found else { return Ok(None) };
+        let labels = engine.labels(&container.id).await.map_err(|e| failures::of_engine(&e))?;
+        let says = |label: &str| labels.get(label).map(String::as_str);
+        if says(&self.label.0) != Some(&self.label.1) {
+            return Err(not_ours(name));
+        }
+        // What one that ended had in memory is gone.
+        let runs = container.state == ContainerState::Running && says(MADE_OF_LABEL) == Some(made_of);
+        if let Some(home) = says(HOME_LABEL).filter(|_| runs).map(str::to_owned)
+            && (!has_password || self.knows_password(&container.id).await)
+        {
+            return Ok(Some(Opened { container, home }));
+        }
+        engine.remove_container(&container.id).await.map_err(|e| failures::of_engine(&e))?;
+        Ok(None)
+    }
+
+    /// Whoever died after the start has not given it the password.
+    async fn knows_password(&self, container: &str) -> bool {
+        let look = ExecSpec::new(["test", "-s", &password_path()]);
+        let looked = self.agent.engine.exec_to_end(container, &look, &[], LOOK_LIMIT, ANSWER_BYTES).await;
+        looked.is_ok_and(|looked| looked.code == Some(0))
+    }
+
+    fn made_of(&self, toolbox: &Toolbox, url: &DatabaseUrl) -> String {
+        let Toolbox { image, env, network, hosts, .. } = toolbox;
+        let all = format!("{:?}", (image, env, network, hosts, &url.password, &url.database));
+        InputKey::new(self.agent.state.secret_key()).digest(all.as_bytes()).to_hex()
     }
 
     /// The URL, which must lead somewhere outside the stack.
@@ -106,14 +141,22 @@ impl<'a> Asker<'a> {
         check::url_of(outside, &values, &services)
     }
 
-    async fn start(&self, outside: &OutsideSpec, url: &DatabaseUrl, name: String) -> Result<Opened, Failure> {
+    async fn start(
+        &self,
+        outside: &OutsideSpec,
+        url: &DatabaseUrl,
+        toolbox: Toolbox,
+        made_of: &str,
+    ) -> Result<Opened, Failure> {
         let engine = &self.agent.engine;
-        let image = engine.image(&outside.image).await.map_err(|e| failures::of_engine(&e))?;
-        let image = image.ok_or_else(|| no_image(outside))?;
         let homes = self.homes(outside, url)?;
         let mut answer = Err(probe::never_asked(outside));
         for (number, home) in homes.iter().enumerate() {
-            let spec = self.toolbox(outside, url, image.id.clone(), (name.clone(), home));
+            let mut spec = toolbox.clone();
+            // As the official image's containers say of themselves, so that nobody has to ask in another way.
+            spec.env.push(format!("POSTGRES_DB={home}"));
+            spec.labels.push((HOME_LABEL.to_owned(), home.to_owned()));
+            spec.labels.push((MADE_OF_LABEL.to_owned(), made_of.to_owned()));
             let container =
                 engine.start_toolbox(&spec).await.map_err(|error| not_started(outside, &error))?;
             answer = self.fill(outside, url, &container, home).await;
@@ -145,29 +188,21 @@ impl<'a> Asker<'a> {
         Ok(homes)
     }
 
-    fn toolbox(
-        &self,
-        outside: &OutsideSpec,
-        url: &DatabaseUrl,
-        image: String,
-        (name, home): (String, &str),
-    ) -> Toolbox {
+    /// What is made, without the database to connect to.
+    fn toolbox(&self, outside: &OutsideSpec, url: &DatabaseUrl, image: String, name: String) -> Toolbox {
         let mut env = vec![
             format!("PGHOST={}", url.host),
             format!("PGPORT={}", url.port),
             "PGCONNECT_TIMEOUT=15".to_owned(),
             "PSQL_HISTORY=/dev/null".to_owned(),
             "HOME=/tmp".to_owned(),
-            // As the official image's containers say of themselves, so that nobody has to ask in another way.
             format!("POSTGRES_USER={}", url.user),
-            format!("POSTGRES_DB={home}"),
         ];
         if url.password.is_some() {
-            env.push(format!("POSTGRES_PASSWORD_FILE={}/{PASSWORD_FILE}", wharf_engine::TOOLBOX_FOLDER));
+            env.push(format!("POSTGRES_PASSWORD_FILE={}", password_path()));
         }
         env.extend(url.parameters.ssl_mode.map(|mode| format!("PGSSLMODE={mode}")));
         env.extend(url.parameters.environment.iter().map(|(key, value)| format!("{key}={value}")));
-        let (label, value) = self.label.clone();
         // The name that Docker gives the machine itself; elsewhere only those have it whose Compose file says so.
         let hosts =
             if url.host == DOCKER_HOST { vec![format!("{DOCKER_HOST}:host-gateway")] } else { vec![] };
@@ -175,7 +210,7 @@ impl<'a> Asker<'a> {
             image,
             name,
             env,
-            labels: vec![(label, value), (HOME_LABEL.to_owned(), home.to_owned())],
+            labels: vec![self.label.clone()],
             network: outside.network.clone(),
             hosts,
             memory_bytes: MEMORY_BYTES,
@@ -205,6 +240,24 @@ impl<'a> Asker<'a> {
 }
 
 const PASSWORD_FILE: &str = "password";
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
+const ANSWER_BYTES: usize = 4096;
+
+fn password_path() -> String {
+    format!("{}/{PASSWORD_FILE}", wharf_engine::TOOLBOX_FOLDER)
+}
+
+/// What tells agents on one engine apart that have an app of the same name and count their jobs from 1.
+fn tag(agent: &Agent) -> String {
+    let tag = InputKey::new(agent.state.secret_key()).digest(b"the agent's toolboxes").to_hex();
+    format!("{tag:.8}")
+}
+
+fn not_ours(name: &str) -> Failure {
+    Failure::new(FailureKind::Environment, format!("there is a container {name}, and Wharf has not made it"))
+        .cause("a toolbox of that name is needed to reach a database outside the stack")
+        .hint(format!("look at it, then remove it: docker rm -f {name}"))
+}
 
 fn no_image(outside: &OutsideSpec) -> Failure {
     let text = format!("the image {} is not on the server", outside.image);

@@ -23,6 +23,20 @@ const POINTS: &[&str] = &[
 /// What runs in CI. `scripts/test --long` runs all.
 const SAMPLE: &[&str] = &["restore.made", "restore.inside", "swap.stopped", "swap.inside", "swap.started"];
 
+/// Where the agent is killed while what was live is put back, and where it is killed again when it goes on with that.
+const PUT_BACK_POINTS: &[(&str, Option<&str>)] = &[
+    ("swap.after", None),
+    ("put_back.before", Some("put_back.stopped")),
+    ("put_back.stopped", Some("put_back.inside")),
+    ("put_back.inside", Some("put_back.started")),
+    ("put_back.started", None),
+    ("put_back.after", Some("put_back.after")),
+];
+
+/// What of it runs in CI.
+const PUT_BACK_SAMPLE: &[(&str, Option<&str>)] =
+    &[("put_back.stopped", Some("put_back.inside")), ("put_back.after", None)];
+
 /// What is done to the content of a file.
 type Damage = fn(&mut Vec<u8>);
 
@@ -340,7 +354,7 @@ fn a_restore_over_brings_a_deleted_row_back_and_keeps_what_was_live() {
 
 #[test]
 fn a_restore_that_the_app_cannot_serve_with_is_put_back() {
-    let world = world();
+    let mut world = world();
     // A backup that the app's code cannot read: a column has another name.
     sql(&world, "fitness", "ALTER TABLE workouts RENAME COLUMN name TO title");
     let id = backup(&world);
@@ -356,6 +370,24 @@ fn a_restore_that_the_app_cannot_serve_with_is_put_back() {
     assert_eq!(checksum(&world, "fitness"), before);
     assert_eq!(world.workouts(), ["squats", "rows"]);
     nothing_is_left(&world);
+
+    for (point, again) in if wharf_tests::long() { PUT_BACK_POINTS } else { PUT_BACK_SAMPLE } {
+        println!("killing the agent at {point}, and then at {again:?}");
+        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
+        let client = world.laptop.wharf_json(&["backup", "restore", &id, "--confirm", &world.app]);
+        world.server.wait_for_death();
+        client.kill();
+        if let Some(again) = again {
+            world.server.dies_again(again);
+        }
+        world.server.restart(&[]);
+        wharf_tests::http::get_when_up(world.web_port, "/api/workouts");
+        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        assert_eq!(jobs[0]["outcome"]["result"], "put_back", "{point}: {}", jobs[0]);
+        assert_eq!(checksum(&world, "fitness"), before, "{point}");
+        assert_eq!(world.workouts(), ["squats", "rows"], "{point}");
+        nothing_is_left(&world);
+    }
 }
 
 #[test]

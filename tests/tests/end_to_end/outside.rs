@@ -8,6 +8,26 @@ use wharf_tests::{Ran, World, await_that, docker, unique};
 
 const IMAGE: &str = "wharf-base/postgres:17";
 
+/// Where the agent is killed while both databases are restored over what is live.
+const POINTS: &[&str] = &[
+    "back_up.before",
+    "back_up.after",
+    "restore.before",
+    "restore.made",
+    "restore.inside",
+    "restore.after",
+    "check.before",
+    "check.after",
+    "swap.before",
+    "swap.stopped",
+    "swap.inside",
+    "swap.started",
+    "swap.after",
+];
+
+/// What runs in CI. `scripts/test --long` runs all.
+const SAMPLE: &[&str] = &["restore.made", "swap.stopped", "swap.inside"];
+
 /// A server that another project runs, with what is special in URLs in its user's password.
 struct Outside {
     name: String,
@@ -159,6 +179,13 @@ fn a_database_outside_the_stack_is_backed_up_proven_and_restored() {
 
     outside.sql("shop", "DELETE FROM items");
     outside.sql("postgres", "DROP DATABASE maps");
+    // Nobody can rename the database that he is connected to, and there is no other one.
+    outside.sql("postgres", "DROP DATABASE scratch");
+    outside.sql("postgres", "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC");
+    let refused = wharf(&["backup", "restore", &id, "--confirm", &world.app], 3).1;
+    assert!(refused.contains("none can be connected to"), "{refused}");
+    assert_eq!(outside.databases(), "postgres shop");
+    outside.sql("postgres", "GRANT CONNECT ON DATABASE postgres, template1 TO PUBLIC");
     wharf(&["backup", "restore", &id, "--confirm", &world.app], 0);
     assert_eq!(outside.sql("shop", "SELECT count(*) FROM items"), "5");
     assert_eq!(outside.sql("maps", "SELECT count(*) FROM places"), "30");
@@ -167,6 +194,7 @@ fn a_database_outside_the_stack_is_backed_up_proven_and_restored() {
 
     told.extend(migrated(&world, &outside));
     told.push(killed(&mut world, &outside, &id));
+    told.extend(killed_over(&mut world, &outside, &id));
     assert_eq!(watch.stop(), BTreeSet::new(), "the password is in argument lists");
     told_nowhere(&world, &outside, &told);
     assert_eq!(world.leftovers(), Vec::<PathBuf>::new());
@@ -248,11 +276,71 @@ fn killed(world: &mut World, outside: &Outside, id: &str) -> Ran {
         [&outside.password, &outside.encoded()].iter().any(|value| inspected.contains(value.as_str()));
     assert!(!secret && inspected.contains("\"NetworkMode\": \"host\""), "{inspected}");
     assert!(docker::docker(&["port", &left[0]]).is_empty());
+    another_in_its_place(&left[0]);
     world.server.restart(&[("WHARFD_LOG", "debug")]);
     let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0);
     assert_eq!(jobs.json()[0]["outcome"]["result"], "failed");
     assert_eq!((outside.databases(), toolboxes(world)), (before, Vec::new()));
     jobs
+}
+
+/// A container of the same name and job, which says that it connects to the same database, and is made of something else:
+/// nobody is to be asked by it.
+fn another_in_its_place(toolbox: &str) {
+    let label = |key: &str| {
+        let value =
+            docker::docker(&["inspect", "-f", &format!("{{{{index .Config.Labels {key:?}}}}}"), toolbox]);
+        format!("{key}={value}")
+    };
+    let (job, home) = (label("dev.wharf.job"), label("dev.wharf.home"));
+    let name = docker::docker(&["inspect", "-f", "{{.Name}}", toolbox]);
+    docker::docker(&["rm", "-f", toolbox]);
+    let named = ["run", "-d", "--name", name.trim_start_matches('/'), "--label", &job, "--label", &home];
+    docker::docker(&[&named[..], &["wharf-base/busybox:1", "sleep", "600"]].concat());
+}
+
+/// The agent dies while both databases are restored over what is live: both are of the backup then, or neither is.
+fn killed_over(world: &mut World, outside: &Outside, id: &str) -> Vec<Ran> {
+    // Each of the two is renamed from the other one.
+    outside.sql("postgres", "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC");
+    let mut told = Vec::new();
+    for point in if wharf_tests::long() { POINTS } else { SAMPLE } {
+        println!("killing the agent at {point}");
+        outside.sql("shop", "DELETE FROM items WHERE n = 5");
+        outside.sql("maps", "DELETE FROM places WHERE n = 30");
+        let before = outside.databases();
+        world.server.restart(&[("WHARFD_CRASH_AT", point), ("WHARFD_LOG", "debug")]);
+        let client = world.laptop.wharf_json(&["backup", "restore", id, "--confirm", &world.app]);
+        world.server.wait_for_death();
+        client.kill();
+        if *point == "swap.inside" {
+            // One is swapped, and who swaps the other one dies, too.
+            world.server.dies_again("settle.inside");
+        }
+        world.server.restart(&[("WHARFD_LOG", "debug")]);
+        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0);
+        let outcome = jobs.json()[0]["outcome"]["result"].as_str().expect("an outcome").to_owned();
+        let rows = ["items", "places"].map(|table| {
+            let database = if table == "items" { "shop" } else { "maps" };
+            outside.sql(database, &format!("SELECT count(*) FROM {table}"))
+        });
+        match rows.each_ref().map(String::as_str) {
+            ["4", "29"] => {
+                assert!(outcome == "failed" || outcome == "put_back", "{point}: {outcome}");
+                assert_eq!(outside.databases(), before, "{point}");
+            }
+            ["5", "30"] => {
+                assert_eq!(outcome, "done", "{point}");
+                assert!(!outside.databases().contains("wharf_"), "{point}: {}", outside.databases());
+            }
+            other => panic!("{point}: {other:?}"),
+        }
+        let running = docker::docker(&["inspect", "-f", "{{.State.Running}}", &world.container("app")]);
+        assert_eq!((running.as_str(), toolboxes(world)), ("true", Vec::new()), "{point}");
+        told.push(jobs);
+    }
+    outside.sql("postgres", "GRANT CONNECT ON DATABASE postgres, template1 TO PUBLIC");
+    told
 }
 
 fn told_nowhere(world: &World, outside: &Outside, told: &[Ran]) {

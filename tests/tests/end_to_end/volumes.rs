@@ -134,7 +134,7 @@ fn store_is_clean(volume: &str) {
 #[test]
 fn volumes_take_the_place_of_the_live_ones_and_what_was_live_is_kept() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    let world = World::fitnessapp();
+    let mut world = World::fitnessapp();
     let probe = format!(
         "[[health]]\nurl = \"http://127.0.0.1:{}/api/workouts\"\nwithin_seconds = 3\n",
         world.web_port
@@ -196,15 +196,29 @@ fn volumes_take_the_place_of_the_live_ones_and_what_was_live_is_kept() {
     store_is_clean(&volume);
     store_is_clean(&format!("{}_pgdata", world.project));
 
-    a_volume_that_the_app_cannot_serve_with_is_put_back(&world);
+    a_volume_that_the_app_cannot_serve_with_is_put_back(&mut world);
     a_damaged_backup_is_not_restored(&world, &id);
 }
 
+/// Where the agent is killed while a volume is put back, and where it is killed again when it goes on with that.
+const PUT_BACK_POINTS: &[(&str, Option<&str>)] = &[
+    ("put_back.before", None),
+    ("put_back.stopped", Some("put_back.exchanged")),
+    ("put_back.exchanged", Some("put_back.inside")),
+    ("put_back.inside", Some("put_back.started")),
+    ("put_back.started", None),
+    ("put_back.after", None),
+];
+
+/// What of it runs in CI.
+const PUT_BACK_SAMPLE: &[(&str, Option<&str>)] = &[("put_back.exchanged", Some("put_back.started"))];
+
 /// Its database lacks what the code asks for.
-fn a_volume_that_the_app_cannot_serve_with_is_put_back(world: &World) {
+fn a_volume_that_the_app_cannot_serve_with_is_put_back(world: &mut World) {
+    let database = world.container("db");
     let sql = |statement: &str| {
         let client = ["psql", "-Xq", "-U", "fitness", "-d", "fitness", "-c", statement];
-        docker::docker(&[&["exec", world.container("db").as_str()], &client[..]].concat())
+        docker::docker(&[&["exec", database.as_str()], &client[..]].concat())
     };
     sql("ALTER TABLE workouts RENAME COLUMN name TO title");
     let id = backup(world)["id"].as_str().expect("an ID").to_owned();
@@ -221,6 +235,26 @@ fn a_volume_that_the_app_cannot_serve_with_is_put_back(world: &World) {
     assert!(failed.stderr.contains(&format!("docker volume rm {made}")), "{}", failed.stderr);
     assert_eq!(folder_of(made).read_dir().expect("the volume's folder").count(), 0);
     store_is_clean(&format!("{}_pgdata", world.project));
+
+    for (point, again) in if wharf_tests::long() { PUT_BACK_POINTS } else { PUT_BACK_SAMPLE } {
+        println!("killing the agent at {point}, and then at {again:?}");
+        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
+        let client = world.laptop.wharf_json(&restore);
+        world.server.wait_for_death();
+        client.kill();
+        if let Some(again) = again {
+            world.server.dies_again(again);
+        }
+        world.server.restart(&[]);
+        wharf_tests::http::get_when_up(world.web_port, "/api/workouts");
+        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        assert_eq!(jobs[0]["outcome"]["result"], "put_back", "{point}: {}", jobs[0]);
+        assert_eq!(world.workouts(), ["squats"], "{point}");
+        store_is_clean(&format!("{}_pgdata", world.project));
+        for empty in kept_volumes(world).into_iter().filter(|name| !before.contains(name)) {
+            assert_eq!(folder_of(&empty).read_dir().expect("the volume's folder").count(), 0, "{point}");
+        }
+    }
 }
 
 fn a_damaged_backup_is_not_restored(world: &World, id: &str) {

@@ -22,6 +22,15 @@ impl Scene {
         Self { folder, store, ledger: Arc::new(Ledger::new(outbox, Phase::Files)) }
     }
 
+    /// The same repository, as the next run has it.
+    fn again(self) -> Self {
+        let Self { folder, store, .. } = self;
+        drop(store);
+        let store = Store::lock(&folder.path().join("repo"), &folder.path().join("key")).unwrap();
+        let outbox = Arc::new(Outbox::new(std::io::sink()));
+        Self { folder, store, ledger: Arc::new(Ledger::new(outbox, Phase::Files)) }
+    }
+
     fn entry(&self, path: &str, open: Opener) -> Entry {
         Entry::made(path, 4, "2026-01-02T03:04:05Z".parse().unwrap(), open).unwrap()
     }
@@ -82,6 +91,67 @@ fn what_a_run_left_that_ended_before_its_check_is_found() {
     verify(&scene.store, &snapshot, &Arc::new(Outbox::new(std::io::sink()))).unwrap();
     scene.store.gate.release().unwrap();
     assert_eq!(found(&[]), []);
+}
+
+/// Where there is more than a check may read, what this run wrote and what no snapshot has named yet is read all the same.
+#[test]
+fn what_is_new_is_read_whatever_the_check_has_no_room_for() {
+    let contents: [Bytes; 3] = std::array::from_fn(|_| {
+        let mut content = vec![0; 300_000];
+        rand::Rng::fill_bytes(&mut rand::rng(), &mut content);
+        content.into()
+    });
+    let with = |scene: &Scene, numbers: &[usize]| {
+        let entry =
+            |&number: &usize| scene.entry(&format!("/file{number}"), Opener::Bytes(contents[number].clone()));
+        scene.archive(numbers.iter().map(entry).collect()).unwrap()
+    };
+    let scene = Scene::new();
+    with(&scene, &[0]);
+    scene.store.gate.release().unwrap();
+    let scene = scene.again();
+    with(&scene, &[1]);
+    scene.store.gate.withhold();
+    let scene = scene.again();
+    let snapshot = with(&scene, &[0, 1, 2]);
+
+    let outbox = Arc::new(Outbox::new(std::io::sink()));
+    let verify = || crate::verify::verify_within(&scene.store, &snapshot, &outbox, 0);
+    let (written, _) = scene.store.gate.written();
+    let unreleased = crate::verify::unreleased(&scene.store, &scene.store.open().unwrap(), &written).unwrap();
+    let new: Vec<_> = written
+        .iter()
+        .filter(|(kind, _)| *kind == FileType::Pack)
+        .map(|(_, id)| *id)
+        .chain(unreleased.iter().map(|(id, _)| *id))
+        .map(|id| (id, scene.store.gate.path(FileType::Pack, &id)))
+        .collect();
+    // What the check takes it chooses at random.
+    let mut passed_over = 0;
+    for _ in 0..20 {
+        verify().unwrap();
+        let size = |path: &std::path::PathBuf| path.metadata().unwrap().len();
+        passed_over += new.iter().filter(|(id, path)| scene.store.gate.read_of(id) < size(path)).count();
+    }
+    assert!(passed_over > 0, "the check has room for everything");
+    for (id, path) in &new {
+        let whole = std::fs::read(path).unwrap();
+        let mut damaged = whole.clone();
+        damaged[whole.len() / 3] ^= 1;
+        replace(path, &damaged);
+        for _ in 0..4 {
+            let found = verify().unwrap_err();
+            assert!(matches!(found, BackupError::Damaged { .. }), "{id:?}: {found:?}");
+        }
+        replace(path, &whole);
+    }
+    verify().unwrap();
+}
+
+/// Writes another content where files may be read-only.
+fn replace(path: &std::path::Path, content: &[u8]) {
+    std::fs::remove_file(path).unwrap();
+    std::fs::write(path, content).unwrap();
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Containers and images of the real engine.
 
 use crate::support::{BUSYBOX, Cleanup, docker, docker_ok, engine, unique};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use wharf_engine::{Engine, EngineError, ExecOutput, ExecSpec, LogOptions, StreamKind};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use wharf_engine::{Engine, EngineError, ExecOutput, ExecSpec, LogOptions, StreamKind, Toolbox};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -177,4 +177,43 @@ async fn a_pull_from_nowhere_fails_with_the_engines_reason() {
     let engine = engine().await;
     let error = engine.pull("localhost:1/nothing/here:1", |_| {}).await.unwrap_err();
     assert!(error.to_string().contains("localhost:1/nothing/here:1"), "{error}");
+}
+
+/// Who stops waiting in the middle of it has no ID, and nobody would find what is made then.
+#[tokio::test]
+async fn a_toolbox_that_nobody_waits_for_is_removed() {
+    let engine = engine().await;
+    let mut clean = Cleanup::default();
+    let name = unique("wharf-engine-test-toolbox");
+    clean.containers.push(name.clone());
+    let toolbox = Toolbox {
+        image: BUSYBOX.to_owned(),
+        name: name.clone(),
+        env: vec![],
+        labels: vec![("dev.wharf.test".to_owned(), name.clone())],
+        network: Some("none".to_owned()),
+        hosts: vec![],
+        memory_bytes: 64 * 1024 * 1024,
+    };
+    let id = engine.start_toolbox(&toolbox).await.unwrap();
+    let labels = engine.labels(&id).await.unwrap();
+    assert_eq!(labels.get("dev.wharf.test"), Some(&name));
+    engine.remove_container(&id).await.unwrap();
+    assert!(engine.labels(&id).await.unwrap().is_empty());
+
+    let since = docker_ok(&["info", "-f", "{{.SystemTime}}"]);
+    // Asked once, and dropped.
+    assert!(engine.start_toolbox(&toolbox).now_or_never().is_none());
+    let filter = format!("container={name}");
+    let watch =
+        ["60", "docker", "events", "--since", &since, "--filter", &filter, "--filter", "event=destroy"];
+    let mut events = tokio::process::Command::new("timeout")
+        .args(watch)
+        .kill_on_drop(true)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(events.stdout.take().unwrap()).lines();
+    let line = told.next_line().await.unwrap();
+    assert!(line.is_some_and(|line| line.contains("destroy")), "it is never removed");
 }
