@@ -10,6 +10,7 @@ pub mod archive;
 pub mod build;
 pub mod compose;
 pub mod connection;
+mod contained;
 pub mod container;
 pub mod content;
 pub mod error;
