@@ -20,6 +20,7 @@ pub mod image;
 pub mod interactive;
 pub mod line;
 pub mod lock;
+pub mod log_limit;
 pub mod logs;
 pub mod memory;
 pub mod registry;
