@@ -145,7 +145,7 @@ impl Start {
         assert_ne!(self.booted.main_pid("wharf-guard"), pid);
         self.booted.sh("systemctl stop wharf-guard");
         let before = self.looked_for_the_guard();
-        self.booted.sh("docker ps -q </dev/null >/tmp/asked 2>&1 && touch /tmp/served &");
+        self.booted.sh("{ docker ps -q && touch /tmp/served; } </dev/null >/tmp/asked 2>&1 &");
         await_that("Docker looks for the guard before it answers", || self.looked_for_the_guard() > before);
         self.booted.sh("! test -e /tmp/served && ! systemctl is-active wharf-guard");
         self.booted.sh("wharfd guard plugin remove");
