@@ -99,7 +99,7 @@ fn what_ails_a_server_is_told_with_its_remedy() {
     insta::assert_snapshot!(
         render::findings(&findings, &Style::plain()) + &render::findings_summary(&findings)
     );
-    assert_eq!(ails(&findings).len(), 17);
+    assert_eq!(ails(&findings).len(), 18);
 }
 
 #[test]
