@@ -1,6 +1,7 @@
 //! The server's own configuration, `/etc/wharf/wharfd.toml`: what a ship cannot change.
 
 mod house;
+mod logs;
 mod offsite;
 mod socket;
 
@@ -14,6 +15,7 @@ use wharf_proto::spec::KeepSpec;
 use wharf_schedule::Floor;
 
 pub use house::House;
+pub use logs::Logs;
 pub use offsite::Offsite;
 pub use socket::SocketRule;
 
@@ -47,6 +49,8 @@ pub struct Config {
     pub retention: Retention,
     /// What the agent keeps in bounds by itself.
     pub house: House,
+    /// What the logs of apps' containers may take.
+    pub logs: Logs,
     /// Where copies of backups are kept: `[[offsite]]`.
     pub offsite: Vec<Offsite>,
     /// Docker's socket, guarded, for people who work on the server.
@@ -114,6 +118,7 @@ impl Default for Config {
             backup_within_seconds: 6 * 60 * 60,
             retention: Retention::default(),
             house: House::default(),
+            logs: Logs::default(),
             offsite: Vec::new(),
             guard: GuardForPeople::default(),
         }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use wharf_guard::{GuardError, Guarded, Policy, Socket};
+use wharf_guard::{GuardError, Guarded, LogLimits, Policy, Socket};
 use wharf_plan::Model;
 use wharf_proto::{Failure, FailureKind};
 
@@ -23,6 +23,7 @@ pub struct Guards {
     upstream: PathBuf,
     strict: PathBuf,
     root: PathBuf,
+    logs: LogLimits,
     _served: Arc<DropGuard>,
 }
 
@@ -34,6 +35,7 @@ impl Guards {
     pub async fn serve(layout: &Layout, upstream: &Path, people: Option<&Path>) -> Result<Self, GuardError> {
         let (strict, root) = (layout.guard_socket(), layout.root_guard_socket());
         let stop = CancellationToken::new();
+        let logs = LogLimits::default();
         for (path, allow_root_equivalent) in [(&strict, false), (&root, true)] {
             // Whoever made it is gone: the agent's lock is ours.
             let _ = std::fs::remove_file(path);
@@ -42,6 +44,7 @@ impl Guards {
                 upstream: upstream.to_owned(),
                 policy: Policy { allow_root_equivalent },
                 hidden: vec![layout.state().to_owned()],
+                logs: logs.clone(),
             };
             tokio::spawn(socket.serve(guarded, stop.clone().cancelled_owned()));
         }
@@ -49,10 +52,17 @@ impl Guards {
             let socket = socket_for_people(path, upstream).await?;
             // Who may use Docker may have such containers anyhow; what is kept from them is the absent-minded `-v`.
             let policy = Policy { allow_root_equivalent: true };
-            let guarded = Guarded { upstream: upstream.to_owned(), policy, hidden: Vec::new() };
+            let upstream = upstream.to_owned();
+            let guarded = Guarded { upstream, policy, hidden: Vec::new(), logs: LogLimits::default() };
             tokio::spawn(socket.serve(guarded, stop.clone().cancelled_owned()));
         }
-        Ok(Self { upstream: upstream.to_owned(), strict, root, _served: Arc::new(stop.drop_guard()) })
+        let _served = Arc::new(stop.drop_guard());
+        Ok(Self { upstream: upstream.to_owned(), strict, root, logs, _served })
+    }
+
+    /// What the logs of each project's containers may take that are made through one of the sockets.
+    pub fn logs(&self) -> &LogLimits {
+        &self.logs
     }
 
     /// The socket for what is shipped: whether it may ask for what is as good as root is the server's to say.
@@ -73,6 +83,7 @@ impl Guards {
             upstream: self.upstream.clone(),
             policy: Policy::default(),
             hidden: vec![layout.state().to_owned()],
+            logs: LogLimits::default(),
         };
         let mut found = BTreeMap::new();
         for service in model.services() {

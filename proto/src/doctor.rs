@@ -87,6 +87,9 @@ pub struct AppFacts {
     /// Services that ran out of memory and were killed.
     #[serde(default)]
     pub oom_killed: Vec<String>,
+    /// Logs that grow without a limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlimited_logs: Vec<LogFacts>,
     /// Whether there is a repository of backups.
     pub backups: bool,
     /// Whether its owner has put the recovery key away.
@@ -109,6 +112,15 @@ pub struct AppFacts {
     /// The certificates of the hosts that the app's health is asked of.
     #[serde(default)]
     pub certificates: Vec<CertificateFacts>,
+}
+
+/// The log of one running container, which has no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFacts {
+    pub service: String,
+    /// What it takes on the disk; `None`: the agent cannot look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
 }
 
 /// What one host shows to whoever comes by HTTPS.

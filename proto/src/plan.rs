@@ -23,6 +23,9 @@ pub struct DeployPlan {
     pub dumps: Vec<String>,
     /// Commands that are run in the new images before they serve.
     pub migrations: Vec<String>,
+    /// What containers' logs may take, where that is new to some of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<String>,
     pub warnings: Vec<String>,
     /// The release whose very source is shipped, where one is promoted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,10 +7,12 @@
 //! is read. What an older agent must not ignore needs a new version of the protocol.
 
 mod backup;
+mod logs;
 mod outside;
 
 use crate::{AppName, RelPath};
 pub use backup::{BackupSpec, DrillSpec, KeepSpec};
+pub use logs::{LOG_FILES, LogFiles, LogLimit, LogSize, LogsSpec};
 pub use outside::{OutsideProblem, OutsideSpec};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,8 @@ pub struct AppSpec {
     pub secrets: SecretsSpec,
     #[serde(default)]
     pub backup: BackupSpec,
+    #[serde(default, skip_serializing_if = "LogsSpec::is_empty")]
+    pub logs: LogsSpec,
     /// How many releases stay listed, and can be rolled back to, beside the live one.
     #[serde(default = "default_keep_releases")]
     pub keep_releases: u32,

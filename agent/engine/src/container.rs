@@ -4,19 +4,23 @@
 
 use crate::connection::within;
 use crate::{Engine, EngineError};
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, ContainerUpdateBody, MountPoint};
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerUpdateBody, HostConfig, MountPoint,
+};
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptions, RemoveContainerOptions, StopContainerOptions,
 };
 use std::collections::HashMap;
 use std::time::Duration;
-use wharf_plan::facts::{ContainerFacts, ContainerState, MountFacts, MountSource};
+use wharf_plan::facts::{ContainerFacts, ContainerState, LogFacts, MountFacts, MountSource};
 
 pub(crate) const LABEL_PROJECT: &str = "com.docker.compose.project";
 pub(crate) const LABEL_SERVICE: &str = "com.docker.compose.service";
 const LABEL_HASH: &str = "com.docker.compose.config-hash";
 const LABEL_DIR: &str = "com.docker.compose.project.working_dir";
 const LABEL_FILES: &str = "com.docker.compose.project.config_files";
+/// The guard's, on containers whose log it gave a limit.
+pub const LABEL_LOG_LIMIT: &str = "dev.wharf.log-limit";
 pub(crate) const LABEL_ONE_OFF: &str = "com.docker.compose.oneoff";
 /// What a restart may take: a database may be given minutes to stop.
 const RESTART_LIMIT: Duration = Duration::from_secs(600);
@@ -170,6 +174,7 @@ fn facts(action: &str, inspect: ContainerInspectResponse) -> Result<ContainerFac
     let state = inspect.state.ok_or_else(|| missing("state"))?;
     let labels = config.labels.unwrap_or_default();
     let label = |key: &str| labels.get(key).cloned().unwrap_or_default();
+    let log = log(inspect.host_config.as_ref(), inspect.log_path);
     let restart = inspect.host_config.as_ref().and_then(|host| host.restart_policy.as_ref());
     let mut mounts: Vec<_> = inspect.mounts.unwrap_or_default().into_iter().filter_map(mount).collect();
     let tmpfs = inspect.host_config.as_ref().and_then(|host| host.tmpfs.clone()).unwrap_or_default();
@@ -204,8 +209,23 @@ fn facts(action: &str, inspect: ContainerInspectResponse) -> Result<ContainerFac
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| "no".to_owned()),
         mounts,
+        log: LogFacts { by_wharf: labels.contains_key(LABEL_LOG_LIMIT), ..log },
         id,
     })
+}
+
+fn log(host: Option<&HostConfig>, path: Option<String>) -> LogFacts {
+    let config = host.and_then(|host| host.log_config.clone()).unwrap_or_default();
+    let options = config.config.unwrap_or_default();
+    // `-1` is the engine's own word for none.
+    let limit = |key: &str| options.get(key).cloned().filter(|limit| !limit.is_empty() && limit != "-1");
+    LogFacts {
+        max_size: limit("max-size"),
+        max_files: limit("max-file"),
+        driver: config.typ.unwrap_or_default(),
+        by_wharf: false,
+        path: path.filter(|path| !path.is_empty()),
+    }
 }
 
 fn container_state(status: Option<ContainerStateStatusEnum>) -> ContainerState {

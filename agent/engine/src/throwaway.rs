@@ -1,19 +1,10 @@
 //! Containers of the agent's own, made from an image and thrown away: no network, no volume, bounds on everything.
-//!
-//! **Invariant**: such a container has no volume, an anonymous one neither: every path that its image declares as one is
-//! covered by memory.
 
+use crate::contained::{Contained, in_memory};
 use crate::{Engine, EngineError};
-use bollard::models::{
-    ContainerCreateBody, HostConfig, Mount, MountTmpfsOptions, MountType, RestartPolicy,
-    RestartPolicyNameEnum,
-};
-use bollard::query_parameters::CreateContainerOptions;
-use std::collections::HashMap;
+use bollard::models::{HostConfig, Mount, MountType};
 use std::path::PathBuf;
 
-/// What covers a volume that the image declares and nobody is to write to.
-const COVER_BYTES: u64 = 16 * 1024 * 1024;
 const PROCESSES: i64 = 512;
 /// A sixteenth of what others get, where the processor is wanted by all.
 const CPU_SHARES: i64 = 64;
@@ -54,69 +45,33 @@ impl Engine {
     /// # Errors
     /// The engine does not answer, lacks the image, or could not start it; then it is gone again.
     pub async fn start_throwaway(&self, spec: &Throwaway) -> Result<String, EngineError> {
-        let action = format!("make container {}", spec.name);
-        let declared = self.image(&spec.image).await?.map(|image| image.volumes).unwrap_or_default();
-        let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
-        let created =
-            self.call(&action, self.docker.create_container(Some(options), body(spec, &declared))).await?;
-        match self.start(&created.id).await {
-            Ok(()) => Ok(created.id),
-            Err(error) => {
-                self.remove_container(&created.id).await?;
-                Err(error)
-            }
-        }
+        let (target, scratch) = &spec.scratch;
+        let scratch = match scratch {
+            Scratch::Memory { bytes } => in_memory(target, *bytes),
+            Scratch::Folder(folder) => Mount {
+                typ: Some(MountType::BIND),
+                source: Some(folder.to_string_lossy().into_owned()),
+                target: Some(target.clone()),
+                ..Default::default()
+            },
+        };
+        self.start_contained(Contained {
+            image: &spec.image,
+            name: Some(&spec.name),
+            entrypoint: spec.entrypoint.clone(),
+            command: spec.command.clone(),
+            env: &spec.env,
+            labels: spec.labels.clone(),
+            network: "none",
+            mounts: vec![scratch],
+            memory_bytes: spec.memory_bytes,
+            processes: PROCESSES,
+            more: HostConfig {
+                cpu_shares: Some(CPU_SHARES),
+                blkio_weight: Some(DISK_WEIGHT),
+                ..Default::default()
+            },
+        })
+        .await
     }
-}
-
-fn body(spec: &Throwaway, declared: &[String]) -> ContainerCreateBody {
-    let (target, scratch) = &spec.scratch;
-    let mut mounts = vec![match scratch {
-        Scratch::Memory { bytes } => in_memory(target, *bytes),
-        Scratch::Folder(folder) => Mount {
-            typ: Some(MountType::BIND),
-            source: Some(folder.to_string_lossy().into_owned()),
-            target: Some(target.clone()),
-            ..Default::default()
-        },
-    }];
-    let covered = declared.iter().filter(|path| *path != target);
-    mounts.extend(covered.map(|path| in_memory(path, COVER_BYTES)));
-    ContainerCreateBody {
-        image: Some(spec.image.clone()),
-        entrypoint: spec.entrypoint.clone(),
-        cmd: Some(spec.command.clone()),
-        env: Some(spec.env.clone()),
-        labels: Some(spec.labels.iter().cloned().collect::<HashMap<_, _>>()),
-        host_config: Some(HostConfig {
-            network_mode: Some("none".to_owned()),
-            mounts: Some(mounts),
-            memory: Some(whole(spec.memory_bytes)),
-            // No swap beside it.
-            memory_swap: Some(whole(spec.memory_bytes)),
-            cpu_shares: Some(CPU_SHARES),
-            blkio_weight: Some(DISK_WEIGHT),
-            pids_limit: Some(PROCESSES),
-            security_opt: Some(vec!["no-new-privileges".to_owned()]),
-            restart_policy: Some(RestartPolicy {
-                name: Some(RestartPolicyNameEnum::NO),
-                maximum_retry_count: None,
-            }),
-            ..Default::default()
-        }),
-        ..Default::default()
-    }
-}
-
-pub(crate) fn in_memory(target: &str, bytes: u64) -> Mount {
-    Mount {
-        typ: Some(MountType::TMPFS),
-        target: Some(target.to_owned()),
-        tmpfs_options: Some(MountTmpfsOptions { size_bytes: Some(whole(bytes)), ..Default::default() }),
-        ..Default::default()
-    }
-}
-
-pub(crate) fn whole(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

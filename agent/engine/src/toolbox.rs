@@ -7,11 +7,11 @@
 //!   inspect containers would read it, as an argument everybody who may list processes, on a disk whoever finds the disk.
 //!   It is gone with the container.
 
+use crate::contained::{COVER_BYTES, Contained, in_memory};
 use crate::exec::ExecSpec;
-use crate::throwaway::{in_memory, whole};
 use crate::{Engine, EngineError};
-use bollard::models::{ContainerCreateBody, HostConfig, RestartPolicy, RestartPolicyNameEnum};
-use bollard::query_parameters::{CreateContainerOptions, InspectContainerOptions};
+use bollard::models::HostConfig;
+use bollard::query_parameters::InspectContainerOptions;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -19,8 +19,6 @@ use tokio::sync::oneshot;
 /// Where what is secret lies.
 pub const TOOLBOX_FOLDER: &str = "/run/wharf";
 const FOLDER_BYTES: u64 = 1024 * 1024;
-/// What covers a volume that the image declares, and its folder for temporary files.
-const COVER_BYTES: u64 = 16 * 1024 * 1024;
 const PROCESSES: i64 = 128;
 /// It ends by itself then, whoever forgot it.
 const LIVES_SECONDS: u32 = 7 * 24 * 60 * 60;
@@ -66,18 +64,25 @@ impl Engine {
     }
 
     async fn make_toolbox(&self, spec: &Toolbox) -> Result<String, EngineError> {
-        let action = format!("make container {}", spec.name);
-        let declared = self.image(&spec.image).await?.map(|image| image.volumes).unwrap_or_default();
-        let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
-        let created =
-            self.call(&action, self.docker.create_container(Some(options), body(spec, &declared))).await?;
-        match self.start(&created.id).await {
-            Ok(()) => Ok(created.id),
-            Err(error) => {
-                self.remove_container(&created.id).await?;
-                Err(error)
-            }
-        }
+        self.start_contained(Contained {
+            image: &spec.image,
+            name: Some(&spec.name),
+            entrypoint: Some(vec!["sleep".to_owned()]),
+            command: vec![LIVES_SECONDS.to_string()],
+            env: &spec.env,
+            labels: spec.labels.clone(),
+            network: spec.network.as_deref().unwrap_or("host"),
+            mounts: vec![in_memory(TOOLBOX_FOLDER, FOLDER_BYTES), in_memory("/tmp", COVER_BYTES)],
+            memory_bytes: spec.memory_bytes,
+            processes: PROCESSES,
+            more: HostConfig {
+                readonly_rootfs: Some(true),
+                cap_drop: Some(vec!["ALL".to_owned()]),
+                extra_hosts: Some(spec.hosts.clone()),
+                ..Default::default()
+            },
+        })
+        .await
     }
 
     /// The labels of a container; none where there is no such container.
@@ -115,36 +120,5 @@ impl Engine {
             return Err(EngineError::malformed(&format!("write {path} in container {container}"), said));
         }
         Ok(path)
-    }
-}
-
-fn body(spec: &Toolbox, declared: &[String]) -> ContainerCreateBody {
-    let mut mounts = vec![in_memory(TOOLBOX_FOLDER, FOLDER_BYTES), in_memory("/tmp", COVER_BYTES)];
-    let covered = declared.iter().filter(|path| !["/tmp", TOOLBOX_FOLDER].contains(&path.as_str()));
-    mounts.extend(covered.map(|path| in_memory(path, COVER_BYTES)));
-    ContainerCreateBody {
-        image: Some(spec.image.clone()),
-        entrypoint: Some(vec!["sleep".to_owned()]),
-        cmd: Some(vec![LIVES_SECONDS.to_string()]),
-        env: Some(spec.env.clone()),
-        labels: Some(spec.labels.iter().cloned().collect::<HashMap<_, _>>()),
-        host_config: Some(HostConfig {
-            network_mode: Some(spec.network.clone().unwrap_or_else(|| "host".to_owned())),
-            mounts: Some(mounts),
-            memory: Some(whole(spec.memory_bytes)),
-            // No swap beside it: what is secret does not come to a disk that way either.
-            memory_swap: Some(whole(spec.memory_bytes)),
-            pids_limit: Some(PROCESSES),
-            readonly_rootfs: Some(true),
-            cap_drop: Some(vec!["ALL".to_owned()]),
-            security_opt: Some(vec!["no-new-privileges".to_owned()]),
-            extra_hosts: Some(spec.hosts.clone()),
-            restart_policy: Some(RestartPolicy {
-                name: Some(RestartPolicyNameEnum::NO),
-                maximum_retry_count: None,
-            }),
-            ..Default::default()
-        }),
-        ..Default::default()
     }
 }

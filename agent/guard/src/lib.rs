@@ -12,6 +12,7 @@ pub mod facts;
 mod headers;
 mod hijack;
 pub mod json;
+mod log_limits;
 mod lookup;
 pub mod plugin;
 pub mod policy;
@@ -23,6 +24,7 @@ mod socket;
 pub mod target;
 
 pub use error::GuardError;
+pub use log_limits::{LOG_LABEL, LogLimit, LogLimits};
 pub use policy::{Policy, Verdict, verdict};
 pub use proxy::root_equivalent;
 pub use socket::{Guarded, Socket, run};

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::engine::{Body, Engine, full};
 use crate::error::GuardError;
 use crate::facts::Facts;
+use crate::log_limits::LogLimits;
 use crate::lookup::{self, Lookup};
 use crate::policy::{self, Missing, Policy, Verdict};
 use crate::removal::Removals;
@@ -47,7 +48,8 @@ const SWALLOW_SECONDS: u64 = 2;
 
 /// Serves until `shutdown` is over; then no new request is taken, and what runs gets a moment to end.
 pub async fn serve(listener: UnixListener, guarded: Guarded, shutdown: impl Future<Output = ()> + Send) {
-    let guard = Arc::new(Guard::new(Engine::new(guarded.upstream, guarded.hidden), guarded.policy));
+    let engine = Engine::new(guarded.upstream, guarded.hidden);
+    let guard = Arc::new(Guard::new(engine, guarded.policy, guarded.logs));
     guard.removals.resume();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut shutdown = pin!(shutdown);
@@ -90,6 +92,7 @@ async fn accept(
 struct Guard {
     engine: Engine,
     policy: Policy,
+    logs: LogLimits,
     removals: Removals,
     tasks: TaskTracker,
     /// No new requests.
@@ -99,11 +102,11 @@ struct Guard {
 }
 
 impl Guard {
-    fn new(engine: Engine, policy: Policy) -> Self {
+    fn new(engine: Engine, policy: Policy, logs: LogLimits) -> Self {
         let (tasks, stop, quiet) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         // Watching for ends has nothing to finish: it stops at once, and the next guard takes over.
         let removals = Removals::new(engine.clone(), tasks.clone(), quiet.clone());
-        Self { engine, policy, removals, tasks, quiet, stop }
+        Self { engine, policy, logs, removals, tasks, quiet, stop }
     }
 }
 
@@ -159,7 +162,7 @@ async fn handle(guard: Arc<Guard>, mut request: Request<Incoming>) -> Result<Res
     let (parts, body) = request.into_parts();
     let mut body = Some(body);
     let verdict = judge(&guard, read(&parts), &mut body).await?;
-    let (forward, keep) = match verdict {
+    let (mut forward, keep) = match verdict {
         Verdict::Refuse(refusal) => {
             tracing::info!(method = %parts.method, path = parts.uri.path(), reason = refusal.message, "refused");
             swallow(body.take()).await;
@@ -168,6 +171,7 @@ async fn handle(guard: Arc<Guard>, mut request: Request<Incoming>) -> Result<Res
         Verdict::Forward(forward) => (forward, false),
         Verdict::ForwardKeepingVolumes(forward) => (forward, true),
     };
+    guard.logs.write_into(&mut forward);
     let request = write(&forward, &parts, body)?;
     if keep || forward.afterwards == Afterwards::CheckVolumes {
         // On its own, so that a client who hangs up between creation and look does not leave a container unseen.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::error::GuardError;
+use crate::log_limits::LogLimits;
 use crate::policy::Policy;
 use crate::proxy;
 
@@ -23,6 +24,8 @@ pub struct Guarded {
     pub policy: Policy,
     /// Paths besides the engine's own that command the host, so that no container gets them.
     pub hidden: Vec<PathBuf>,
+    /// What containers' logs may take that say nothing of it themselves.
+    pub logs: LogLimits,
 }
 
 /// A socket that is there, and that nobody serves yet.
@@ -65,7 +68,8 @@ pub async fn run(
     policy: Policy,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), GuardError> {
-    let guarded = Guarded { upstream: upstream.to_owned(), policy, hidden: Vec::new() };
+    let guarded =
+        Guarded { upstream: upstream.to_owned(), policy, hidden: Vec::new(), logs: LogLimits::default() };
     Socket::bind(listen, MODE).await?.serve(guarded, shutdown).await;
     Ok(())
 }

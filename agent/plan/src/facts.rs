@@ -35,6 +35,33 @@ pub struct ContainerFacts {
     /// `no`, `always`, `unless-stopped`, `on-failure`.
     pub restart_policy: String,
     pub mounts: Vec<MountFacts>,
+    #[serde(default)]
+    pub log: LogFacts,
+}
+
+/// Where what a container writes is kept, and how much of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFacts {
+    /// `json-file`, `local`, `journald` and others.
+    pub driver: String,
+    /// The option `max-size`.
+    pub max_size: Option<String>,
+    /// The option `max-file`.
+    pub max_files: Option<String>,
+    /// Whether the limit is Wharf's.
+    pub by_wharf: bool,
+    /// The file on the server, where it is one.
+    pub path: Option<String>,
+}
+
+/// The one driver that writes to the server's disk and has no limit of its own.
+pub const UNLIMITED_LOGS: &str = "json-file";
+
+impl LogFacts {
+    /// Whether it grows without end.
+    pub fn is_unlimited(&self) -> bool {
+        self.driver == UNLIMITED_LOGS && self.max_size.is_none()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

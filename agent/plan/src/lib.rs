@@ -14,6 +14,7 @@ pub mod ground;
 pub mod house;
 pub mod inputs;
 pub mod keyed;
+pub mod log_limits;
 pub mod model;
 pub mod overlay;
 pub mod refusal;

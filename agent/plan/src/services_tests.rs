@@ -15,6 +15,7 @@ fn model() -> Model {
 
 fn container(service: &str, state: ContainerState, exit_code: Option<i64>) -> ContainerFacts {
     ContainerFacts {
+        log: crate::facts::LogFacts::default(),
         id: service.into(),
         name: service.into(),
         project: "p".into(),

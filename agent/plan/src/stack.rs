@@ -137,6 +137,7 @@ mod tests {
 
     fn container(project: &str, working_dir: &str, files: &[&str]) -> ContainerFacts {
         ContainerFacts {
+            log: crate::facts::LogFacts::default(),
             id: format!("{project}-1"),
             name: format!("{project}-db-1"),
             project: project.into(),

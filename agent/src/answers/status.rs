@@ -5,7 +5,7 @@ use crate::agent::Agent;
 use crate::chores;
 use crate::failures;
 use crate::jobs::database::databases_of;
-use crate::jobs::{coverage, volumes};
+use crate::jobs::{coverage, log_limits, volumes};
 use crate::room;
 use futures_util::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use wharf_access::Permit;
 use wharf_engine::Memory;
 use wharf_plan::facts::{ContainerFacts, ContainerState};
-use wharf_proto::doctor::AppFacts;
+use wharf_proto::doctor::{AppFacts, LogFacts};
 use wharf_proto::message::Reply;
 use wharf_proto::release::{AppStatus, ContainerStatus, DiskSpace};
 use wharf_proto::{AppName, Failure};
@@ -80,6 +80,7 @@ pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, 
             container.state == ContainerState::Running && !container.oom_killed && matches!(policy, "" | "no")
         }),
         oom_killed: services(&serving, |container| container.oom_killed),
+        unlimited_logs: unlimited_logs(agent, record, &serving),
         backups: agent.layout.repository(app).is_dir(),
         key_saved: crate::data::key_is_saved(agent, app).await?,
         backup_every_seconds: chores::backup_every_seconds(agent, record),
@@ -111,6 +112,24 @@ fn services(containers: &[ContainerFacts], so: impl Fn(&ContainerFacts) -> bool)
     let found: BTreeSet<&str> =
         containers.iter().filter(|container| so(container)).map(|c| c.service.as_str()).collect();
     found.into_iter().map(str::to_owned).collect()
+}
+
+/// The running containers whose logs grow without end, where that is not as the app or the server wants it.
+fn unlimited_logs(agent: &Agent, record: &AppRecord, containers: &[ContainerFacts]) -> Vec<LogFacts> {
+    if log_limits::wanted(agent, &record.spec).is_none() {
+        return Vec::new();
+    }
+    let running = containers.iter().filter(|c| c.state == ContainerState::Running && c.log.is_unlimited());
+    running
+        .map(|container| LogFacts {
+            service: container.service.clone(),
+            size_bytes: container
+                .log
+                .path
+                .as_ref()
+                .and_then(|path| Some(std::fs::metadata(path).ok()?.len())),
+        })
+        .collect()
 }
 
 /// Each container with its memory. One that cannot be measured is told of without.

@@ -1,6 +1,7 @@
 //! Compose, asked about the stage or the app directory. Its answers hold secrets: they are read and dropped, never stored.
 
 use super::env_change::env_file_of;
+use super::log_limits;
 use super::queue::Seat;
 use super::run::Job;
 use crate::agent::Agent;
@@ -29,6 +30,7 @@ pub struct Stack {
     /// Where they will be.
     app_dir: PathBuf,
     name: Option<String>,
+    logs: log_limits::Limit,
 }
 
 /// The project in the app directory, by the job's own configuration.
@@ -90,7 +92,11 @@ impl Stack {
             supervisor: supervisor.cloned(),
         };
         let (app, state) = (spec.app.clone(), agent.state.clone());
-        Self { project, app, state, root: root.to_owned(), app_dir, name }
+        let logs = log_limits::Limit {
+            limits: agent.guards.logs().clone(),
+            wanted: log_limits::wanted(agent, spec),
+        };
+        Self { project, app, state, root: root.to_owned(), app_dir, name, logs }
     }
 
     /// The same for bringing back what ran before: what it may do was settled when it was started, perhaps not by Wharf.
@@ -102,6 +108,10 @@ impl Stack {
 
     pub fn project(&self) -> &ComposeProject {
         &self.project
+    }
+
+    pub fn log_limit(&self) -> &log_limits::Limit {
+        &self.logs
     }
 
     /// The resolved model, with all paths where they will be, and the numbers of containers that were set.

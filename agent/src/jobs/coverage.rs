@@ -55,6 +55,7 @@ mod tests {
             writable,
         });
         ContainerFacts {
+            log: wharf_plan::facts::LogFacts::default(),
             id: service.into(),
             name: service.into(),
             project: "app".into(),

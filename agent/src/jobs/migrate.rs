@@ -1,8 +1,8 @@
 //! Migrations, after the backup and before the release serves: commands in the new image, and folders of SQL files.
 
-use super::Work;
 use super::compose::{self, JOB_LABEL};
 use super::run::{Job, Ready};
+use super::{Work, log_limits};
 use crate::data::schema;
 use crate::migrations;
 use std::time::Duration;
@@ -45,6 +45,7 @@ fn compared(before: &str, after: Option<&str>) -> &'static str {
 
 async fn run(job: &Job, ready: &Ready, number: usize, migration: &MigrateSpec) -> Result<(), Failure> {
     let stack = compose::in_place(job, &ready.planned.project);
+    log_limits::settle(&job.agent.engine, &stack, &ready.planned.model).await;
     let one_off = OneOff {
         service: migration.service.clone(),
         command: migration.command.clone(),

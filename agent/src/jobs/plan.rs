@@ -4,6 +4,7 @@ use super::database::{self, Database};
 use super::decide::{Decided, ImageDecision, decide};
 use super::ground;
 use super::hooks;
+use super::log_limits;
 use super::queue::Seat;
 use super::survey::{self, Survey};
 use super::volumes::{self, Volume};
@@ -55,7 +56,8 @@ pub struct Planned {
     pub volumes: Vec<String>,
     /// The versions that will have been started.
     pub highest: BTreeMap<String, String>,
-    /// Services whose containers must be made anew though Compose sees no difference: a mounted file changed.
+    /// Services whose containers must be made anew though Compose sees no difference: a mounted file changed, or the log
+    /// is to have a limit.
     pub forced: BTreeSet<String>,
 }
 
@@ -133,11 +135,12 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
     let mut plan = assemble(work, &survey, &overlay, &decided, data.mounts, versions, warnings);
     plan.migrations = migrations.lines;
     plan.dumps.extend(found.iter().map(Volume::describe));
-    let forced = plan_services(&survey, &overlay, &BTreeMap::new(), &decided.inputs)
+    let mut forced = plan_services(&survey, &overlay, &BTreeMap::new(), &decided.inputs)
         .into_iter()
         .filter(|service| service.container == ContainerAction::Recreate)
         .map(|service| service.service)
         .collect();
+    log_limits::plan(agent, work, &survey, &mut plan, &mut forced).await;
     Ok(Planned { data: found, ..planned(work, survey, overlay, decided, plan, forced) })
 }
 
@@ -346,6 +349,7 @@ fn assemble(
         data,
         dumps: database::databases(work, survey).iter().map(ToString::to_string).collect(),
         migrations: Vec::new(),
+        logs: Vec::new(),
         warnings,
         promoted: work.promotes().cloned(),
     }

@@ -3,7 +3,7 @@
 use super::compose::{self, Stack};
 use super::record::Lines;
 use super::run::{Job, Ready};
-use super::{Work, scale, verify};
+use super::{Work, log_limits, scale, verify};
 use crate::failures;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -103,6 +103,7 @@ pub async fn up_as(
     lines: Lines,
 ) -> Result<(), Failure> {
     remove_half_made(engine, stack).await?;
+    log_limits::settle(engine, stack, &stack.model().await?).await;
     let scale = scale::counts(stack, &services).await?;
     let spec = UpSpec { services: services.iter().cloned().collect(), recreate, scale, wait_limit: timeout };
     let on_line = |line: &str| {

@@ -218,6 +218,7 @@ mod tests {
 
     fn container(state: ContainerState, health: Option<&str>) -> ContainerFacts {
         ContainerFacts {
+            log: wharf_plan::facts::LogFacts::default(),
             id: "1".into(),
             name: "app-web-1".into(),
             project: "app".into(),

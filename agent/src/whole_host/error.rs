@@ -54,6 +54,11 @@ pub enum PluginError {
         "Docker was told to read its configuration again, and still asks the plugin, which therefore goes on"
     )]
     StillAsked,
+    #[error(
+        "Docker was told to read its configuration again, and does not answer: it most likely waits for the plugin still, which \
+         {} does not name any more", .0.display()
+    )]
+    StillWaits(PathBuf),
 }
 
 impl PluginError {
@@ -97,6 +102,14 @@ impl PluginError {
             Self::StillAsked => (
                 FailureKind::Environment,
                 "restart Docker (systemctl restart docker), which stops containers unless live-restore is on; then do this again".into(),
+            ),
+            Self::StillWaits(json) => (
+                FailureKind::Environment,
+                format!(
+                    "bring the plugin back (wharfd guard plugin serve) and do this again; where dockerd reads another file than {}, name that: \
+                     --daemon-json FILE; or restart Docker, which stops containers unless live-restore is on",
+                    json.display()
+                ),
             ),
         };
         Failure::from_error(kind, self).hint(hint)

@@ -171,7 +171,9 @@ fn reload(found: &Found, asks: bool) -> Result<(), PluginError> {
         return Ok(());
     }
     if !asks {
-        return Err(PluginError::StillAsked);
+        let answers = look::is_asked(&found.docker).is_some();
+        let json = found.json_path.clone();
+        return Err(if answers { PluginError::StillAsked } else { PluginError::StillWaits(json) });
     }
     put_back(found)?;
     signal()?;

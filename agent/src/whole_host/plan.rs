@@ -145,7 +145,8 @@ pub fn remove(found: &Found) -> Result<Vec<Step>, PluginError> {
     let by_flag = |engine: &Engine| engine.arguments.iter().any(|word| word.contains("authorization-plugin"));
     match &found.engine {
         Some(engine) if by_flag(engine) => return Err(PluginError::ByFlag),
-        Some(_) if !steps.is_empty() || found.unit.is_some() || found.asked == Some(true) => {
+        // A Docker that does not answer may be waiting for a plugin that is gone. Being told once more does no harm.
+        Some(_) if !steps.is_empty() || found.unit.is_some() || found.asked != Some(false) => {
             steps.push(Step::Reload { asks: false })
         }
         _ => {}

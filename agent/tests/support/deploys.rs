@@ -7,7 +7,7 @@ use wharf_proto::manifest::Chunk;
 use wharf_proto::message::{
     ClientMessage, DeployRequest, JobOptions, PackEncoding, Request, ServerMessage, Source,
 };
-use wharf_proto::spec::{BackupSpec, ComposeSpec, DrillSpec, SecretsSpec, VerifySpec};
+use wharf_proto::spec::{BackupSpec, ComposeSpec, DrillSpec, LogsSpec, SecretsSpec, VerifySpec};
 use wharf_proto::{AppSpec, Digest, Entry, EntryKind};
 
 /// A request to deploy to `path`.
@@ -33,6 +33,7 @@ pub fn to(path: &Path) -> DeployRequest {
             verify: VerifySpec::default(),
             secrets: SecretsSpec::default(),
             backup: BackupSpec { drill: DrillSpec::Off, ..BackupSpec::default() },
+            logs: LogsSpec::default(),
             keep_releases: 5,
         },
         options: JobOptions::default(),

@@ -285,6 +285,7 @@ async fn a_dry_run_offers_the_new_version_and_writes_nothing() {
             data: vec![],
             dumps: vec![],
             migrations: vec![],
+            logs: vec![],
             warnings: vec![],
             promoted: None,
         };

@@ -75,6 +75,7 @@ impl Checker<'_> {
             verify: self.verify(raw.verify)?,
             secrets: raw.secrets,
             backup: raw.backup.map(|backup| self.backup(backup)).transpose()?.unwrap_or_default(),
+            logs: raw.logs,
             keep_releases: match raw.keep_releases {
                 None => KEEP_RELEASES_DEFAULT,
                 Some(count) => self.within(count.span(), "keep_releases", *count.get_ref(), KEEP_RELEASES)?,

@@ -4,7 +4,7 @@ use super::local::GitRules;
 use serde::Deserialize;
 use toml::Spanned;
 use wharf_proto::spec::{
-    HookSpec, KeepSpec, MigrateSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec, VolumeSpec,
+    HookSpec, KeepSpec, LogsSpec, MigrateSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec, VolumeSpec,
 };
 
 #[derive(Debug, Deserialize)]
@@ -35,6 +35,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub secrets: SecretsSpec,
     pub backup: Option<RawBackup>,
+    #[serde(default)]
+    pub logs: LogsSpec,
     #[serde(default)]
     pub git: GitRules,
     #[serde(default)]

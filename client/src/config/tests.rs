@@ -97,6 +97,23 @@ fn an_environment_merges_tables_and_replaces_the_rest() {
 }
 
 #[test]
+fn what_logs_may_take_is_said_for_an_app_or_an_environment() {
+    let project = project();
+    let text = GOOD.replace(
+        "[env.staging]\n",
+        "[logs]\nmax_size = \"50MB\"\n[env.staging.logs]\nmax_files = 2\n[env.staging]\n",
+    );
+    let told = |environment| {
+        let logs = parse(project.path(), &text, environment).unwrap().spec.logs;
+        logs.limit(&wharf_proto::spec::LogsSpec::default()).unwrap().to_string()
+    };
+    assert_eq!([told(None), told(Some("staging"))], ["5 files of 50m", "2 files of 50m"]);
+    let error = parse(project.path(), &text.replace("50MB", "much"), None).unwrap_err();
+    let told = failure(&error.into(), &Style::plain());
+    assert!(told.contains("max_size") && told.contains("with k, m or g"), "{told}");
+}
+
+#[test]
 fn it_is_found_from_a_folder_below() {
     let project = project();
     fs::write(project.path().join(FILE_NAME), GOOD).unwrap();

@@ -1,11 +1,11 @@
 //! One app: its containers, its backups, its certificates.
 
 use super::Finding;
-use crate::render::duration;
+use crate::render::{bytes, duration};
 use jiff::Timestamp;
 use std::time::Duration;
 use wharf_proto::backup::Proof;
-use wharf_proto::doctor::{AppFacts, CertificateFacts};
+use wharf_proto::doctor::{AppFacts, CertificateFacts, LogFacts};
 
 const CERTIFICATE_WARNS_WITHIN_DAYS: i64 = 21;
 
@@ -13,6 +13,7 @@ const CERTIFICATE_WARNS_WITHIN_DAYS: i64 = 21;
 pub fn app(app: &AppFacts, now: Timestamp) -> Vec<Finding> {
     let mut findings = vec![containers(app), restarts(app)];
     findings.extend(memory(app));
+    findings.extend(logs(app));
     findings.extend(backups(app, now));
     findings.extend(app.certificates.iter().map(|certificate| self::certificate(certificate, now)));
     findings.extend(
@@ -74,6 +75,23 @@ fn memory(app: &AppFacts) -> Option<Finding> {
             "out of memory",
             format!("{} ran out of memory and was killed", app.oom_killed.join(", ")),
             "give it more: wharf scale SERVICE --memory SIZE",
+        )
+    })
+}
+
+fn logs(app: &AppFacts) -> Option<Finding> {
+    const TEXT: &str = "grows without a limit, and in the end it fills the disk";
+    let log = |log: &LogFacts| match log.size_bytes {
+        Some(count) => format!("{} (now {})", log.service, bytes(count)),
+        None => log.service.clone(),
+    };
+    let logs: Vec<String> = app.unlimited_logs.iter().map(log).collect();
+    (!logs.is_empty()).then(|| {
+        Finding::warning(
+            "container logs",
+            format!("that of {} {TEXT}", logs.join(", ")),
+            "make the containers anew, with a limit: wharf deploy; where the Compose file has logging: of its own, add \
+             options: {max-size: 20m} there first",
         )
     })
 }

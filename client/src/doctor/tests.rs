@@ -4,7 +4,7 @@ use super::{Clocks, Finding, Level, clock, git, network, server};
 use crate::render::{self, Style};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use wharf_proto::doctor::{AppFacts, ServerFacts};
+use wharf_proto::doctor::{AppFacts, LogFacts, ServerFacts};
 use wharf_proto::{Failure, FailureKind};
 use wharf_ssh::Stage;
 
@@ -78,6 +78,10 @@ fn what_ails_a_server_is_told_with_its_remedy() {
         facts.memory.as_mut().unwrap().available_bytes = 100_000_000;
         app.no_restart_policy = vec!["web".into(), "worker".into()];
         app.oom_killed = vec!["worker".into()];
+        app.unlimited_logs = vec![
+            LogFacts { service: "web".into(), size_bytes: Some(3_400_000_000) },
+            LogFacts { service: "worker".into(), size_bytes: None },
+        ];
         app.key_saved = false;
         app.uncovered = vec!["the volume uploads".into()];
         app.status.containers[0].health = Some("unhealthy".into());
@@ -95,7 +99,7 @@ fn what_ails_a_server_is_told_with_its_remedy() {
     insta::assert_snapshot!(
         render::findings(&findings, &Style::plain()) + &render::findings_summary(&findings)
     );
-    assert_eq!(ails(&findings).len(), 17);
+    assert_eq!(ails(&findings).len(), 18);
 }
 
 #[test]

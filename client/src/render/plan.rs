@@ -3,7 +3,7 @@
 use super::{Style, clean, table::table};
 use wharf_proto::plan::{ContainerAction, DataMount, DeployPlan, ImageAction, ServicePlan};
 
-/// Version, files, images, containers, data, dumps, migrations, downtime.
+/// Version, files, images, containers, data, dumps, migrations, logs, downtime.
 pub fn plan(plan: &DeployPlan, style: &Style) -> String {
     let from = plan.live.map_or("nothing is live yet".into(), |live| format!("{live} is live"));
     let mut out =
@@ -31,6 +31,7 @@ pub fn plan(plan: &DeployPlan, style: &Style) -> String {
     out += &sub_table("data", &["SERVICE", "MOUNTED AT", "NOW", "THEN"], &data, style);
     out += &section("dumped before", plan.dumps.iter().cloned(), style);
     out += &section("migrations", plan.migrations.iter().cloned(), style);
+    out += &section("logs", plan.logs.iter().cloned(), style);
     let away: Vec<&str> = plan.interrupted().collect();
     let downtime =
         if away.is_empty() { "none".to_owned() } else { format!("a moment for {}", away.join(", ")) };

@@ -81,6 +81,7 @@ fn a_plan() -> DeployPlan {
         ],
         dumps: vec!["fitness in db".into()],
         migrations: vec!["web: alembic upgrade head".into()],
+        logs: vec!["at most 5 files of 20m for each container of web".into()],
         warnings: vec!["db has no restart policy".into()],
         promoted: None,
     }

@@ -4,13 +4,18 @@ use serde_json::Value;
 use std::process::{Command, Stdio};
 use wharf_tests::{World, docker};
 
+/// In place of a restart policy.
+const OWN_LOGGING: &str = "    logging: { driver: json-file, options: { max-size: 3m } }\n";
+/// What Wharf gives where nobody says otherwise.
+const LIMITED: &str = r#"{"Type":"json-file","Config":{"max-file":"5","max-size":"20m"}}"#;
+
 #[test]
 fn what_is_missing_is_named_with_its_remedy() {
     let mut world = World::fitnessapp();
     before_the_first_deploy(&world);
     let compose = world.laptop.read("docker/docker-compose.prod.yml");
     let (others, web) = compose.split_once("  web:\n").expect("the example has it");
-    let without = web.replacen("    restart: unless-stopped\n", "", 1);
+    let without = web.replacen("    restart: unless-stopped\n", OWN_LOGGING, 1);
     world.laptop.write("docker/docker-compose.prod.yml", format!("{others}  web:\n{without}"));
     world.deploy(&[]).exits(0);
     world.laptop.wharf(&["backup", "create"]).exits(0);
@@ -21,6 +26,8 @@ fn what_is_missing_is_named_with_its_remedy() {
     let shown = world.laptop.wharf(&["doctor"]).exits(0);
     assert!(shown.stdout.contains("wharf backup key --saved"), "{}", shown.stdout);
 
+    unlimited_log(&world);
+
     // Each remedy remedies.
     world.laptop.write("docker/docker-compose.prod.yml", compose);
     world.write_config(
@@ -29,6 +36,7 @@ fn what_is_missing_is_named_with_its_remedy() {
     world.deploy(&[]).exits(0);
     world.laptop.wharf(&["backup", "key", "--saved"]).exits(0);
     assert_eq!(ails(&doctor(&world, &[], 0)), Vec::<String>::new());
+    assert_eq!([log(&world, "backend"), log(&world, "web")], [LIMITED, LIMITED]);
     let quiet = world.laptop.wharf(&["doctor", "--quiet"]).exits(0).stdout;
     assert!(!quiet.contains("ok  "), "{quiet}");
 
@@ -45,6 +53,38 @@ fn what_is_missing_is_named_with_its_remedy() {
     assert_eq!(ails(&found), ["connection"]);
     assert_eq!(found.last().expect("a check")["level"], "failed");
     assert!(found.iter().any(|check| check["check"] == "wharf.toml" && check["level"] == "ok"), "{found:?}");
+}
+
+fn log(world: &World, service: &str) -> String {
+    docker::docker(&["inspect", "-f", "{{json .HostConfig.LogConfig}}", &world.container(service)])
+}
+
+/// Containers have a limit from their making, but for what the Compose files say and for what somebody makes by hand.
+fn unlimited_log(world: &World) {
+    let own = r#"{"Type":"json-file","Config":{"max-size":"3m"}}"#;
+    assert_eq!([log(world, "db"), log(world, "backend"), log(world, "web")], [LIMITED, LIMITED, own]);
+    let before = docker::containers(&world.project);
+    let file = world.app_dir.join("docker/docker-compose.prod.yml").display().to_string();
+    let env = world.app_dir.join(".env.prod").display().to_string();
+    let by_hand = |more: &[&str]| {
+        let up = ["compose", "-f", &file, "--env-file", &env, "-p", &world.project, "up", "-d", "--wait"];
+        docker::docker(&[&up[..], more].concat());
+    };
+    by_hand(&[]);
+    assert_eq!(docker::containers(&world.project), before, "the limit is none of Compose's business");
+    by_hand(&["--no-deps", "--force-recreate", "backend"]);
+    assert_eq!(
+        log(world, "backend"),
+        r#"{"Type":"json-file","Config":{}}"#,
+        "this engine sets a limit itself"
+    );
+    let found = doctor(world, &[], 0);
+    let told = text_of(&found, "container logs");
+    assert!(told.starts_with("that of backend (now ") && !told.contains("db"), "{told}");
+    let plan = world.laptop.wharf(&["deploy", "--dry-run"]).exits(0);
+    let told = plan.stdout + &plan.stderr;
+    assert!(told.contains("its log has no limit"), "{told}");
+    assert!(told.contains("at most 5 files of 20m for each container of backend\n"), "{told}");
 }
 
 /// The server is not known yet, then the app is not.

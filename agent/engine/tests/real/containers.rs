@@ -24,6 +24,23 @@ async fn the_engine_tells_about_itself() {
     assert_eq!(info.root_dir.to_str().unwrap(), docker_ok(&["info", "-f", "{{.DockerRootDir}}"]));
 }
 
+/// A container of which nobody says how it logs is what the engine makes of it, and so is the one that never starts.
+#[tokio::test]
+async fn whether_the_engine_limits_logs_is_told_as_its_containers_show() {
+    let mut clean = Cleanup::default();
+    let (engine, name) = running(&mut clean, &[BUSYBOX, "true"]).await;
+    let log = engine.container(&name).await.unwrap().unwrap().log;
+    assert_eq!(engine.leaves_logs_unlimited(Some(BUSYBOX)).await.unwrap(), log.is_unlimited());
+    let own = ["--log-driver", "json-file", "--log-opt", "max-size=3m", BUSYBOX, "true"];
+    let (engine, name) = running(&mut clean, &own).await;
+    let log = engine.container(&name).await.unwrap().unwrap().log;
+    assert_eq!(
+        (log.driver.as_str(), log.max_size.as_deref(), log.is_unlimited()),
+        ("json-file", Some("3m"), false)
+    );
+    assert!(!log.by_wharf && log.path.is_some());
+}
+
 #[tokio::test]
 async fn no_engine_is_an_error_that_names_the_socket() {
     let dir = tempfile::tempdir().unwrap();

@@ -23,6 +23,7 @@ fn container(service: &str, image: &str, mounts: &[(MountSource, &str, bool)]) -
         writable: *writable,
     };
     ContainerFacts {
+        log: crate::facts::LogFacts::default(),
         id: format!("{service}-id"),
         name: format!("docker-{service}-1"),
         project: "docker".into(),

@@ -136,6 +136,11 @@ impl Service {
         text_at(&self.value, "network_mode").as_deref() == Some("host")
     }
 
+    /// Whether the Compose files say how its containers log.
+    pub fn has_own_logging(&self) -> bool {
+        self.value.get("logging").is_some_and(|logging| !logging.is_null())
+    }
+
     /// Its `command:`; empty where the image's is run. It may hold secrets.
     pub fn command(&self) -> Vec<String> {
         texts_at(&self.value, "command")

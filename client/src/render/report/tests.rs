@@ -134,6 +134,7 @@ fn events() -> Vec<Event> {
         data: vec![],
         dumps: vec!["fitness in db".into()],
         migrations: vec![],
+        logs: vec![],
         warnings: vec![],
         promoted: None,
     };

@@ -304,6 +304,7 @@ pub fn full_plan() -> DeployPlan {
         ],
         dumps: vec!["db/app".into()],
         migrations: vec!["api: alembic upgrade head".into()],
+        logs: vec!["at most 5 files of 20m for each container of api".into()],
         warnings: vec!["web has no restart policy".into()],
         promoted: Some(promoted()),
     }
@@ -322,6 +323,7 @@ pub fn minimal_plan() -> DeployPlan {
         data: vec![],
         dumps: vec![],
         migrations: vec![],
+        logs: vec![],
         warnings: vec![],
         promoted: None,
     }

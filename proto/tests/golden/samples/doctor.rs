@@ -3,7 +3,8 @@
 use super::answers::{full_status, minimal_status};
 use super::text;
 use wharf_proto::doctor::{
-    AppFacts, CertificateFacts, DiskFacts, DiskPlace, DiskUse, EngineFacts, MemoryFacts, ServerFacts,
+    AppFacts, CertificateFacts, DiskFacts, DiskPlace, DiskUse, EngineFacts, LogFacts, MemoryFacts,
+    ServerFacts,
 };
 use wharf_proto::message::Reply;
 
@@ -31,6 +32,10 @@ fn full() -> ServerFacts {
             status: full_status(),
             no_restart_policy: vec!["web".into()],
             oom_killed: vec!["worker".into()],
+            unlimited_logs: vec![
+                LogFacts { service: "db".into(), size_bytes: Some(2_000_000_000) },
+                LogFacts { service: "web".into(), size_bytes: None },
+            ],
             backups: true,
             key_saved: true,
             backup_every_seconds: Some(86_400),
@@ -70,6 +75,7 @@ fn minimal() -> ServerFacts {
             status: minimal_status(),
             no_restart_policy: vec![],
             oom_killed: vec![],
+            unlimited_logs: vec![],
             backups: false,
             key_saved: false,
             backup_every_seconds: None,

@@ -9,9 +9,9 @@ use wharf_proto::message::{
 };
 use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::spec::{
-    AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, HookSpec, HookWhen, KeepSpec, MigrateSpec,
-    MysqlSpec, OutsideSpec, PostgresSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec, VolumeMode,
-    VolumeSpec,
+    AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, HookSpec, HookWhen, KeepSpec, LogsSpec,
+    MigrateSpec, MysqlSpec, OutsideSpec, PostgresSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec,
+    VolumeMode, VolumeSpec,
 };
 use wharf_proto::version::Hello;
 use wharf_proto::{BackupId, Digest, JobId, ReleaseId};
@@ -395,6 +395,10 @@ fn full_spec() -> AppSpec {
             keep: Some(KeepSpec { last: 3, hourly: 24, daily: 7, weekly: 4, monthly: 6, yearly: 2 }),
             drill: DrillSpec::Weekly,
         },
+        logs: LogsSpec {
+            max_size: Some("50m".to_owned().try_into().expect("a size")),
+            max_files: Some(3.try_into().expect("a number of files")),
+        },
         keep_releases: 9,
     }
 }
@@ -420,6 +424,7 @@ fn minimal_spec() -> AppSpec {
         verify: VerifySpec { start_timeout_seconds: 120, stable_seconds: 5 },
         secrets: SecretsSpec::default(),
         backup: BackupSpec::default(),
+        logs: LogsSpec::default(),
         keep_releases: 5,
     }
 }
