@@ -4,6 +4,7 @@
 //! - One copy runs at a time, and what it found is written down before anybody is told.
 //! - A place that does not answer harms nothing here: it is warned about, and tried again.
 //! - Nothing is dropped there unless its owner said what is to stay, and all that is to be there is.
+//! - A copy gives way to retention here, and goes on after it.
 
 use super::thin;
 use crate::agent::Agent;
@@ -145,20 +146,27 @@ async fn brought(
     place: Place,
 ) -> Result<(CopyReport, Option<Failure>), Trouble> {
     let (app, child) = (&record.app, child(agent));
-    let mut request = request(agent, app, offsite, place);
-    let mut dropped = Vec::new();
-    if let Some(keep) = offsite.keep {
-        let wanted = thin::wanted(agent, record, &request.to, keep).await.map_err(Trouble::Failed)?;
-        request.only = wanted.copied;
-        dropped = wanted.dropped;
-    }
-    let at = request.to.clone();
+    let whole = request(agent, app, offsite, place);
+    let at = whole.to.clone();
     let tell = |update| {
         if let Update::Note { text } = update {
             tracing::info!(%app, offsite = offsite.name, "{text}");
         }
     };
-    let report = wharf_backup::run(&child, request, tell).await?;
+    let (report, dropped) = loop {
+        let mut request = whole.clone();
+        let mut dropped = Vec::new();
+        if let Some(keep) = offsite.keep {
+            let wanted = thin::wanted(agent, record, &at, keep).await.map_err(Trouble::Failed)?;
+            request.only = wanted.copied;
+            dropped = wanted.dropped;
+        }
+        if let Some(copied) = agent.turns.copy(app, wharf_backup::run(&child, request, tell)).await {
+            break (copied?, dropped);
+        }
+        // What is to be there may have become another meanwhile.
+        tracing::info!(%app, offsite = offsite.name, "the copy gave way to retention, and goes on");
+    };
     if !dropped.is_empty() {
         let request = ThinRequest { at, ids: dropped, grace_hours: thin::GRACE_HOURS };
         match wharf_backup::run(&child, request, tell).await {
@@ -203,7 +211,8 @@ fn learned(mut known: Known, result: Result<CopyReport, Failure>, now: Timestamp
         }
         Err(error) => {
             let since = known.failing.map_or(now, |(since, _)| since);
-            known.failing = Some((since, error.message));
+            let why = error.causes.first().map(|cause| format!(" ({cause})")).unwrap_or_default();
+            known.failing = Some((since, error.message + &why));
         }
     }
     known
