@@ -72,8 +72,9 @@ async fn open(path: &Path, person: &str, request: Request) -> Result<(Conversati
         Ok(stream)
     };
     let stream = connected.await.map_err(|e: std::io::Error| {
-        Failure::from_error(FailureKind::Unreachable, &e)
-            .cause(format!("the agent does not answer at {}", path.display()))
+        let text = format!("the agent does not answer at {}", path.display());
+        Failure::new(FailureKind::Unreachable, text)
+            .cause(e.to_string())
             .hint("start it, and run this as root or as the agent's user: systemctl start wharfd")
     })?;
     let (reader, writer) = stream.into_split();

@@ -137,6 +137,11 @@ pub enum ConfigError {
         path.display()
     )]
     HiddenSocket { path: PathBuf },
+    #[error(
+        "{} gives backups no time: backup_within_seconds is 0, so that no deploy could come about; leave it out for 6 hours",
+        path.display()
+    )]
+    NoTime { path: PathBuf },
     #[error("{} is not a configuration of wharfd; correct it and start again", path.display())]
     Parse { path: PathBuf, source: Box<toml::de::Error> },
 }
@@ -157,6 +162,9 @@ impl Config {
     }
 
     fn checked(self, path: &Path) -> Result<Self, ConfigError> {
+        if self.backup_within_seconds == 0 {
+            return Err(ConfigError::NoTime { path: path.into() });
+        }
         if !self.socket.is_empty() && self.socket_path.is_none() {
             return Err(ConfigError::HiddenSocket { path: path.into() });
         }

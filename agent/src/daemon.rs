@@ -138,6 +138,7 @@ async fn open(config: Config, layout: Layout) -> Result<Agent, DaemonError> {
         queue: Arc::default(),
         clock: Clock::from_environment(),
         new_backup: Arc::default(),
+        turns: Arc::default(),
         config: Arc::new(config),
         layout,
     })

@@ -1,7 +1,7 @@
 //! Dropping snapshots, and freeing what only they needed.
 
 use crate::line::Outbox;
-use crate::lock::ReadingLock;
+use crate::lock::{PATIENCE, ReadingLock};
 use crate::repository::{Store, snapshot};
 use crate::{BackupError, ForgetReport, ForgetRequest, Phase, Progress, ThinRequest};
 use rustic_core::{FileType, PruneOptions, ReadBackend};
@@ -11,8 +11,8 @@ use wharf_proto::BackupId;
 pub(crate) fn forget(request: &ForgetRequest, outbox: &Outbox) -> Result<ForgetReport, BackupError> {
     // The lock keeps backups away: a prune beside one would remove what it is about to name.
     let store = Store::lock(&request.repo, &request.key_file)?;
-    // Nor is anything dropped under the hands of a copy.
-    let _reading = ReadingLock::alone(&request.repo)?;
+    // Nor is anything dropped under the hands of a copy; one that was just ended may take a moment.
+    let _reading = ReadingLock::alone_within(&request.repo, PATIENCE)?;
     refuse_beside_restic(&store)?;
     // Nobody else writes, so that nothing needs a day of grace.
     let options = request.prune.then(|| PruneOptions::default().instant_delete(true));

@@ -22,15 +22,7 @@ pub(crate) struct RepositoryLock {
 impl RepositoryLock {
     /// Takes the lock, waiting for whoever has it, but not for ever.
     pub(crate) fn take_within(repo: &Path, patience: Duration) -> Result<Self, BackupError> {
-        let until = Instant::now() + patience;
-        loop {
-            match Self::take(repo) {
-                Err(BackupError::RepositoryLocked { .. }) if Instant::now() < until => {
-                    std::thread::sleep(TRY_EVERY);
-                }
-                taken => return taken,
-            }
-        }
+        within(patience, || Self::take(repo))
     }
 
     /// Takes the lock, without waiting.
@@ -53,10 +45,23 @@ impl ReadingLock {
         Ok(Self { _file: file })
     }
 
-    /// Takes it alone: nobody reads.
-    pub(crate) fn alone(repo: &Path) -> Result<Self, BackupError> {
-        let file = lock_file(repo, &reading_path(repo), FlockArg::LockExclusiveNonblock)?;
-        Ok(Self { _file: file })
+    /// Takes it alone: nobody reads. Who does is waited for, but not for ever.
+    pub(crate) fn alone_within(repo: &Path, patience: Duration) -> Result<Self, BackupError> {
+        let take = || lock_file(repo, &reading_path(repo), FlockArg::LockExclusiveNonblock);
+        Ok(Self { _file: within(patience, take)? })
+    }
+}
+
+/// Tries until it is free, or for as long as the patience lasts.
+fn within<T>(patience: Duration, mut take: impl FnMut() -> Result<T, BackupError>) -> Result<T, BackupError> {
+    let until = Instant::now() + patience;
+    loop {
+        match take() {
+            Err(BackupError::RepositoryLocked { .. }) if Instant::now() < until => {
+                std::thread::sleep(TRY_EVERY);
+            }
+            taken => return taken,
+        }
     }
 }
 
@@ -144,6 +149,21 @@ mod tests {
             RepositoryLock::take_within(&repo, Duration::ZERO).unwrap_err(),
             BackupError::RepositoryLocked { repo: repo.clone() }
         );
+    }
+
+    #[test]
+    fn nothing_is_dropped_while_somebody_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = folder.path().join("repo");
+        let (first, second) = (ReadingLock::share(&repo).unwrap(), ReadingLock::share(&repo).unwrap());
+        drop(first);
+        assert!(ReadingLock::alone_within(&repo, Duration::ZERO).is_err());
+        let dropping = std::thread::spawn({
+            let repo = repo.clone();
+            move || ReadingLock::alone_within(&repo, PATIENCE).map(drop)
+        });
+        drop(second);
+        dropping.join().unwrap().unwrap();
     }
 
     #[test]

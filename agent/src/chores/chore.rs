@@ -8,12 +8,16 @@ use crate::operate;
 use jiff::{SignedDuration, Timestamp};
 use std::str::FromStr;
 use wharf_proto::backup::Proof;
-use wharf_proto::{AppSpec, Failure, FailureKind};
+use wharf_proto::event::JobKind;
+use wharf_proto::{AppSpec, Failure, FailureKind, Outcome};
 use wharf_schedule::{DrillFacts, Memory, Schedule, Zone, drill_due, jitter, next_due, retry_at};
 use wharf_state::{AppRecord, BackupRecord, ChoreRecord};
 
 /// How often the server's limits are looked at, besides after a release.
 const HOUSE_EVERY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Newest jobs among which a migration is looked for.
+const LOOKED_AT: u32 = 50;
 
 /// One chore. A new one is a variant: the matches below ask for the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +117,7 @@ pub fn zone(spec: &AppSpec) -> Result<Zone, Failure> {
 }
 
 /// The server's own zone; UTC where it has none that is known.
-fn servers_zone() -> Zone {
+pub fn servers_zone() -> Zone {
     let system = jiff::tz::TimeZone::system();
     system.iana_name().and_then(|name| name.parse().ok()).unwrap_or(Zone::UTC)
 }
@@ -167,15 +171,28 @@ async fn newest_drill_due(
         Some(live) => agent.state.release(&app.app, live).await.map_err(|e| failures::of_state(&e))?,
         None => None,
     };
+    let released = live.as_ref().map(|live| live.created);
+    let migrated = last_migration(agent, app).await?.filter(|at| released.is_none_or(|live| *at > live));
     let facts = DrillFacts {
-        released: live.as_ref().map(|live| live.created),
-        migrated: live.is_some_and(|live| !live.spec.migrate.is_empty()),
+        released: migrated.or(released),
+        migrated: migrated.is_some() || live.is_some_and(|live| !live.spec.migrate.is_empty()),
+        made: backup.at,
         dump_bytes: dump_bytes(&backup),
         last: memory.last_run.unwrap_or(memory.since),
         held: memory.last_run.is_some(),
     };
     let retry = (memory.failures > 0).then(|| retry_at(&memory_of(memory))).flatten();
     Ok(drill_due(app.spec.backup.drill, &facts).map(|due| retry.map_or(due, |retry| due.min(retry))))
+}
+
+/// When `wharf migrate up` or `down` last changed the schema.
+async fn last_migration(agent: &Agent, app: &AppRecord) -> Result<Option<Timestamp>, Failure> {
+    let jobs = agent.state.jobs(Some(&app.app), LOOKED_AT).await.map_err(|e| failures::of_state(&e))?;
+    let migrations = jobs.into_iter().filter(|job| {
+        matches!(job.kind, JobKind::MigrateUp | JobKind::MigrateDown { .. })
+            && matches!(job.outcome, Some(Outcome::Done { .. }))
+    });
+    Ok(migrations.filter_map(|job| job.finished).next())
 }
 
 async fn newest(agent: &Agent, app: &AppRecord) -> Result<Option<BackupRecord>, Failure> {

@@ -10,7 +10,7 @@
 mod chore;
 mod status;
 
-pub use chore::{Chore, schedule, zone};
+pub use chore::{Chore, schedule, servers_zone, zone};
 pub use status::{backup_every_seconds, failing, last_drill, status, warnings};
 
 use crate::agent::Agent;

@@ -1,10 +1,12 @@
 //! `[[offsite]]`: other places that backups are copied to.
 
 use super::Retention;
+use crate::chores::servers_zone;
 use serde::Deserialize;
 use std::path::{Component, PathBuf};
 use wharf_backup::{Place, ReadBack, S3Place, SftpPlace};
 use wharf_proto::AppName;
+use wharf_schedule::Schedule;
 
 /// The longest name of a place, in bytes.
 const NAME_BYTES: usize = 40;
@@ -20,6 +22,8 @@ pub struct Offsite {
     pub read_back: ReadBack,
     /// Which backups are to be there; `None`: all, and none is ever dropped.
     pub keep: Option<Retention>,
+    /// When copies begin; `None`: after each backup, and every hour.
+    pub schedule: Option<Schedule>,
 }
 
 /// As it stands in the file.
@@ -37,6 +41,8 @@ struct Written {
     #[serde(default)]
     read_back: ReadBack,
     keep: Option<Retention>,
+    schedule: Option<String>,
+    timezone: Option<String>,
 }
 
 impl Offsite {
@@ -55,7 +61,19 @@ impl TryFrom<Written> for Offsite {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let Written { name, apps, path, sftp, identity, known_hosts, s3, read_back, keep } = written;
+        let Written {
+            name,
+            apps,
+            path,
+            sftp,
+            identity,
+            known_hosts,
+            s3,
+            read_back,
+            keep,
+            schedule,
+            timezone,
+        } = written;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > NAME_BYTES || !name.chars().all(plain) {
             return Err(format!(
@@ -76,6 +94,9 @@ impl TryFrom<Written> for Offsite {
                 };
                 Place::Sftp(SftpPlace { host: host.to_owned(), path, identity, known_hosts })
             }
+            (None, None, Some(s3)) if !is_http(&s3.endpoint) => {
+                return Err(format!("offsite {name}: `endpoint` must begin with https:// or http://"));
+            }
             (None, None, Some(s3)) => Place::S3(s3),
             _ => return Err(format!("offsite {name}: give one of `path`, `sftp` and `s3`")),
         };
@@ -84,8 +105,23 @@ impl TryFrom<Written> for Offsite {
                 "offsite {name}: `keep` would keep nothing: give it a number above 0, or leave it out"
             ));
         }
-        Ok(Self { name, apps, place, read_back, keep })
+        let schedule = read_schedule(schedule, timezone).map_err(|why| format!("offsite {name}: {why}"))?;
+        Ok(Self { name, apps, place, read_back, keep, schedule })
     }
+}
+
+fn is_http(endpoint: &str) -> bool {
+    ["https://", "http://"].iter().any(|begin| endpoint.len() > begin.len() && endpoint.starts_with(begin))
+}
+
+fn read_schedule(schedule: Option<String>, timezone: Option<String>) -> Result<Option<Schedule>, String> {
+    let zone = match (&schedule, timezone) {
+        (None, Some(_)) => return Err("`timezone` goes with `schedule`".to_owned()),
+        (_, Some(name)) => name.parse().map_err(|e| format!("{e}; for example \"Europe/Berlin\""))?,
+        (_, None) => servers_zone(),
+    };
+    let read = |text: String| Schedule::parse(&text, zone);
+    schedule.map(read).transpose().map_err(|e| format!("{e}; for example \"0 3 * * *\""))
 }
 
 fn absolute(name: &str, path: PathBuf) -> Result<PathBuf, String> {
@@ -131,6 +167,13 @@ mod tests {
             ("name = 'd'\npath = '/x'\nkeeep = 1", "keeep"),
             ("name = 'd'\npath = '/x'\nkeep = {}", "nothing"),
             ("name = 'd'\npath = '/x'\nkeep = { dayly = 7 }", "dayly"),
+            ("name = 'd'\npath = '/x'\nschedule = '0 3 * *'", "five fields"),
+            (
+                "name = 'd'\npath = '/x'\nschedule = '0 3 * * *'\ntimezone = 'Mars'",
+                "\"Mars\" is not a time zone",
+            ),
+            ("name = 'd'\npath = '/x'\ntimezone = 'UTC'", "goes with `schedule`"),
+            ("name = 'd'\ns3 = { endpoint = 'ftp://x', bucket = 'b' }", "https://"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(named), "{text}: {error}");

@@ -33,6 +33,7 @@ mod swap;
 mod task;
 mod thin;
 mod throwaway;
+mod turns;
 mod undo;
 mod volumes_over;
 
@@ -44,4 +45,5 @@ pub use recipe::probe;
 pub use request::requested;
 pub use task::{Task, note_undo, sources, start};
 pub use throwaway::answers;
+pub use turns::Turns;
 pub use undo::Undo;

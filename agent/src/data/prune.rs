@@ -89,6 +89,7 @@ pub async fn prune(job: &Job) -> Result<String, Failure> {
             prune: true,
         };
         crate::crash::point("forget.before");
+        let _turn = agent.turns.drop_backups(app).await;
         let report = wharf_backup::run(&child(agent), request, |_| ()).await.map_err(|e| e.failure())?;
         crate::crash::point("forget.inside");
         freed_bytes = report.freed_bytes;

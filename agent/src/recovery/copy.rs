@@ -109,8 +109,22 @@ impl Copy {
     }
 
     fn cannot_look(&self, error: &BackupError) -> Failure {
-        let BackupError::ElsewhereForeign { place } = error else { return error.failure() };
         let file = self.key_file.display();
+        let place = match error {
+            BackupError::ElsewhereForeign { place } => place,
+            BackupError::KeyMissing { key_file, cause } if *key_file == self.key_file => {
+                return Failure::new(
+                    FailureKind::Config,
+                    format!("the recovery key cannot be read from {file}"),
+                )
+                .cause(cause.clone())
+                .hint("name a file that holds it, alone on one line, with mode 600: --key-file FILE");
+            }
+            BackupError::KeyExposed { .. } => {
+                return Failure { kind: FailureKind::Config, ..error.failure() };
+            }
+            other => return other.failure(),
+        };
         let text = format!("the key in {file} does not open the backups of {} at {place}", self.app);
         Failure::new(FailureKind::Backup, text)
             .hint(format!(

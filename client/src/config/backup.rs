@@ -50,10 +50,11 @@ impl Checker<'_> {
     fn drill(&self, drill: &Spanned<String>) -> Checked<DrillSpec> {
         match drill.get_ref().as_str() {
             "after-release" => Ok(DrillSpec::AfterRelease),
+            "after-backup" => Ok(DrillSpec::AfterBackup),
             "weekly" => Ok(DrillSpec::Weekly),
             "off" => Ok(DrillSpec::Off),
             other => {
-                let instead = "write \"after-release\", \"weekly\" or \"off\"";
+                let instead = "write \"after-release\", \"after-backup\", \"weekly\" or \"off\"";
                 let message = format!("{other:?} is no time for drills");
                 Err(self.value(drill.span(), "backup.drill", message, instead))
             }

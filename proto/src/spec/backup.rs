@@ -57,6 +57,8 @@ pub enum DrillSpec {
     /// After each release, while the dumps are small; weekly above that, and after each migration.
     #[default]
     AfterRelease,
+    /// After each backup, whatever its size.
+    AfterBackup,
     Weekly,
     /// Only when asked for: `wharf backup verify`.
     Off,

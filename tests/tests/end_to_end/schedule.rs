@@ -63,13 +63,25 @@ fn restic_lists(world: &World) -> Vec<String> {
     times
 }
 
+/// How many backups are at that place, by what lies there.
+fn copied(world: &World, place: &str) -> usize {
+    let folder = world.server.folder.join(place).join(&world.app).join("snapshots");
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
 fn a_scheduled_world(time: &str) -> World {
     let mut world = World::fitnessapp();
     world.write_config(
         "[backup]\nschedule = \"0 * * * *\"\ntimezone = \"UTC\"\nkeep = { last = 2, daily = 3 }\ndrill = \"off\"\n",
     );
-    std::fs::write(world.server.folder.join("wharfd.toml"), "backup_within_seconds = 20\n")
-        .expect("a file of the test's");
+    // Copies begin in the very moment in which a scheduled backup goes on with retention; both are to come about.
+    let mut config = "backup_within_seconds = 20\n".to_owned();
+    for (name, more) in [("disk", ""), ("night", "schedule = \"30 12 * * *\"\ntimezone = \"UTC\"\n")] {
+        let path = world.server.folder.join(name);
+        std::fs::create_dir(&path).expect("a folder of the test's");
+        config += &format!("[[offsite]]\nname = \"{name}\"\npath = \"{}\"\n{more}", path.display());
+    }
+    std::fs::write(world.server.folder.join("wharfd.toml"), config).expect("a file of the test's");
     let (name, file) = world.server.set_clock(time);
     world.server.restart(&[(name, &file)]);
     world.deploy(&[]).exits(0);
@@ -87,11 +99,16 @@ fn a_schedule_backs_up_forgets_catches_up_once_and_is_never_silent() {
     until("the schedule is on", || status(&world).contains("0 * * * * (UTC), next "));
     assert_eq!(times(&world), ["01-01T01:30", "01-01T00:30"], "an hour in which it was off is not owed");
 
-    for time in
-        ["2026-01-01T02:20:00Z", "2026-01-01T03:20:00Z", "2026-01-01T23:20:00Z", "2026-01-02T05:20:00Z"]
-    {
+    for time in ["2026-01-01T02:20:00Z", "2026-01-01T03:20:00Z"] {
         back_up_at(&world, time);
     }
+    until("each backup is copied", || copied(&world, "disk") == 4);
+    assert_eq!(copied(&world, "night"), 0, "its time is half past twelve");
+    back_up_at(&world, "2026-01-01T23:20:00Z");
+    until("the time for copies came", || copied(&world, "night") >= 4);
+    back_up_at(&world, "2026-01-02T05:20:00Z");
+    until("each backup is copied", || copied(&world, "disk") == 6);
+    assert!(copied(&world, "night") <= 5, "its next time has not come");
     // Down for ten days: one backup makes up for all of them.
     back_up_at(&world, "2026-01-12T08:30:00Z");
     let expected = ["01-12T08:30", "01-02T05:20", "01-01T23:20", "01-01T01:30", "01-01T00:30"]
@@ -99,6 +116,9 @@ fn a_schedule_backs_up_forgets_catches_up_once_and_is_never_silent() {
         .to_vec();
     assert_eq!(times(&world), expected, "two last ones, three days, two restore points of releases");
     assert_eq!(restic_lists(&world), expected);
+    let failed =
+        |job: &&serde_json::Value| job["outcome"]["result"] != "done" && job["kind"]["name"] == "backup";
+    assert_eq!(jobs(&world).iter().filter(failed).count(), 0, "{:#?}", jobs(&world));
 
     // What is pinned stays, and the plan says why; what it says is what happens.
     let pinned = backups(&world)[2]["id"].as_str().expect("an ID").to_owned();

@@ -1,8 +1,8 @@
 //! S3 by signed URLs: four calls of it.
 
-use super::S3Place;
 use super::files::{Files, Trouble};
 use super::remote::sane;
+use super::{Place, S3Place};
 use crate::BackupError;
 use crate::key::read_secret;
 use async_trait::async_trait;
@@ -230,7 +230,7 @@ impl Files for S3 {
 
 fn credentials(place: &S3Place) -> Result<Credentials, BackupError> {
     let half = |file: &Option<std::path::PathBuf>, variable: &str| match file {
-        Some(file) => secret(file),
+        Some(file) => secret(place, file),
         None => std::env::var(variable).map_err(|_| BackupError::Elsewhere {
             place: place.endpoint.clone(),
             cause: format!("there are no credentials: name files with them, or set {variable}"),
@@ -241,6 +241,13 @@ fn credentials(place: &S3Place) -> Result<Credentials, BackupError> {
     Ok(Credentials::new(key, secret))
 }
 
-fn secret(file: &Path) -> Result<String, BackupError> {
-    Ok(String::from_utf8_lossy(&read_secret(file)?).trim().to_owned())
+fn secret(place: &S3Place, file: &Path) -> Result<String, BackupError> {
+    let read = read_secret(file).map_err(|error| match error {
+        BackupError::KeyMissing { key_file, cause } => BackupError::Elsewhere {
+            place: Place::S3(place.clone()).to_string(),
+            cause: format!("its credentials cannot be read from {}: {cause}", key_file.display()),
+        },
+        other => other,
+    })?;
+    Ok(String::from_utf8_lossy(&read).trim().to_owned())
 }
