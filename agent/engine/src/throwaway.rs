@@ -9,7 +9,7 @@ use bollard::models::{
     RestartPolicyNameEnum,
 };
 use bollard::query_parameters::CreateContainerOptions;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 /// What covers a volume that the image declares and nobody is to write to.
@@ -29,12 +29,16 @@ pub struct Throwaway {
     /// `None`: the image's own.
     pub entrypoint: Option<Vec<String>>,
     pub command: Vec<String>,
-    /// `KEY=VALUE`; nothing secret.
+    /// `KEY=VALUE`; nothing secret that is worth anything outside the container.
     pub env: Vec<String>,
+    /// As whom its program runs: `UID:GID`. `None`: the image's own.
+    pub user: Option<String>,
     /// By which recovery finds it.
     pub labels: Vec<(String, String)>,
     /// The one place to write much to: the path in the container, and what is there.
     pub scratch: (String, Scratch),
+    /// Paths in the container for a few small files, in memory; everybody may write there.
+    pub small: Vec<String>,
     /// Memory of its processes, and of what they write to memory.
     pub memory_bytes: u64,
 }
@@ -80,13 +84,15 @@ fn body(spec: &Throwaway, declared: &[String]) -> ContainerCreateBody {
             ..Default::default()
         },
     }];
-    let covered = declared.iter().filter(|path| *path != target);
-    mounts.extend(covered.map(|path| in_memory(path, COVER_BYTES)));
+    let covered: BTreeSet<&String> =
+        declared.iter().chain(&spec.small).filter(|path| *path != target).collect();
+    mounts.extend(covered.into_iter().map(|path| in_memory(path, COVER_BYTES)));
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         entrypoint: spec.entrypoint.clone(),
         cmd: Some(spec.command.clone()),
         env: Some(spec.env.clone()),
+        user: spec.user.clone(),
         labels: Some(spec.labels.iter().cloned().collect::<HashMap<_, _>>()),
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),

@@ -205,6 +205,7 @@ mod tests {
             kept: at("kept"),
             volume: volume.then(|| "kept".into()),
             redis: None,
+            mysql: None,
         }
     }
 
