@@ -26,6 +26,8 @@ pub(crate) struct Contained<'a> {
     pub entrypoint: Option<Vec<String>>,
     pub command: Vec<String>,
     pub env: &'a [String],
+    /// As whom its program runs: `UID:GID`. `None`: the image's own.
+    pub user: Option<&'a str>,
     /// By which recovery finds it.
     pub labels: Vec<(String, String)>,
     pub network: &'a str,
@@ -77,6 +79,7 @@ fn body(spec: Contained<'_>, declared: &[String]) -> ContainerCreateBody {
         entrypoint: spec.entrypoint,
         cmd: Some(spec.command),
         env: Some(spec.env.to_vec()),
+        user: spec.user.map(str::to_owned),
         labels: Some(spec.labels.into_iter().collect::<HashMap<_, _>>()),
         host_config: Some(HostConfig {
             network_mode: Some(spec.network.to_owned()),

@@ -59,6 +59,7 @@ fn probe(image: &str) -> Contained<'_> {
         entrypoint: None,
         command: vec!["true".to_owned()],
         env: &[],
+        user: None,
         labels: vec![(LABEL_PROBE.to_owned(), "1".to_owned())],
         network: "none",
         mounts: Vec::new(),

@@ -1,6 +1,6 @@
 //! Containers of the agent's own, made from an image and thrown away: no network, no volume, bounds on everything.
 
-use crate::contained::{Contained, in_memory};
+use crate::contained::{COVER_BYTES, Contained, in_memory};
 use crate::{Engine, EngineError};
 use bollard::models::{HostConfig, Mount, MountType};
 use std::path::PathBuf;
@@ -20,12 +20,16 @@ pub struct Throwaway {
     /// `None`: the image's own.
     pub entrypoint: Option<Vec<String>>,
     pub command: Vec<String>,
-    /// `KEY=VALUE`; nothing secret.
+    /// `KEY=VALUE`; nothing secret that is worth anything outside the container.
     pub env: Vec<String>,
+    /// As whom its program runs: `UID:GID`. `None`: the image's own.
+    pub user: Option<String>,
     /// By which recovery finds it.
     pub labels: Vec<(String, String)>,
     /// The one place to write much to: the path in the container, and what is there.
     pub scratch: (String, Scratch),
+    /// Paths in the container for a few small files, in memory; everybody may write there.
+    pub small: Vec<String>,
     /// Memory of its processes, and of what they write to memory.
     pub memory_bytes: u64,
 }
@@ -55,15 +59,19 @@ impl Engine {
                 ..Default::default()
             },
         };
+        let mut mounts = vec![scratch];
+        let small = spec.small.iter().filter(|path| *path != target);
+        mounts.extend(small.map(|path| in_memory(path, COVER_BYTES)));
         self.start_contained(Contained {
             image: &spec.image,
             name: Some(&spec.name),
             entrypoint: spec.entrypoint.clone(),
             command: spec.command.clone(),
             env: &spec.env,
+            user: spec.user.as_deref(),
             labels: spec.labels.clone(),
             network: "none",
-            mounts: vec![scratch],
+            mounts,
             memory_bytes: spec.memory_bytes,
             processes: PROCESSES,
             more: HostConfig {

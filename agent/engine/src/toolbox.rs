@@ -70,6 +70,7 @@ impl Engine {
             entrypoint: Some(vec!["sleep".to_owned()]),
             command: vec![LIVES_SECONDS.to_string()],
             env: &spec.env,
+            user: None,
             labels: spec.labels.clone(),
             network: spec.network.as_deref().unwrap_or("host"),
             mounts: vec![in_memory(TOOLBOX_FOLDER, FOLDER_BYTES), in_memory("/tmp", COVER_BYTES)],

@@ -206,6 +206,7 @@ mod tests {
             kept: at("kept"),
             volume: volume.then(|| "kept".into()),
             redis: None,
+            mysql: None,
         }
     }
 

@@ -141,7 +141,7 @@ pub fn has_room<'a>(needed: u64, places: impl IntoIterator<Item = &'a Place>) ->
                     space.free_bytes
                 ))
                 .cause("nothing was changed")
-                .hint("make room, or restore to a folder on another disk: --volume VOLUME --to DIR"));
+                .hint("make room there, or restore to a folder on another disk: wharf backup restore ID --to DIR"));
         }
     }
     Ok(())

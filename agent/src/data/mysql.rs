@@ -51,7 +51,13 @@ pub async fn drop_own(at: &Address, agent: &Agent, app: &AppName, name: &str) ->
     Ok(())
 }
 
-async fn character_set(at: &Address, agent: &Agent, app: &AppName, model: &str) -> Result<String, Failure> {
+/// What follows the name of a new database that is to have the character set of `model`.
+pub async fn character_set(
+    at: &Address,
+    agent: &Agent,
+    app: &AppName,
+    model: &str,
+) -> Result<String, Failure> {
     let question = format!(
         "SELECT CONCAT(default_character_set_name, ' ', default_collation_name) FROM information_schema.schemata \
          WHERE schema_name = {};\n",

@@ -1,25 +1,27 @@
 //! A backup's databases in the place of the live ones.
 //!
-//! Of PostgreSQL and Redis ([`redis_over`]). A safety backup first; then every database is restored under a name of the job's own and compared, while the app goes
-//! on serving; only then its writers are stopped and names are swapped. The old databases are kept.
+//! A safety backup first; then every database of PostgreSQL and every file of Redis ([`redis_over`]) is restored beside the
+//! live one and compared, while the app goes on serving; only then its writers are stopped and names are swapped. What a server
+//! of MySQL's is to hold is made then, beside its folder ([`mysql_over`]). The old databases are kept.
 //!
 //! **Invariant**: until the swap nothing that is live is touched, and the swap of one database is one transaction. What
 //! is found half-way after a crash is brought to one side: see [`settle`].
 
 use super::beside::{self, Restored, address, dumps, restore_beside};
 use super::database::suffixed;
-use super::exchangeable::{holders, suffix};
+use super::exchangeable::{holders, nobody_holds, suffix};
 use super::place::Place;
+use super::recipe::unknown;
 use super::task::{containers, note_undo, sources};
 use super::undo::{Swap, Swaps, Undo, Writer};
-use super::{known, redis_over, swap};
+use super::{known, mysql_fill, mysql_over, redis_over, swap};
 use crate::failures;
 use crate::jobs::backup;
 use crate::jobs::run::Job;
 use wharf_backup::DumpReport;
 use wharf_plan::facts::ContainerState;
 use wharf_proto::database::DatabaseKind;
-use wharf_proto::{BackupId, Failure, FailureKind, Outcome, Step};
+use wharf_proto::{BackupId, Failure, Outcome, Step};
 use wharf_state::{AppRecord, PhaseEvent};
 
 /// Restores every database of the backup over the live one; a summary.
@@ -28,13 +30,18 @@ use wharf_state::{AppRecord, PhaseEvent};
 /// What failed. [`settle`] brings things to one side then.
 pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<String, Failure> {
     let dumps = dumps(job, app, backup).await?;
-    no_mysql(&dumps)?;
+    if let Some(dump) = dumps.iter().find(|dump| dump.kind == DatabaseKind::Unknown) {
+        return Err(unknown(dump));
+    }
     let suffix = suffix();
     let mut targets = Vec::new();
     let mut servers = Vec::new();
     for (index, dump) in dumps.iter().enumerate() {
         if dump.kind == DatabaseKind::Redis {
             servers.push(redis_over::find(job, app, dump, (index, &suffix)).await?);
+            continue;
+        }
+        if dump.kind == DatabaseKind::Mysql {
             continue;
         }
         let at = address(job, app, dump).await?;
@@ -48,46 +55,48 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
         let names = at.names(&job.agent, job.app()).await?;
         let exists = names.contains(&dump.database);
         if !exists {
-            let text = format!(
-                "{} has no database {} now: it is made from the backup",
-                dump.service(),
-                dump.database
-            );
-            job.record.warn(text).await;
+            tell_missing(job, dump.service(), &dump.database).await;
         }
         targets.push(Target { dump, at, exists });
     }
-    let places: Vec<Place> = servers.iter().map(|server| server.place.clone()).collect();
+    let mysql = mysql_over::find(job, app, &dumps, (dumps.len(), &suffix)).await?;
+    for target in &mysql {
+        for missing in &target.missing {
+            tell_missing(job, target.service(), missing).await;
+        }
+    }
+    let places = servers.iter().map(|server| &server.place).chain(mysql.iter().map(|target| &target.place));
+    let places: Vec<Place> = places.cloned().collect();
     holders(job, app, &places).await?;
     tell_of_volumes(job, app, backup).await?;
-    job.record.step(Step::Backup, safety(job, app, &targets)).await?;
+    job.record.step(Step::Backup, safety(job, app, &targets, &mysql)).await?;
     let restored = job.record.step(Step::Restore, restore_all(job, backup, &targets, &servers)).await?;
     job.record.step(Step::Check, check_all(job, &targets, &restored, &servers)).await?;
     holders(job, app, &places).await?;
-    let folders = servers.iter().map(redis_over::exchange).collect::<Result<_, _>>()?;
+    let mut folders = servers.iter().map(redis_over::exchange).collect::<Result<Vec<_>, _>>()?;
+    for target in &mysql {
+        folders.push(mysql_over::prepare(job, target).await?);
+    }
     let swaps = Swaps { folders, ..plan(job, app, &targets, restored, &suffix).await? };
     note_undo(job, Undo::Swap(swaps.clone())).await?;
     job.agent.state.set_phase(job.id, PhaseEvent::Change).await.map_err(|e| failures::of_state(&e))?;
-    job.record.step(Step::Swap, swap::swap(job, &swaps)).await?;
+    let swapping = async {
+        swap::stop_all(job, &swaps).await?;
+        for (number, target) in mysql.iter().enumerate() {
+            mysql_fill::fill(job, backup, number, target).await?;
+        }
+        if !mysql.is_empty() {
+            // That took a while, in which somebody may have started a container.
+            nobody_holds(job, &swaps.folders).await?;
+        }
+        swap::exchange(job, &swaps).await
+    };
+    job.record.step(Step::Swap, swapping).await?;
     Ok(summary(backup, &swaps))
 }
 
-/// Databases of MySQL's cannot change their names, and a table of them at a time would leave views, triggers and routines
-/// behind. None is touched, and where a backup has such, neither is anything else: half of the data would be of another time.
-fn no_mysql(dumps: &[DumpReport]) -> Result<(), Failure> {
-    let others: Vec<String> = dumps
-        .iter()
-        .filter(|dump| !matches!(dump.kind, DatabaseKind::Postgres | DatabaseKind::Redis))
-        .map(|dump| format!("{} of {} (MySQL or MariaDB)", dump.database, dump.service()))
-        .collect();
-    if others.is_empty() {
-        return Ok(());
-    }
-    let text = format!("the backup cannot be restored over what is live: it holds {}", others.join(", "));
-    Err(Failure::new(FailureKind::Refused, text)
-        .cause("such a database cannot take another's place in one step; nothing was changed")
-        .hint("restore one beside the live one: wharf backup restore ID --database DB --as NAME")
-        .hint("how it takes the live one's place by hand, and how Redis's file goes back: docs/RECOVERY.md"))
+async fn tell_missing(job: &Job, service: &str, database: &str) {
+    job.record.warn(format!("{service} has no database {database} now: it is made from the backup")).await;
 }
 
 /// A database that is to be replaced.
@@ -98,10 +107,19 @@ struct Target<'a> {
     exists: bool,
 }
 
-async fn safety(job: &Job, app: &AppRecord, targets: &[Target<'_>]) -> Result<(), Failure> {
-    let missing = targets.iter().filter(|target| !target.exists);
-    let missing: Vec<(&str, &str)> =
-        missing.map(|target| (target.dump.service(), target.dump.database.as_str())).collect();
+async fn safety(
+    job: &Job,
+    app: &AppRecord,
+    targets: &[Target<'_>],
+    mysql: &[mysql_over::Target<'_>],
+) -> Result<(), Failure> {
+    let mut missing: Vec<(&str, &str)> = Vec::new();
+    for target in targets.iter().filter(|target| !target.exists) {
+        missing.push((target.dump.service(), &target.dump.database));
+    }
+    for target in mysql {
+        missing.extend(target.missing.iter().map(|name| (target.service(), *name)));
+    }
     let found = sources(job, app, "before-restore", Some("before a restore".into()), &missing).await?;
     backup::make(job, found.borrowed()).await.map(drop)
 }

@@ -4,7 +4,7 @@ use wharf_backup::{DRILL_FOLDER, DumpReport, drill_command};
 use wharf_proto::database::DatabaseKind;
 use wharf_proto::{Failure, FailureKind};
 
-const MIB: u64 = 1024 * 1024;
+pub const MIB: u64 = 1024 * 1024;
 /// For an empty server and its journal.
 const EMPTY_BYTES: u64 = 256 * MIB;
 const EMPTY_MYSQL_BYTES: u64 = 512 * MIB;
@@ -22,8 +22,8 @@ const POSTGRES: [&str; 8] = [
     "maintenance_work_mem=64MB",
     "autovacuum=off",
 ];
-/// The same; and the events of a database must not run in a drill.
-const MYSQL: [&str; 6] = [
+/// The same, for as long as it works; what is on the disk once it has ended is whole. And the events of a database must not run.
+pub const MYSQL: [&str; 6] = [
     "--event-scheduler=OFF",
     "--skip-log-bin",
     "--innodb-flush-log-at-trx-commit=0",

@@ -5,11 +5,12 @@
 //! read instead; one of many; one whose folder holds anything else.
 
 use super::exchange::{trial, try_out};
-use super::exchangeable::{Where, has_room, number, place_of};
+use super::exchangeable::{has_room, number, place_of};
 use super::place::Place;
+use super::server_folder::mounted_at;
 use super::undo::{Exchange, RedisServer, Undo};
 use super::{beside, task};
-use crate::failures::{self, blocking};
+use crate::failures::blocking;
 use crate::jobs::backup::child;
 use crate::jobs::run::Job;
 use sha2::{Digest as _, Sha256};
@@ -17,13 +18,10 @@ use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
-use wharf_backup::{
-    DumpOutRequest, DumpReport, DumpRequest, RedisFile, redis_file, redis_loaded, redis_save,
-};
-use wharf_plan::facts::MountSource;
+use wharf_backup::{DumpOutRequest, DumpReport, DumpRequest, redis_file, redis_loaded, redis_save};
 use wharf_proto::database::DatabaseKind;
 use wharf_proto::{BackupId, Failure, FailureKind};
 use wharf_state::AppRecord;
@@ -68,7 +66,8 @@ pub async fn find<'a>(
             "it is a replica or of a cluster: others would give it their data again",
         ));
     }
-    let at = live(job, app, service, &container, &file).await?;
+    let at = mounted_at(job, app, (service, &container), &file.folder).await?;
+    let at = at.map_err(|why| refused(service, &why))?;
     let place = place_of(job, app, &at, (index, suffix)).await?;
     let (folder, name) = (place.live.clone(), file.name.clone());
     let others = blocking(move || Ok(others(&folder, &name))).await?;
@@ -78,36 +77,6 @@ pub async fn find<'a>(
     }
     has_room(dump.size_bytes, [&place])?;
     Ok(Target { dump, container, place, name: file.name })
-}
-
-/// What of the server is mounted where its data is.
-async fn live(
-    job: &Job,
-    app: &AppRecord,
-    service: &str,
-    container: &str,
-    file: &RedisFile,
-) -> Result<Where, Failure> {
-    let containers = task::containers(job, app).await?;
-    let mounts = containers.into_iter().find(|one| one.id == container).map(|one| one.mounts);
-    let folder = file.folder.trim_end_matches('/');
-    let mount = mounts.into_iter().flatten().find(|mount| mount.target.trim_end_matches('/') == folder);
-    let of_engine = |e: wharf_engine::EngineError| failures::of_engine(&e);
-    let (volume, path) = match mount.map(|mount| mount.source) {
-        Some(MountSource::Volume(volume)) => {
-            let path = job.agent.engine.volume_mountpoint(&volume).await.map_err(of_engine)?;
-            (Some(volume), path)
-        }
-        Some(MountSource::Bind(path)) => (None, Some(PathBuf::from(path))),
-        Some(MountSource::AnonymousVolume(_) | MountSource::Tmpfs) | None => (None, None),
-    };
-    let path = path.filter(|path| path.is_dir()).ok_or_else(|| {
-        refused(
-            service,
-            &format!("no volume with a name and no folder is mounted at {folder}, where its data is"),
-        )
-    })?;
-    Ok(Where { label: service.to_owned(), volume, path })
 }
 
 /// What is in the folder besides the file and what the server does without.
@@ -217,6 +186,7 @@ pub fn exchange(target: &Target<'_>) -> Result<Exchange, Failure> {
             container: target.container.clone(),
             keys,
         }),
+        mysql: None,
     })
 }
 

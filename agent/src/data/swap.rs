@@ -1,8 +1,9 @@
 //! The swap itself: writers stopped, names changed, writers started.
 
+use super::exchange as folders;
 use super::exchangeable::nobody_holds;
 use super::undo::{Exchange, Swap, Swaps, Writer};
-use super::{exchange, redis_over};
+use super::{mysql_fill, mysql_over, redis_over};
 use crate::failures;
 use crate::jobs::compose::{self, JOB_LABEL};
 use crate::jobs::run::Job;
@@ -15,19 +16,36 @@ use wharf_state::{Phase, PhaseEvent};
 /// Where things stand when all is over.
 pub use super::exchange::Side;
 
-/// Swaps every database and proves that the app serves with them. Where it does not, it is recorded that what was live is to
-/// be put back.
+/// Stops who writes, exchanges, and proves that the app serves.
 ///
 /// # Errors
 /// What failed; [`settle`] must be asked then where things stand.
 pub async fn swap(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
-    stop(job, swaps, |writer| !is_redis(swaps, writer)).await?;
+    stop_all(job, swaps).await?;
+    exchange(job, swaps).await
+}
+
+/// Stops who writes, and then the servers whose folders are exchanged.
+///
+/// # Errors
+/// Somebody goes on; [`settle`] starts the others again.
+pub async fn stop_all(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
+    stop(job, swaps, |writer| !is_server(swaps, writer)).await?;
     for server in swaps.folders.iter().filter_map(|folder| folder.redis.as_ref()) {
         redis_over::save(job, server).await?;
     }
     stop_writers(job, swaps).await?;
     nobody_holds(job, &swaps.folders).await?;
     crate::crash::point("swap.stopped");
+    Ok(())
+}
+
+/// Swaps every database and folder, and proves that the app serves with them. Where it does not, it is recorded that what was
+/// live is to be put back.
+///
+/// # Errors
+/// What failed; [`settle`] must be asked then where things stand.
+pub async fn exchange(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
     let served = async {
         all_forwards(job, swaps).await?;
         start_writers(job, swaps).await?;
@@ -129,7 +147,7 @@ async fn backwards(job: &Job, swap: &Swap) -> Result<(), Failure> {
 
 async fn side_of(folder: &Exchange) -> Result<Side, Failure> {
     let folder = folder.clone();
-    failures::blocking(move || exchange::side(&folder).map_err(|e| e.failure())).await
+    failures::blocking(move || folders::side(&folder).map_err(|e| e.failure())).await
 }
 
 /// Where what was live is to be a volume, that is made now, and never removed by anybody here.
@@ -144,13 +162,13 @@ async fn exchange_folder(job: &Job, folder: &Exchange) -> Result<(), Failure> {
         }
     }
     let folder = folder.clone();
-    failures::blocking(move || exchange::forwards(&folder).map_err(|e| e.failure())).await
+    failures::blocking(move || folders::forwards(&folder).map_err(|e| e.failure())).await
 }
 
 async fn exchange_back(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
     for folder in swaps.folders.iter().rev() {
         let back = folder.clone();
-        failures::blocking(move || exchange::backwards(&back).map_err(|e| e.failure())).await?;
+        failures::blocking(move || folders::backwards(&back).map_err(|e| e.failure())).await?;
         crate::crash::point("put_back.inside");
         if let Some(volume) = folder.volume.as_ref().filter(|_| folder.kept.is_dir()) {
             let text = format!("the volume {volume} was made for what is live, and is empty");
@@ -165,9 +183,15 @@ fn services(swaps: &Swaps) -> Vec<String> {
     services.into_iter().cloned().collect()
 }
 
-fn is_redis(swaps: &Swaps, writer: &Writer) -> bool {
-    let servers = swaps.folders.iter().filter_map(|folder| folder.redis.as_ref());
-    servers.into_iter().any(|server| server.container == writer.container)
+fn is_server(swaps: &Swaps, writer: &Writer) -> bool {
+    swaps.folders.iter().filter_map(Exchange::server).any(|server| server == writer.container)
+}
+
+/// A server of MySQL's that is killed leaves its files to be mended.
+fn patience(swaps: &Swaps, writer: &Writer) -> Duration {
+    let mut servers = swaps.folders.iter().filter_map(|folder| folder.mysql.as_ref());
+    let is_mysql = servers.any(|server| server.at.container == writer.container);
+    if is_mysql { mysql_fill::STOPS_WITHIN } else { STOP_PATIENCE }
 }
 
 async fn stop_writers(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
@@ -176,7 +200,8 @@ async fn stop_writers(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
 
 async fn stop(job: &Job, swaps: &Swaps, who: impl Fn(&Writer) -> bool) -> Result<(), Failure> {
     for writer in swaps.writers.iter().filter(|writer| who(writer)) {
-        job.agent.engine.stop(&writer.container, STOP_PATIENCE).await.map_err(|e| failures::of_engine(&e))?;
+        let stopped = job.agent.engine.stop(&writer.container, patience(swaps, writer)).await;
+        stopped.map_err(|e| failures::of_engine(&e))?;
     }
     Ok(())
 }
@@ -215,6 +240,9 @@ async fn prove(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
         verify::Expected { project: &swaps.project, spec: &spec, services: services.into_iter().collect() };
     for server in swaps.folders.iter().filter_map(|folder| folder.redis.as_ref()) {
         redis_over::prove(job, server).await?;
+    }
+    for server in swaps.folders.iter().filter_map(|folder| folder.mysql.as_ref()) {
+        mysql_over::prove(job, server).await?;
     }
     verify::verify(&job.agent.engine, &expected).await.map_err(|failure| Failure {
         kind: FailureKind::Verify,

@@ -1,4 +1,5 @@
-//! A server of the database's own image that exists for one drill: no network, in memory while it fits.
+//! A server of the database's own image that exists for one job: no network; for a drill in memory while it fits, for a
+//! restore on a copy of what is live.
 
 use super::recipe;
 use super::task::note_undo;
@@ -6,13 +7,15 @@ use super::undo::Undo;
 use crate::failures;
 use crate::jobs::compose::JOB_LABEL;
 use crate::jobs::run::Job;
+use futures_util::StreamExt;
+use std::future::ready;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
 use wharf_backup::{DRILL_FOLDER, DumpReport};
 use wharf_engine::exec::ExecSpec;
-use wharf_engine::{Engine, Scratch, Throwaway};
+use wharf_engine::{Engine, LogOptions, Scratch, Throwaway};
 use wharf_plan::facts::ContainerState;
 use wharf_proto::{Failure, FailureKind};
 
@@ -22,6 +25,8 @@ const IN_MEMORY_DUMP_BYTES: u64 = 256 * 1024 * 1024;
 const STARTS_WITHIN: Duration = Duration::from_secs(180);
 const ASK_EVERY: Duration = Duration::from_millis(200);
 const ANSWER_BYTES: usize = 64 * 1024;
+/// What a server that did not start wrote last.
+const LAST_LINES: u32 = 6;
 
 /// A server that runs. [`Server::remove`] ends it; after a crash, recovery does.
 pub struct Server {
@@ -47,13 +52,28 @@ pub async fn start(job: &Job, number: usize, dump: &DumpReport, image: String) -
         entrypoint: recipe.entrypoint,
         command: recipe.command,
         env: recipe.env,
+        user: None,
         labels: vec![(JOB_LABEL.to_owned(), job.label())],
         scratch: (DRILL_FOLDER.to_owned(), scratch),
+        small: Vec::new(),
         memory_bytes: recipe.memory_bytes.saturating_add(if in_memory { bytes } else { 0 }),
     };
-    let container = job.agent.engine.start_throwaway(&spec).await.map_err(|e| failures::of_engine(&e))?;
-    let server = Server { container, user: recipe.user, folder };
     let probe = recipe::probe(dump.kind, &dump.user);
+    begin(job, &spec, (recipe.user, folder), probe).await
+}
+
+/// Starts a server as `spec` says, and waits until it answers.
+///
+/// # Errors
+/// The image is gone, or the server does not start; then it is gone again.
+pub async fn begin(
+    job: &Job,
+    spec: &Throwaway,
+    (user, folder): (Option<String>, Option<PathBuf>),
+    probe: Option<Vec<String>>,
+) -> Result<Server, Failure> {
+    let container = job.agent.engine.start_throwaway(spec).await.map_err(|e| failures::of_engine(&e))?;
+    let server = Server { container, user, folder };
     match wait(job, &server, probe).await {
         Ok(()) => Ok(server),
         Err(failure) => {
@@ -108,7 +128,24 @@ fn make(folder: &std::path::Path) -> Result<(), Failure> {
 }
 
 async fn wait(job: &Job, server: &Server, probe: Option<Vec<String>>) -> Result<(), Failure> {
-    answers(&job.agent.engine, &server.container, probe).await?.map_err(not_started)
+    let engine = &job.agent.engine;
+    match answers(engine, &server.container, probe).await? {
+        Ok(()) => Ok(()),
+        Err(why) => {
+            let said = last_lines(engine, &server.container).await;
+            Err(said
+                .into_iter()
+                .fold(not_started(why), |failure, line| failure.cause(format!("it said: {line}"))))
+        }
+    }
+}
+
+/// What a container wrote last.
+pub async fn last_lines(engine: &Engine, container: &str) -> Vec<String> {
+    let options = LogOptions { tail: Some(LAST_LINES), ..LogOptions::default() };
+    let lines = engine.logs(container, &options).filter_map(|line| ready(line.ok().map(|line| line.text)));
+    let lines: Vec<String> = lines.take(LAST_LINES as usize).collect().await;
+    lines.into_iter().filter(|line| !line.trim().is_empty()).collect()
 }
 
 /// Waits until the server of a container answers its probe; else why it never will.
@@ -146,7 +183,7 @@ pub async fn answers(
 }
 
 fn not_started(why: String) -> Failure {
-    Failure::new(FailureKind::Environment, "the throwaway database server for the drill did not start")
+    Failure::new(FailureKind::Environment, "the throwaway database server did not start")
         .cause(why)
         .hint("see that the server has memory and disk left, and that the database's image starts by itself")
 }

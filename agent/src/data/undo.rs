@@ -63,6 +63,25 @@ pub struct Exchange {
     /// The server whose data it is: it is to save before, and to read all of it after.
     #[serde(default)]
     pub redis: Option<RedisServer>,
+    /// The server whose data it is: what is restored is made from a copy of what it holds once it has stopped.
+    #[serde(default)]
+    pub mysql: Option<MysqlServer>,
+}
+
+impl Exchange {
+    /// The container of the server whose data it is.
+    pub fn server(&self) -> Option<&str> {
+        let redis = self.redis.as_ref().map(|server| server.container.as_str());
+        redis.or_else(|| self.mysql.as_ref().map(|server| server.at.container.as_str()))
+    }
+}
+
+/// A server of MySQL or MariaDB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MysqlServer {
+    pub at: Address,
+    /// What is restored; it must serve these in the end.
+    pub databases: Vec<String>,
 }
 
 /// A server of Redis or Valkey.

@@ -195,6 +195,7 @@ async fn plan(
             kept: place.kept.clone(),
             volume: place.volume.clone(),
             redis: None,
+            mysql: None,
         });
     }
     // As it is now: containers may have come and gone since.

@@ -17,6 +17,7 @@ mod hooks;
 mod init;
 mod keep;
 mod look;
+mod mysql_over;
 mod offsite;
 mod openssh;
 mod operate;

@@ -1,0 +1,40 @@
+//! Where the data of a database server in a container lies on the disk.
+
+use super::exchangeable::Where;
+use super::task::containers;
+use crate::failures;
+use crate::jobs::run::Job;
+use std::path::PathBuf;
+use wharf_plan::facts::MountSource;
+use wharf_proto::Failure;
+use wharf_state::AppRecord;
+
+/// What is mounted at `folder` of a service's container, where its data is; else why it cannot be exchanged.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn mounted_at(
+    job: &Job,
+    app: &AppRecord,
+    (service, container): (&str, &str),
+    folder: &str,
+) -> Result<Result<Where, String>, Failure> {
+    let containers = containers(job, app).await?;
+    let mounts = containers.into_iter().find(|one| one.id == container).map(|one| one.mounts);
+    let folder = folder.trim_end_matches('/');
+    let mount = mounts.into_iter().flatten().find(|mount| mount.target.trim_end_matches('/') == folder);
+    let of_engine = |e: wharf_engine::EngineError| failures::of_engine(&e);
+    let (volume, path) = match mount.map(|mount| mount.source) {
+        Some(MountSource::Volume(volume)) => {
+            let path = job.agent.engine.volume_mountpoint(&volume).await.map_err(of_engine)?;
+            (Some(volume), path)
+        }
+        Some(MountSource::Bind(path)) => (None, Some(PathBuf::from(path))),
+        Some(MountSource::AnonymousVolume(_) | MountSource::Tmpfs) | None => (None, None),
+    };
+    let found =
+        path.filter(|path| path.is_dir()).map(|path| Where { label: service.to_owned(), volume, path });
+    Ok(found.ok_or_else(|| {
+        format!("no volume with a name and no folder is mounted at {folder}, where its data is")
+    }))
+}
