@@ -348,5 +348,6 @@ fn assemble(
         migrations: Vec::new(),
         warnings,
         promoted: work.promotes().cloned(),
+        awaited_images: decided.awaited.clone(),
     }
 }

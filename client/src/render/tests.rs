@@ -83,6 +83,7 @@ fn a_plan() -> DeployPlan {
         migrations: vec!["web: alembic upgrade head".into()],
         warnings: vec!["db has no restart policy".into()],
         promoted: None,
+        awaited_images: vec![],
     }
 }
 
