@@ -255,11 +255,27 @@ fn a_promoted_image_serves_where_all_that_goes_into_it_is_the_same() {
         ),
         (ImageFactsOf { rebuild: true, ..first(here(Some(one), true)) }, ImageAction::Build, "--rebuild"),
         (
-            first(Origin::Elsewhere { name: "staging v12" }),
+            first(elsewhere(Travelled::No("it is for linux/arm64"))),
             ImageAction::Build,
-            "there is no image yet; staging v12 runs on another server: built here from its source",
+            "there is no image yet; staging v12 runs on another server, and its image is not sent \
+             (it is for linux/arm64): built here from its source",
         ),
-        (live(one, Origin::Elsewhere { name: "staging v12" }), ImageAction::Keep, ""),
+        (
+            first(elsewhere(Travelled::Awaited)),
+            ImageAction::Reuse,
+            "the image of staging v12, which its server sends",
+        ),
+        (
+            live(other, elsewhere(Travelled::Here)),
+            ImageAction::Reuse,
+            "the image of staging v12, from its server",
+        ),
+        (live(one, elsewhere(Travelled::Awaited)), ImageAction::Keep, ""),
+        (
+            ImageFactsOf { rebuild: true, ..first(elsewhere(Travelled::Here)) },
+            ImageAction::Build,
+            "--rebuild",
+        ),
         // What comes from a registry is what its name means here.
         (
             ImageFactsOf { service: db, now: None, ..first(here(Some(one), true)) },
