@@ -1,7 +1,8 @@
 //! What an agent tells of its apps: releases, jobs, containers, the audit.
 
 use crate::{
-    AppName, BackupId, Digest, JobId, Outcome, RelPath, ReleaseId, backup::Proof, event::JobKind, lock::DeployLock,
+    AppName, BackupId, Digest, JobId, Outcome, RelPath, ReleaseId, backup::Proof, event::JobKind,
+    lock::DeployLock,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

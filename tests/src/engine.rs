@@ -60,10 +60,18 @@ impl Engine {
     /// # Panics
     /// Where one of the engines fails.
     pub fn copy_image(&self, name: &str) {
-        let mut save = Command::new("docker").args(["save", name]).stdout(Stdio::piped()).spawn().expect("docker is on the path");
+        let mut save = Command::new("docker")
+            .args(["save", name])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("docker is on the path");
         let archive = save.stdout.take().expect("stdout is piped");
-        let loaded = self.command(&["load", "--quiet"]).stdin(archive).status().expect("docker is on the path");
-        assert!(save.wait().expect("a child of the test's").success() && loaded.success(), "{name} is copied");
+        let loaded =
+            self.command(&["load", "--quiet"]).stdin(archive).status().expect("docker is on the path");
+        assert!(
+            save.wait().expect("a child of the test's").success() && loaded.success(),
+            "{name} is copied"
+        );
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

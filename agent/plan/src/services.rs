@@ -93,15 +93,18 @@ pub fn image_decision(facts: &ImageFactsOf<'_>) -> ImageDecision {
             },
             _ => own,
         },
-        Origin::Elsewhere { name, image: Travelled::Here } => {
-            ImageDecision { action: ImageAction::Reuse, why: vec![format!("the image of {name}, from its server")] }
-        }
+        Origin::Elsewhere { name, image: Travelled::Here } => ImageDecision {
+            action: ImageAction::Reuse,
+            why: vec![format!("the image of {name}, from its server")],
+        },
         Origin::Elsewhere { name, image: Travelled::Awaited } => ImageDecision {
             action: ImageAction::Reuse,
             why: vec![format!("the image of {name}, which its server sends")],
         },
         Origin::Elsewhere { name, image: Travelled::No(why) } => {
-            let why = format!("{name} runs on another server, and its image is not sent ({why}): built here from its source");
+            let why = format!(
+                "{name} runs on another server, and its image is not sent ({why}): built here from its source"
+            );
             ImageDecision { action: own.action, why: own.why.into_iter().chain([why]).collect() }
         }
     }

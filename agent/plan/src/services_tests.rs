@@ -215,6 +215,7 @@ fn a_promoted_image_serves_where_all_that_goes_into_it_is_the_same() {
     let (web, db) = (model.service("web").unwrap(), model.service("db").unwrap());
     let (one, two) = (Digest([1; 32]), Digest([2; 32]));
     let here = |inputs, present| Origin::Here { name: "staging v12", inputs, present };
+    let elsewhere = |image| Origin::Elsewhere { name: "staging v12", image };
     let first = |origin| ImageFactsOf {
         service: web,
         before: None,
@@ -266,7 +267,7 @@ fn a_promoted_image_serves_where_all_that_goes_into_it_is_the_same() {
             "the image of staging v12, which its server sends",
         ),
         (
-            live(other, elsewhere(Travelled::Here)),
+            live(two, elsewhere(Travelled::Here)),
             ImageAction::Reuse,
             "the image of staging v12, from its server",
         ),

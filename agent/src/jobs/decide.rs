@@ -1,12 +1,12 @@
 //! Which image each service of the next release runs, and why.
 
 use super::images::{Recipe, Staged, Way};
-use crate::promote::images;
 use super::survey::{self, Survey};
 use super::{Source, Work};
 use crate::agent::Agent;
 use crate::failures;
 use crate::layout::Beside;
+use crate::promote::images;
 use std::collections::{BTreeMap, BTreeSet};
 use wharf_plan::Model;
 use wharf_plan::inputs::{changed_paths, folder_entries, mounted_inputs};
@@ -118,7 +118,12 @@ struct Origin {
 }
 
 impl Origin {
-    fn of<'a>(&'a self, service: &Service, present: bool, travelled: &'a Result<bool, String>) -> services::Origin<'a> {
+    fn of<'a>(
+        &'a self,
+        service: &Service,
+        present: bool,
+        travelled: &'a Result<bool, String>,
+    ) -> services::Origin<'a> {
         match &self.record {
             None => services::Origin::Elsewhere {
                 name: &self.name,
@@ -225,7 +230,9 @@ async fn decide_shipped(
         rebuild: asked.rebuild,
         pull: asked.pull,
         origin: match asked.origin {
-            Some(origin) if !on_own || origin.record.is_none() => origin.of(service, twin.is_some(), &travelled),
+            Some(origin) if !on_own || origin.record.is_none() => {
+                origin.of(service, twin.is_some(), &travelled)
+            }
             _ => services::Origin::Laptop,
         },
     });

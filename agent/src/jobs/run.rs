@@ -222,7 +222,9 @@ async fn run(job: &Job, work: &Work) -> Outcome {
             format!("promoted from {from}: the very source that {app} keeps of it")
         } else {
             let host = from.host.as_deref().unwrap_or("another server");
-            format!("promoted from {from} of {app} on {host}, as the client says: this agent cannot see that release")
+            format!(
+                "promoted from {from} of {app} on {host}, as the client says: this agent cannot see that release"
+            )
         };
         job.record.note(text).await;
     }

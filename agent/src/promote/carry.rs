@@ -49,7 +49,13 @@ pub struct Wanted {
 ///
 /// # Errors
 /// One that is not offered, an engine that fails, a client that left.
-pub async fn send(agent: &Agent, talk: &mut Talk, permit: &Permit, app: &AppName, wanted: Wanted) -> Result<(), Stop> {
+pub async fn send(
+    agent: &Agent,
+    talk: &mut Talk,
+    permit: &Permit,
+    app: &AppName,
+    wanted: Wanted,
+) -> Result<(), Stop> {
     let known = known_app(agent, permit, app).await?;
     let release = super::release(agent, &known, Some(wanted.release)).await?;
     let offered = images::offered(agent, &release).await?;
@@ -64,7 +70,9 @@ pub async fn send(agent: &Agent, talk: &mut Talk, permit: &Permit, app: &AppName
     let mut pieces = std::pin::pin!(agent.engine.export(&image.id()));
     let (mut held, mut within): (Vec<u8>, _) = (Vec::new(), COPY_LIMIT);
     loop {
-        let piece = async { timeout(within, pieces.next()).await.map_err(|_| too_slow("sends no more of the image")) };
+        let piece = async {
+            timeout(within, pieces.next()).await.map_err(|_| too_slow("sends no more of the image"))
+        };
         let piece = talk.unless_gone(piece).await?;
         within = NEXT_PIECE_WITHIN;
         let Some(piece) = piece else { break };
@@ -89,7 +97,8 @@ async fn send_pack(talk: &mut Talk, content: Vec<u8>) -> Result<(), Stop> {
     });
     let bytes = Bytes::from(packed.await?);
     let size_bytes = bytes.len() as u64;
-    talk.say(&ServerMessage::Pack { encoding: PackEncoding::Zstd, size_bytes, chunks: 1, content_bytes }).await?;
+    talk.say(&ServerMessage::Pack { encoding: PackEncoding::Zstd, size_bytes, chunks: 1, content_bytes })
+        .await?;
     for at in (0..bytes.len()).step_by(limits::BULK_FRAME_BYTES as usize) {
         let end = bytes.len().min(at + limits::BULK_FRAME_BYTES as usize);
         talk.send(Frame { kind: Kind::Bulk, payload: bytes.slice(at..end) }).await?;
@@ -101,7 +110,12 @@ async fn send_pack(talk: &mut Talk, content: Vec<u8>) -> Result<(), Stop> {
 ///
 /// # Errors
 /// One that is not what was named or does not fit here, no room, an engine that fails, a client that left.
-pub async fn load(agent: &Agent, talk: &mut Talk, app: &AppName, image: PortableImage) -> Result<Reply, Stop> {
+pub async fn load(
+    agent: &Agent,
+    talk: &mut Talk,
+    app: &AppName,
+    image: PortableImage,
+) -> Result<Reply, Stop> {
     let loaded = Reply::ImageLoaded { image: image.image };
     check(agent, &image).await?;
     let _place = place()?;
@@ -115,7 +129,14 @@ pub async fn load(agent: &Agent, talk: &mut Talk, app: &AppName, image: Portable
     let missing: Vec<Digest> = upper.to_vec();
     let without: BTreeSet<Digest> = lower.iter().filter(|layer| !upper.contains(layer)).copied().collect();
     let action = format!("promote: image of {}", plain(&image.service));
-    audit(agent, talk, app, &action, format!("comes from another server, as the client says: {}", image.id())).await?;
+    audit(
+        agent,
+        talk,
+        app,
+        &action,
+        format!("comes from another server, as the client says: {}", image.id()),
+    )
+    .await?;
     talk.say(&ServerMessage::Missing { digests: missing, last: true }).await?;
 
     let (tx, rx) = mpsc::channel(1);
@@ -138,7 +159,10 @@ pub async fn load(agent: &Agent, talk: &mut Talk, app: &AppName, image: Portable
     let ended = ended.map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
     ended.map_err(|e| failures::of_engine(&e).hint("promote again; or have it built: --rebuild"))?;
     if engine.baggage(&image.id()).await.map_err(|e| failures::of_engine(&e))?.is_none() {
-        let text = format!("the engine took in the image of {}, and does not have it by its ID", plain(&image.service));
+        let text = format!(
+            "the engine took in the image of {}, and does not have it by its ID",
+            plain(&image.service)
+        );
         return Err(Failure::new(FailureKind::Environment, text)
             .cause(image.id())
             .hint("have it built instead: --rebuild")
@@ -214,15 +238,24 @@ fn unpack(pack: &[u8]) -> Result<Vec<u8>, Failure> {
 /// What can be said before anything comes.
 async fn check(agent: &Agent, image: &PortableImage) -> Result<(), Failure> {
     let refused = |why: String| {
-        Failure::new(FailureKind::Refused, format!("the image of {} cannot be taken in", plain(&image.service)))
-            .cause(why)
-            .hint("have it built instead: --rebuild")
+        Failure::new(
+            FailureKind::Refused,
+            format!("the image of {} cannot be taken in", plain(&image.service)),
+        )
+        .cause(why)
+        .hint("have it built instead: --rebuild")
     };
     if image.size_bytes > limits::IMAGE_BYTES || image.layers.len() > limits::IMAGE_LAYERS {
-        return Err(refused(format!("it has more than {} bytes or {} layers", limits::IMAGE_BYTES, limits::IMAGE_LAYERS)));
+        return Err(refused(format!(
+            "it has more than {} bytes or {} layers",
+            limits::IMAGE_BYTES,
+            limits::IMAGE_LAYERS
+        )));
     }
     if agent.engine.info().await.map_err(|e| failures::of_engine(&e))?.containerd_store {
-        return Err(refused("this engine keeps images in containerd's store, where an ID means something else".into()));
+        return Err(refused(
+            "this engine keeps images in containerd's store, where an ID means something else".into(),
+        ));
     }
     let platform = agent.engine.platform().await.map_err(|e| failures::of_engine(&e))?;
     if platform != image.platform {
@@ -258,7 +291,13 @@ fn left_out(layers: &[Digest], without: &[Digest]) -> BTreeSet<Digest> {
     without.iter().filter(|layer| layers.contains(layer)).copied().collect()
 }
 
-async fn audit(agent: &Agent, talk: &Talk, app: &AppName, action: &str, outcome: String) -> Result<(), Failure> {
+async fn audit(
+    agent: &Agent,
+    talk: &Talk,
+    app: &AppName,
+    action: &str,
+    outcome: String,
+) -> Result<(), Failure> {
     let entry = AuditEntry {
         at: Timestamp::now(),
         app: Some(app.clone()),
@@ -281,10 +320,14 @@ fn too_slow(what: &str) -> Failure {
 }
 
 fn not_sent(error: &PassageError) -> Failure {
-    Failure::from_error(FailureKind::Environment, error).hint("have the images built by the other server: --rebuild")
+    Failure::from_error(FailureKind::Environment, error)
+        .hint("have the images built by the other server: --rebuild")
 }
 
 fn refused(error: &PassageError) -> Failure {
-    let failure = Failure::new(FailureKind::Refused, "what came is not the image that was named: nothing of it was taken in");
+    let failure = Failure::new(
+        FailureKind::Refused,
+        "what came is not the image that was named: nothing of it was taken in",
+    );
     failure.cause(error.to_string()).hint("promote again; or have it built: --rebuild")
 }

@@ -14,7 +14,8 @@ use wharf_state::ReleaseRecord;
 /// How much of another server's reason is told.
 const REASON_CHARS: usize = 200;
 
-const BAKES: &str = "arguments, secrets or another image of the project go into it, or what does was not recorded";
+const BAKES: &str =
+    "arguments, secrets or another image of the project go into it, or what does was not recorded";
 const OTHER_STORE: &str = "the engine keeps images in containerd's store, where an ID means something else";
 
 /// The images of a release as they can be sent.

@@ -49,7 +49,11 @@ impl session::Progress for CarryProgress<'_> {
         if self.told.elapsed() >= LINE_EVERY {
             self.told = Instant::now();
             let sent = bytes(self.sent_bytes);
-            let of = if self.total_bytes == 0 { String::new() } else { format!(" of about {}", bytes(self.total_bytes)) };
+            let of = if self.total_bytes == 0 {
+                String::new()
+            } else {
+                format!(" of about {}", bytes(self.total_bytes))
+            };
             self.console.note(&format!("      {sent}{of}"));
         }
     }

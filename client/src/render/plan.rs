@@ -11,7 +11,10 @@ pub fn plan(plan: &DeployPlan, style: &Style) -> String {
     if let Some(from) = &plan.promoted {
         out += &clean(&match &from.host {
             None => format!("  promotes {from}: the very source that {} keeps of it", from.app),
-            Some(host) => format!("  promotes {from} of {} on {host}, as this client says: the server cannot see that one", from.app),
+            Some(host) => format!(
+                "  promotes {from} of {} on {host}, as this client says: the server cannot see that one",
+                from.app
+            ),
         });
         out += "\n";
     }

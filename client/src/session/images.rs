@@ -52,7 +52,8 @@ pub async fn carry(
 
 /// Whether one of the two connections broke: the one that pieces come from is told of as this side's own.
 fn is_cut(error: &SessionError) -> bool {
-    error.is_connection() || matches!(error, SessionError::Local(failure) if failure.kind == FailureKind::Unreachable)
+    error.is_connection()
+        || matches!(error, SessionError::Local(failure) if failure.kind == FailureKind::Unreachable)
 }
 
 async fn once(
@@ -62,14 +63,16 @@ async fn once(
     progress: &mut dyn Progress,
 ) -> Result<Sent, SessionError> {
     let mut talk = to.open(Request::ImageLoad { app: app.clone(), image: image.clone() }).await?;
-    let missing: BTreeSet<Digest> = match talk.next("what it lacks of the image", Some(ANSWER_WITHIN)).await? {
+    let missing: BTreeSet<Digest> = match talk.next("what it lacks of the image", Some(ANSWER_WITHIN)).await?
+    {
         ServerMessage::Reply { reply: Reply::ImageLoaded { image: there } } if there == image.image => {
             return Ok(Sent::default());
         }
         ServerMessage::Missing { digests, last: true } => digests.into_iter().collect(),
         other => return Err(talk::unexpected("the layers that it lacks", &other)),
     };
-    let without: Vec<Digest> = image.layers.iter().filter(|layer| !missing.contains(layer)).copied().collect();
+    let without: Vec<Digest> =
+        image.layers.iter().filter(|layer| !missing.contains(layer)).copied().collect();
     let layers = (image.layers.len() - without.len()) as u64;
     // How large the other layers are by themselves is not known.
     progress.start(if without.is_empty() { image.size_bytes } else { 0 }, layers);

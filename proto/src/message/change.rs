@@ -1,6 +1,9 @@
 //! What a client says of a change that it asks for: a deploy, a rollback, migrations that go back.
 
-use crate::{AppName, AppSpec, RelPath, ReleaseId, release::{OfferedImages, PromotedFrom}};
+use crate::{
+    AppName, AppSpec, RelPath, ReleaseId,
+    release::{OfferedImages, PromotedFrom},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

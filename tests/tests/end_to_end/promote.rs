@@ -175,8 +175,13 @@ fn the_very_source_of_staging_goes_to_production_and_a_laptop_needs_no_server() 
     assert_eq!(engine.docker(&["exec", &on_mirror("api"), "cat", "version.txt"]), "two");
     assert_eq!(engine.docker(&["exec", &on_mirror("web"), "cat", "site.txt"]), "mirror");
     let listed = world.laptop.wharf(&["releases", "--env", "mirror"]).exits(0).stdout;
-    assert!(listed.contains("promoted from staging v2 on ") && listed.contains("as the client said"), "{listed}");
-    for (environment, words) in [("staging", "sent to another server"), ("mirror", "comes from another server")] {
+    assert!(
+        listed.contains("promoted from staging v2 on ") && listed.contains("as the client said"),
+        "{listed}"
+    );
+    for (environment, words) in
+        [("staging", "sent to another server"), ("mirror", "comes from another server")]
+    {
         let audit = world.laptop.wharf(&["audit", "--env", environment]).exits(0).stdout;
         assert!(audit.contains(words), "{audit}");
     }

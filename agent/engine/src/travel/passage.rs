@@ -62,7 +62,10 @@ enum State {
 }
 
 enum What {
-    Blob { name: Digest, hash: Sha256 },
+    Blob {
+        name: Digest,
+        hash: Sha256,
+    },
     /// `manifest.json`: the images.
     Images(Vec<u8>),
     /// `index.json`: the same for those who read the newer layout.
@@ -173,7 +176,11 @@ impl Passage {
     fn entry(&self, header: &[u8]) -> Result<(What, u64, bool), PassageError> {
         let block = tar::Header::from_byte_slice(header);
         let unreadable = PassageError::Unreadable;
-        let sum: u32 = header.iter().enumerate().map(|(at, byte)| u32::from(if (148..156).contains(&at) { b' ' } else { *byte })).sum();
+        let sum: u32 = header
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| u32::from(if (148..156).contains(&at) { b' ' } else { *byte }))
+            .sum();
         if block.as_ustar().is_none() || block.cksum().ok() != Some(sum) {
             return Err(unreadable("a header"));
         }
@@ -186,7 +193,9 @@ impl Passage {
         }
         let list = |what| if size <= LIST_BYTES { Ok((what, size, true)) } else { Err(stranger()) };
         match (block.entry_type(), name.as_str()) {
-            (tar::EntryType::Directory, "blobs/" | "blobs/sha256/" | "blobs" | "blobs/sha256") if size == 0 => {
+            (tar::EntryType::Directory, "blobs/" | "blobs/sha256/" | "blobs" | "blobs/sha256")
+                if size == 0 =>
+            {
                 Ok((What::Other, 0, true))
             }
             (tar::EntryType::Regular, "manifest.json") if !self.listed => list(What::Images(Vec::new())),
@@ -276,7 +285,9 @@ fn check_images(list: &[u8], image: &Digest, layers: &[Digest]) -> Result<(), Pa
 
 fn check_index(list: &[u8]) -> Result<(), PassageError> {
     let wrong = |why| Err(PassageError::WrongImage(why));
-    let Ok(index) = serde_json::from_slice::<serde_json::Value>(list) else { return wrong("it cannot be read") };
+    let Ok(index) = serde_json::from_slice::<serde_json::Value>(list) else {
+        return wrong("it cannot be read");
+    };
     match index.get("manifests").and_then(|images| images.as_array()).map(Vec::as_slice) {
         Some([one]) if one.get("annotations").is_none() => Ok(()),
         Some([_]) => wrong("it has a name"),

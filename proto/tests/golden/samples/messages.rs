@@ -262,7 +262,11 @@ pub fn deploy() -> Request {
             git_branch: Some("main".into()),
             git_dirty: true,
             checks_skipped: true,
-            promoted: Some(Promoted { from: answers::promoted(), agent: "0011223344556677".into(), images: Some(answers::offered_images()) }),
+            promoted: Some(Promoted {
+                from: answers::promoted(),
+                agent: "0011223344556677".into(),
+                images: Some(answers::offered_images()),
+            }),
         },
     }))
 }

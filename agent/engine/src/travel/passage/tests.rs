@@ -87,8 +87,14 @@ fn nothing_else_goes_through() {
         ("another image", with("manifest.json", other(&list("null")).as_bytes())),
         ("two images", with("manifest.json", twice.as_bytes())),
         ("no list", with("manifest.json", b"{}")),
-        ("other layers", with("manifest.json", list("null").replace(&layers[1].to_hex(), &layers[0].to_hex()).as_bytes())),
-        ("a name in the index", with("index.json", b"{\"manifests\":[{\"annotations\":{\"io.containerd.image.name\":\"a\"}}]}")),
+        (
+            "other layers",
+            with("manifest.json", list("null").replace(&layers[1].to_hex(), &layers[0].to_hex()).as_bytes()),
+        ),
+        (
+            "a name in the index",
+            with("index.json", b"{\"manifests\":[{\"annotations\":{\"io.containerd.image.name\":\"a\"}}]}"),
+        ),
         ("names of the oldest kind", with("repositories", b"{}")),
         ("a stranger", with("etc/passwd", b"root")),
         ("a blob that is not", with(&blob(CONFIG).0, b"{\"rootfs\":[]}")),
