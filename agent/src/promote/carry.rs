@@ -218,7 +218,7 @@ enum Piece {
 
 /// The archive that the engine reads. It ends only by [`Piece::End`]: what is cut off ends in an error.
 fn archive(rx: mpsc::Receiver<Piece>) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    futures_util::stream::unfold(Some(rx), |rx| async {
+    futures_util::stream::unfold(Some(rx), |rx| async move {
         let mut rx = rx?;
         match rx.recv().await {
             Some(Piece::Next(bytes)) => Some((Ok(bytes), Some(rx))),

@@ -136,6 +136,7 @@ fn events() -> Vec<Event> {
         migrations: vec![],
         warnings: vec![],
         promoted: None,
+        awaited_images: vec![],
     };
     let output =
         |step, line: &str| EventBody::Output { step, service: Some("web".into()), line: line.into() };
