@@ -252,10 +252,8 @@ async fn check(agent: &Agent, image: &PortableImage) -> Result<(), Failure> {
             limits::IMAGE_LAYERS
         )));
     }
-    if agent.engine.info().await.map_err(|e| failures::of_engine(&e))?.containerd_store {
-        return Err(refused(
-            "this engine keeps images in containerd's store, where an ID means something else".into(),
-        ));
+    if let Err(why) = images::travels(&agent.engine.info().await.map_err(|e| failures::of_engine(&e))?) {
+        return Err(refused(why.into()));
     }
     let platform = agent.engine.platform().await.map_err(|e| failures::of_engine(&e))?;
     if platform != image.platform {

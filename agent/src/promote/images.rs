@@ -5,7 +5,7 @@
 
 use crate::agent::Agent;
 use crate::failures;
-use wharf_engine::Engine;
+use wharf_engine::{Engine, EngineInfo};
 use wharf_plan::model::Service;
 use wharf_proto::release::{OfferedImages, PortableImage};
 use wharf_proto::{Digest, Failure};
@@ -16,7 +16,20 @@ const REASON_CHARS: usize = 200;
 
 const BAKES: &str =
     "arguments, secrets or another image of the project go into it, or what does was not recorded";
-const OTHER_STORE: &str = "the engine keeps images in containerd's store, where an ID means something else";
+/// The first version of Docker Engine whose archives are read.
+const FIRST_ENGINE: u32 = 25;
+
+/// Whether images can go to and come from an engine, or why not.
+pub fn travels(engine: &EngineInfo) -> Result<(), &'static str> {
+    if engine.containerd_store {
+        return Err("an engine keeps images in containerd's store, where an ID means something else");
+    }
+    let major = engine.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(major) if major >= FIRST_ENGINE => Ok(()),
+        _ => Err("an engine is older than Docker Engine 25, which writes archives that can be checked"),
+    }
+}
 
 /// The images of a release as they can be sent.
 ///
@@ -24,14 +37,14 @@ const OTHER_STORE: &str = "the engine keeps images in containerd's store, where 
 /// The engine does not answer.
 pub async fn offered(agent: &Agent, release: &ReleaseRecord) -> Result<OfferedImages, Failure> {
     let engine = &agent.engine;
-    let other_store = engine.info().await.map_err(|e| failures::of_engine(&e))?.containerd_store;
+    let travels = travels(&engine.info().await.map_err(|e| failures::of_engine(&e))?);
     let mut offered = OfferedImages::default();
     for (service, image) in release.images.iter().filter(|(_, image)| image.built) {
         let inputs = release.inputs.get(service).and_then(|inputs| inputs.portable);
-        let reason = match (other_store, inputs) {
-            (true, _) => OTHER_STORE,
-            (false, None) => BAKES,
-            (false, Some(inputs)) => match portable(engine, service, &image.id, inputs).await? {
+        let reason = match (travels, inputs) {
+            (Err(why), _) => why,
+            (Ok(()), None) => BAKES,
+            (Ok(()), Some(inputs)) => match portable(engine, service, &image.id, inputs).await? {
                 Some(image) => {
                     offered.images.push(image);
                     continue;
@@ -82,8 +95,8 @@ pub async fn travelled(
     if inputs != Some(image.inputs) {
         return no("it is built in another way here: an environment has a part in it");
     }
-    if engine.info().await.map_err(|e| failures::of_engine(&e))?.containerd_store {
-        return no(OTHER_STORE);
+    if let Err(why) = travels(&engine.info().await.map_err(|e| failures::of_engine(&e))?) {
+        return no(why);
     }
     let platform = engine.platform().await.map_err(|e| failures::of_engine(&e))?;
     if platform != image.platform {
@@ -91,4 +104,29 @@ pub async fn travelled(
     }
     let here = engine.baggage(&image.id()).await.map_err(|e| failures::of_engine(&e))?;
     Ok(Ok(here.is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_travel_between_engines_whose_archives_can_be_checked() {
+        let engine = |version: &str, containerd_store| EngineInfo {
+            version: version.into(),
+            api_version: "1.45".into(),
+            root_dir: "/var/lib/docker".into(),
+            containerd_store,
+            architecture: "x86_64".into(),
+        };
+        for (version, containerd_store, expected) in [
+            ("26.1.5+dfsg1", false, true),
+            ("25.0.0", false, true),
+            ("24.0.9", false, false),
+            ("29.0.1", true, false),
+            ("", false, false),
+        ] {
+            assert_eq!(travels(&engine(version, containerd_store)).is_ok(), expected, "{version}");
+        }
+    }
 }
