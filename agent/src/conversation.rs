@@ -221,7 +221,7 @@ async fn dispatch(
             return promote::carry::send(agent, talk, permit, &app, wanted).await.map(|()| None);
         }
         Request::ImageLoad { app, image } => {
-            return promote::carry::load(agent, talk, &app, image).await.map(Some);
+            return promote::carry::load(agent, talk, &app, *image).await.map(Some);
         }
         Request::Attach { job, from_index } => {
             return attach(agent, talk, permit, job, from_index).await.map(|()| None);

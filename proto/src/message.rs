@@ -184,7 +184,7 @@ pub enum Request {
     /// Take an image that another server's release runs, by its ID and under no name. A deploy may then say that it is it.
     ImageLoad {
         app: AppName,
-        image: PortableImage,
+        image: Box<PortableImage>,
     },
     /// The events of a job, from `from_index` on, to its end.
     Attach {

@@ -167,7 +167,12 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
             "deploy operate admin",
             OneApp,
         ),
-        ("image_load", Request::ImageLoad { app: a(), image }, "deploy operate admin", OneApp),
+        (
+            "image_load",
+            Request::ImageLoad { app: a(), image: Box::new(image) },
+            "deploy operate admin",
+            OneApp,
+        ),
         ("audit", Request::Audit { app: Some(a()), limit: 9 }, "operate admin", OneApp),
         ("audit", Request::Audit { app: None, limit: 9 }, "operate admin", AllApps),
         ("backup_prune", prune(true), "read backup deploy operate admin", OneApp),

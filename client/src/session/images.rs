@@ -62,7 +62,7 @@ async fn once(
     image: &PortableImage,
     progress: &mut dyn Progress,
 ) -> Result<Sent, SessionError> {
-    let mut talk = to.open(Request::ImageLoad { app: app.clone(), image: image.clone() }).await?;
+    let mut talk = to.open(Request::ImageLoad { app: app.clone(), image: Box::new(image.clone()) }).await?;
     let missing: BTreeSet<Digest> = match talk.next("what it lacks of the image", Some(ANSWER_WITHIN)).await?
     {
         ServerMessage::Reply { reply: Reply::ImageLoaded { image: there } } if there == image.image => {

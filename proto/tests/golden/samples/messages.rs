@@ -135,7 +135,7 @@ fn requests() -> Vec<[Request; 2]> {
                 without: vec![],
             },
         ],
-        only(Request::ImageLoad { app: app(), image: answers::portable_image() }),
+        only(Request::ImageLoad { app: app(), image: Box::new(answers::portable_image()) }),
         only(Request::Attach { job: JobId(17), from_index: 42 }),
         only(Request::Releases { app: app() }),
         [Request::Jobs { app: some.clone(), limit: 20 }, Request::Jobs { app: none.clone(), limit: 0 }],
