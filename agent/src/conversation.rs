@@ -216,6 +216,13 @@ async fn dispatch(
         Request::ReleaseContent { app, release } => {
             return promote::content(agent, talk, permit, &app, release).await.map(|()| None);
         }
+        Request::ReleaseImage { app, release, image, without } => {
+            let wanted = promote::carry::Wanted { release, image, without };
+            return promote::carry::send(agent, talk, permit, &app, wanted).await.map(|()| None);
+        }
+        Request::ImageLoad { app, image } => {
+            return promote::carry::load(agent, talk, &app, *image).await.map(Some);
+        }
         Request::Attach { job, from_index } => {
             return attach(agent, talk, permit, job, from_index).await.map(|()| None);
         }

@@ -6,6 +6,9 @@
 //!   from somebody who may deploy that app too. Of another agent's release there is only the client's word, and what is told
 //!   of it says so.
 
+pub mod carry;
+pub mod images;
+
 use crate::agent::Agent;
 use crate::answers::known_app;
 use crate::conversation::{Stop, Talk};
@@ -24,6 +27,8 @@ use wharf_state::{AppRecord, ReleaseRecord};
 
 /// The longest name of an environment that is remembered.
 const ENVIRONMENT_CHARS: usize = 64;
+/// The longest name of a server that is.
+const HOST_CHARS: usize = 255;
 /// How much of the agent's name for itself is told.
 const NAME_DIGITS: usize = 32;
 
@@ -59,11 +64,12 @@ pub async fn source(
         live,
         versions: release
             .versions
-            .into_iter()
-            .filter_map(|(file, version)| Some((file.parse().ok()?, version)))
+            .iter()
+            .filter_map(|(file, version)| Some((file.parse().ok()?, version.clone())))
             .collect(),
-        message: release.message,
-        git_commit: release.git_commit,
+        message: release.message.clone(),
+        git_commit: release.git_commit.clone(),
+        images: Some(images::offered(agent, &release).await?),
     };
     talk.say(&ServerMessage::Source { source }).await?;
     let mut pages = release.manifest.entries().chunks(limits::MANIFEST_PAGE_ENTRIES).peekable();
@@ -195,11 +201,14 @@ pub async fn origin(
     manifest: &Manifest,
 ) -> Result<Option<Origin>, Failure> {
     let Some(promoted) = &request.source.promoted else { return Ok(None) };
-    let PromotedFrom { environment, app, release } = &promoted.from;
-    let plain = environment.chars().filter(|c| !c.is_control()).take(ENVIRONMENT_CHARS).collect();
-    let from = PromotedFrom { environment: plain, app: app.clone(), release: *release };
+    let PromotedFrom { environment, app, release, host } = &promoted.from;
+    let plain = |text: &str, most| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
+    let environment = plain(environment, ENVIRONMENT_CHARS);
+    let from = PromotedFrom { environment, app: app.clone(), release: *release, host: None };
     if promoted.agent != name_of(agent) {
-        return Ok(Some(Origin { from, here: false }));
+        // An older client does not say which.
+        let host = plain(host.as_deref().unwrap_or("another server"), HOST_CHARS);
+        return Ok(Some(Origin { from: PromotedFrom { host: Some(host), ..from }, here: false }));
     }
     if !permit.reaches(app) {
         return Err(Denied::App(app.clone()).failure());

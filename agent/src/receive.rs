@@ -147,7 +147,11 @@ async fn tell_missing(talk: &mut Talk, missing: &[Digest]) -> Result<(), Stop> {
     Ok(())
 }
 
-async fn receive_pack(talk: &mut Talk, size_bytes: u64) -> Result<Vec<u8>, Stop> {
+/// The bytes of a pack that was announced.
+///
+/// # Errors
+/// Something else comes; a client that left.
+pub async fn receive_pack(talk: &mut Talk, size_bytes: u64) -> Result<Vec<u8>, Stop> {
     if size_bytes > limits::PACK_BYTES {
         return Err(out_of_turn("a pack within the limit").into());
     }

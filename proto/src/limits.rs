@@ -25,6 +25,10 @@ pub const FILE_CHUNKS: usize = 65_536;
 pub const MANIFEST_CHUNKS: usize = 1_000_000;
 /// Digests in one page of the agent's answer to an offer.
 pub const MISSING_PAGE_DIGESTS: usize = 20_000;
+/// The largest image that travels between two servers, as the engine's archive.
+pub const IMAGE_BYTES: u64 = 32 * 1024 * 1024 * 1024;
+/// Layers of such an image; engines make no more than 127.
+pub const IMAGE_LAYERS: usize = 128;
 /// Longest path inside a project, in bytes.
 pub const PATH_BYTES: usize = 4_096;
 /// Longest name of an app.

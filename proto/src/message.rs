@@ -10,7 +10,10 @@
 //! - **rollback**, **attach** and the backup requests that are jobs become the watching of a job at once;
 //! - **logs** are [`ServerMessage::Line`]s until [`ServerMessage::End`];
 //! - a **release's source** is [`ServerMessage::Source`] and its manifest in pages; its **content** is asked for by
-//!   [`ClientMessage::Wanted`] and comes in packs (each announced, then sent as bulk frames) until [`ServerMessage::End`].
+//!   [`ClientMessage::Wanted`] and comes in packs (each announced, then sent as bulk frames) until [`ServerMessage::End`];
+//! - a **release's image** comes in packs in the same way: pieces of the engine's archive, in their order. Whoever **loads**
+//!   an image is told which of its layers are missing ([`ServerMessage::Missing`]), sends packs as in a deploy, and after
+//!   [`ClientMessage::Sent`] gets [`Reply::ImageLoaded`], which comes at once where the image is there already.
 //!
 //! Everything ends with `Reply`, `End`, a terminal event or `Failed`. Unknown fields are ignored; a request of an unknown
 //! name is answered by a failure of kind `unsupported`.
@@ -27,7 +30,7 @@ use crate::{
     operate::{DockerPrunePlan, ScaleChange, ServiceScale},
     plan::DeployPlan,
     registry::{RegistryInfo, RegistryLogin},
-    release::{AppStatus, AuditEntry, FrontEnd, JobInfo, ReleaseInfo, ReleaseSource},
+    release::{AppStatus, AuditEntry, FrontEnd, JobInfo, PortableImage, ReleaseInfo, ReleaseSource},
     secret::{DatabasePassword, SecretChange, SecretList, SecretsChanged},
     spec::BumpRule,
     terminal::{ConsoleRequest, ExecRequest, OutputStream, TerminalSize},
@@ -140,6 +143,8 @@ pub enum ServerMessage {
 pub enum PackEncoding {
     /// A zip whose entries are named by the hexadecimal digest of their content.
     Zip,
+    /// A piece of one long stream, compressed with zstd by itself.
+    Zstd,
     /// One that this build does not know.
     #[serde(other)]
     Unknown,
@@ -167,6 +172,19 @@ pub enum Request {
     ReleaseContent {
         app: AppName,
         release: ReleaseId,
+    },
+    /// An image of a release that is promoted to another server, but for the layers that are there.
+    ReleaseImage {
+        app: AppName,
+        release: ReleaseId,
+        image: Digest,
+        #[serde(default)]
+        without: Vec<Digest>,
+    },
+    /// Take an image that another server's release runs, by its ID and under no name. A deploy may then say that it is it.
+    ImageLoad {
+        app: AppName,
+        image: Box<PortableImage>,
     },
     /// The events of a job, from `from_index` on, to its end.
     Attach {
@@ -361,6 +379,10 @@ pub enum Reply {
     },
     Audit {
         entries: Vec<AuditEntry>,
+    },
+    /// The image is on the engine, and is the one that was named.
+    ImageLoaded {
+        image: Digest,
     },
     /// The answer to a deploy or rollback with `dry_run`.
     Plan {

@@ -1,6 +1,6 @@
 //! What a deploy is going to do, for people to read before (`--dry-run`) and after.
 
-use crate::{RelPath, ReleaseId, release::PromotedFrom};
+use crate::{Digest, RelPath, ReleaseId, release::PromotedFrom};
 use serde::{Deserialize, Serialize};
 
 /// The plan of one deploy or rollback.
@@ -30,6 +30,9 @@ pub struct DeployPlan {
     /// The release whose very source is shipped, where one is promoted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promoted: Option<PromotedFrom>,
+    /// In a dry run: the images of that release that would serve here, once they were sent. Without them they are built.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub awaited_images: Vec<Digest>,
 }
 
 /// A front end's version.

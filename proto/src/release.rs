@@ -1,7 +1,8 @@
 //! What an agent tells of its apps: releases, jobs, containers, the audit.
 
 use crate::{
-    AppName, BackupId, JobId, Outcome, RelPath, ReleaseId, backup::Proof, event::JobKind, lock::DeployLock,
+    AppName, BackupId, Digest, JobId, Outcome, RelPath, ReleaseId, backup::Proof, event::JobKind,
+    lock::DeployLock,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,10 @@ pub struct PromotedFrom {
     /// Its app there.
     pub app: AppName,
     pub release: ReleaseId,
+    /// The server that it runs on, where that is another one. Then all of this is the client's word: an agent sees only its own
+    /// releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 impl std::fmt::Display for PromotedFrom {
@@ -59,6 +64,49 @@ pub struct ReleaseSource {
     pub versions: BTreeMap<RelPath, String>,
     pub message: Option<String>,
     pub git_commit: Option<String>,
+    /// Its images, for another server to run; `None`: the agent does not know how to send any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<OfferedImages>,
+}
+
+/// The images of a release that were built for it, and what can be done with them elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedImages {
+    /// Those that say nothing of where they were built.
+    pub images: Vec<PortableImage>,
+    /// Why the others are not sent, by service.
+    #[serde(default)]
+    pub kept: BTreeMap<String, String>,
+}
+
+/// An image that another server can run as it is: nothing went into it but files of the project and images of registries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortableImage {
+    pub service: String,
+    /// The digest that is its ID on the engine.
+    pub image: Digest,
+    /// What it was built from, but for the base images: equal for every agent.
+    pub inputs: Digest,
+    /// `linux/amd64`.
+    pub platform: String,
+    /// Its layers, the lowest first, by the digests of their content.
+    pub layers: Vec<Digest>,
+    /// What it takes on the engine's disk.
+    pub size_bytes: u64,
+}
+
+impl OfferedImages {
+    /// The image of a service.
+    pub fn of(&self, service: &str) -> Option<&PortableImage> {
+        self.images.iter().find(|image| image.service == service)
+    }
+}
+
+impl PortableImage {
+    /// As the engine calls it: `sha256:…`.
+    pub fn id(&self) -> String {
+        format!("sha256:{}", self.image.to_hex())
+    }
 }
 
 /// One job, running or over.

@@ -26,7 +26,7 @@ use wharf_proto::message::{ClientMessage, Reply, Request, ServerMessage};
 use wharf_proto::{Entry, EntryKind, Event, EventBody, Failure, Outcome, event::JobKind};
 
 /// Objects whose keys are data and not fields, or that name one of several: a stranger in there is no unknown field.
-const MAPS: &[&str] = &["set", "versions", "apps"];
+const MAPS: &[&str] = &["set", "versions", "apps", "kept"];
 
 /// The name of a field that no version has.
 const STRANGER: &str = "from_the_future";

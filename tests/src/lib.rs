@@ -7,6 +7,7 @@
 pub mod booted;
 pub mod disk;
 pub mod docker;
+pub mod engine;
 pub mod http;
 pub mod laptop;
 pub mod left;
@@ -24,6 +25,7 @@ pub mod world;
 
 pub use booted::Booted;
 pub use disk::SmallDisk;
+pub use engine::Engine;
 pub use laptop::{Laptop, Ran};
 pub use machine::Machine;
 pub use registry::Registry;

@@ -122,6 +122,9 @@ fn needed(request: &Request) -> (Role, About<'_>) {
         Request::ReleaseSource { app, .. } | Request::ReleaseContent { app, .. } => {
             (Role::Deploy, About::App(app))
         }
+        // An image that is sent was made from that source alone; one that is taken in has no name, and whoever deploys could
+        // have built it.
+        Request::ReleaseImage { app, .. } | Request::ImageLoad { app, .. } => (Role::Deploy, About::App(app)),
         Request::Migrations { app } => (Role::Read, About::App(app)),
         Request::MigrateUp { app, .. } => (Role::Deploy, About::App(app)),
         // What a migration added goes, with the data in it.

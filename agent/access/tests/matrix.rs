@@ -6,9 +6,10 @@ use wharf_proto::key::NewKey;
 use wharf_proto::log::LogsRequest;
 use wharf_proto::message::{DeployRequest, JobOptions, MigrateDown, Request, RollbackRequest, Source};
 use wharf_proto::registry::RegistryLogin;
+use wharf_proto::release::PortableImage;
 use wharf_proto::secret::{DatabasePassword, SecretChange};
 use wharf_proto::terminal::{ConsoleRequest, ExecRequest};
-use wharf_proto::{AppName, Apps, BackupId, JobId, ReleaseId, Role};
+use wharf_proto::{AppName, Apps, BackupId, Digest, JobId, ReleaseId, Role};
 
 fn app(name: &str) -> AppName {
     name.parse().expect("an app name")
@@ -48,6 +49,14 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
         grep: None,
     };
     let all_logs = LogsRequest { app: None, ..logs.clone() };
+    let image = PortableImage {
+        service: "api".into(),
+        image: Digest::of(b"image"),
+        inputs: Digest::of(b"inputs"),
+        platform: "linux/amd64".into(),
+        layers: vec![],
+        size_bytes: 1,
+    };
     let a = || name.clone();
     let restore = |what| Request::BackupRestore {
         app: a(),
@@ -147,6 +156,23 @@ fn cells(name: &AppName) -> Vec<(&'static str, Request, &'static str, About)> {
             "deploy operate admin",
             OneApp,
         ),
+        (
+            "release_image",
+            Request::ReleaseImage {
+                app: a(),
+                release: ReleaseId(1),
+                image: Digest::of(b"image"),
+                without: vec![],
+            },
+            "deploy operate admin",
+            OneApp,
+        ),
+        (
+            "image_load",
+            Request::ImageLoad { app: a(), image: Box::new(image) },
+            "deploy operate admin",
+            OneApp,
+        ),
         ("audit", Request::Audit { app: Some(a()), limit: 9 }, "operate admin", OneApp),
         ("audit", Request::Audit { app: None, limit: 9 }, "operate admin", AllApps),
         ("backup_prune", prune(true), "read backup deploy operate admin", OneApp),
@@ -191,6 +217,8 @@ fn title(request: &Request) -> &'static str {
         Request::FrontEnds { .. } => "front_ends",
         Request::ReleaseSource { .. } => "release_source",
         Request::ReleaseContent { .. } => "release_content",
+        Request::ReleaseImage { .. } => "release_image",
+        Request::ImageLoad { .. } => "image_load",
         Request::Attach { .. } => "attach",
         Request::Releases { .. } => "releases",
         Request::Jobs { .. } => "jobs",

@@ -29,6 +29,7 @@ pub mod starts;
 pub mod supervise;
 pub mod throwaway;
 pub mod toolbox;
+pub mod travel;
 pub mod volume;
 
 pub use build::{BuildError, BuildLine, BuildSpec, Dockerfile, SecretSource};

@@ -102,6 +102,44 @@ pub fn image_inputs(inputs: &ImageInputs<'_>, key: &InputKey) -> Result<Digest, 
     Ok(hash.finish())
 }
 
+/// The keys of a build whose values are files of the project, or change nothing in the image.
+const OF_THE_PROJECT: [&str; 10] = [
+    "context",
+    "dockerfile",
+    "additional_contexts",
+    "target",
+    "platforms",
+    "tags",
+    "cache_from",
+    "cache_to",
+    "no_cache",
+    "pull",
+];
+
+/// One digest for all that goes into an image, which every agent would make the same; `None` where something goes in that
+/// an environment sets, such as an argument or a secret, or that is not known.
+///
+/// It is under no agent's key, so nothing secret may go in. Base images do not: what is promoted was tried out on its own.
+pub fn portable_inputs(inputs: &ImageInputs<'_>) -> Option<Digest> {
+    let build = inputs.build;
+    let plain = build.value.as_object()?.keys().all(|key| OF_THE_PROJECT.contains(&key.as_str()));
+    let bakes = !build.args.is_empty() || !build.secrets.is_empty() || build.dockerfile_inline.is_some();
+    if !plain || bakes || !matches!(build.context, Context::Project(_)) {
+        return None;
+    }
+    let mut hash = InputKey::new([0; 32]).hasher("portable image 1");
+    entries(&mut hash, inputs.context);
+    hash.text(inputs.dockerfile);
+    hash.text(inputs.platform.unwrap_or_default());
+    hash.json(&options(&build.value));
+    hash.count(build.additional_contexts.len());
+    for name in build.additional_contexts.keys() {
+        hash.text(name);
+        entries(&mut hash, inputs.additional.get(name)?);
+    }
+    Some(hash.finish())
+}
+
 fn options(build: &Value) -> Value {
     let mut build = build.clone();
     if let Some(fields) = build.as_object_mut() {

@@ -177,3 +177,37 @@ fn changed_paths_are_new_gone_or_different() {
     let changed: Vec<String> = changed_paths(&before, &after).iter().map(ToString::to_string).collect();
     assert_eq!(changed, ["a", "b", "d"]);
 }
+
+#[test]
+fn an_image_is_portable_only_where_no_environment_has_a_part_in_it() {
+    let none = BTreeMap::new();
+    let digest = |build: &str, dockerfile: &str, from: &str| {
+        let model = model(build);
+        let service = model.service("web").unwrap();
+        portable_inputs(&ImageInputs {
+            build: service.build.as_ref().unwrap(),
+            context: &[],
+            dockerfile,
+            additional: &BTreeMap::new(),
+            platform: None,
+            from_images: &BTreeMap::from([("a".to_owned(), from.to_owned())]),
+            secrets: &none,
+        })
+    };
+    let plain = digest(r#"{"context":"/app"}"#, "FROM a", "sha256:1");
+    assert!(plain.is_some());
+    // It was tried out on its own base image.
+    assert_eq!(digest(r#"{"context":"/app"}"#, "FROM a", "sha256:2"), plain);
+    assert_ne!(digest(r#"{"context":"/app"}"#, "FROM b", "sha256:1"), plain);
+    assert_ne!(digest(r#"{"context":"/app","target":"slim"}"#, "FROM a", "sha256:1"), plain);
+    for build in [
+        r#"{"context":"/app","args":{"SITE":"shop.example"}}"#,
+        r#"{"context":"/app","secrets":[{"source":"npm"}]}"#,
+        r#"{"context":"/app","labels":{"site":"shop.example"}}"#,
+        r#"{"context":"/app","dockerfile_inline":"FROM a"}"#,
+        r#"{"context":"/app","additional_contexts":{"b":"docker-image://shop-base"}}"#,
+        r#"{"context":"https://git.example/a.git"}"#,
+    ] {
+        assert_eq!(digest(build, "FROM a", "sha256:1"), None, "{build}");
+    }
+}

@@ -44,8 +44,19 @@ pub enum Origin<'a> {
         /// Whether that image is on the engine.
         present: bool,
     },
-    /// A release of another server. Its inputs were digested under another key, so that nothing can be compared.
-    Elsewhere { name: &'a str },
+    /// A release of another server, as the client says.
+    Elsewhere { name: &'a str, image: Travelled<'a> },
+}
+
+/// What became of the image that a service of another server's release runs.
+#[derive(Debug, Clone, Copy)]
+pub enum Travelled<'a> {
+    /// It is here, and was made from the same files.
+    Here,
+    /// It would do, and is sent where this comes true.
+    Awaited,
+    /// It does not come, and why.
+    No(&'a str),
 }
 
 /// Decides whether an image is built, pulled or kept.
@@ -82,8 +93,18 @@ pub fn image_decision(facts: &ImageFactsOf<'_>) -> ImageDecision {
             },
             _ => own,
         },
-        Origin::Elsewhere { name } => {
-            let why = format!("{name} runs on another server: built here from its source");
+        Origin::Elsewhere { name, image: Travelled::Here } => ImageDecision {
+            action: ImageAction::Reuse,
+            why: vec![format!("the image of {name}, from its server")],
+        },
+        Origin::Elsewhere { name, image: Travelled::Awaited } => ImageDecision {
+            action: ImageAction::Reuse,
+            why: vec![format!("the image of {name}, which its server sends")],
+        },
+        Origin::Elsewhere { name, image: Travelled::No(why) } => {
+            let why = format!(
+                "{name} runs on another server, and its image is not sent ({why}): built here from its source"
+            );
             ImageDecision { action: own.action, why: own.why.into_iter().chain([why]).collect() }
         }
     }

@@ -216,6 +216,7 @@ fn a_promoted_image_serves_where_all_that_goes_into_it_is_the_same() {
     let (web, db) = (model.service("web").unwrap(), model.service("db").unwrap());
     let (one, two) = (Digest([1; 32]), Digest([2; 32]));
     let here = |inputs, present| Origin::Here { name: "staging v12", inputs, present };
+    let elsewhere = |image| Origin::Elsewhere { name: "staging v12", image };
     let first = |origin| ImageFactsOf {
         service: web,
         before: None,
@@ -256,11 +257,27 @@ fn a_promoted_image_serves_where_all_that_goes_into_it_is_the_same() {
         ),
         (ImageFactsOf { rebuild: true, ..first(here(Some(one), true)) }, ImageAction::Build, "--rebuild"),
         (
-            first(Origin::Elsewhere { name: "staging v12" }),
+            first(elsewhere(Travelled::No("it is for linux/arm64"))),
             ImageAction::Build,
-            "there is no image yet; staging v12 runs on another server: built here from its source",
+            "there is no image yet; staging v12 runs on another server, and its image is not sent \
+             (it is for linux/arm64): built here from its source",
         ),
-        (live(one, Origin::Elsewhere { name: "staging v12" }), ImageAction::Keep, ""),
+        (
+            first(elsewhere(Travelled::Awaited)),
+            ImageAction::Reuse,
+            "the image of staging v12, which its server sends",
+        ),
+        (
+            live(two, elsewhere(Travelled::Here)),
+            ImageAction::Reuse,
+            "the image of staging v12, from its server",
+        ),
+        (live(one, elsewhere(Travelled::Awaited)), ImageAction::Keep, ""),
+        (
+            ImageFactsOf { rebuild: true, ..first(elsewhere(Travelled::Here)) },
+            ImageAction::Build,
+            "--rebuild",
+        ),
         // What comes from a registry is what its name means here.
         (
             ImageFactsOf { service: db, now: None, ..first(here(Some(one), true)) },

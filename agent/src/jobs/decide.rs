@@ -6,12 +6,14 @@ use super::{Source, Work};
 use crate::agent::Agent;
 use crate::failures;
 use crate::layout::Beside;
+use crate::promote::images;
 use std::collections::{BTreeMap, BTreeSet};
 use wharf_plan::Model;
 use wharf_plan::inputs::{changed_paths, folder_entries, mounted_inputs};
 use wharf_plan::model::{Context, Service};
 use wharf_plan::services::{self, ImageFactsOf, image_decision};
 use wharf_proto::plan::ImageAction;
+use wharf_proto::release::{OfferedImages, PortableImage};
 use wharf_proto::{Digest, Failure, RelPath};
 use wharf_state::{ReleaseRecord, ServiceInputs};
 
@@ -35,6 +37,8 @@ pub struct Decided {
     pub inputs: BTreeMap<String, ServiceInputs>,
     /// The versions that were started until now, by file.
     pub highest: BTreeMap<String, String>,
+    /// Images of another server's release that would serve, and are not here yet.
+    pub awaited: Vec<Digest>,
 }
 
 /// Decides every service's image, and digests what its containers are made from.
@@ -56,11 +60,16 @@ pub async fn decide(
         key: &survey.key,
     };
     let highest = agent.state.highest_versions(&work.spec.app).await.map_err(|e| failures::of_state(&e))?;
-    let mut decided =
-        Decided { images: BTreeMap::new(), why: BTreeMap::new(), inputs: BTreeMap::new(), highest };
+    let mut decided = Decided {
+        images: BTreeMap::new(),
+        why: BTreeMap::new(),
+        inputs: BTreeMap::new(),
+        highest,
+        awaited: Vec::new(),
+    };
     let origin = origin(agent, work).await?;
     for service in survey.model.services() {
-        let image = match &work.source {
+        let (image, portable) = match &work.source {
             Source::Shipped { rebuild, pull, .. } => {
                 let asked = Asked { rebuild: *rebuild, pull: *pull, origin: origin.as_ref() };
                 decide_shipped(&staged, work, survey, service, asked, &mut decided).await?
@@ -75,7 +84,7 @@ pub async fn decide(
                     images.get(&service.name).map(|image| image.id.as_str()),
                     &mut decided,
                 );
-                Digest::of(b"")
+                (Digest::of(b""), None)
             }
         };
         let server_file = |path: &str| Some(survey.key.digest(&std::fs::read(path).ok()?));
@@ -83,6 +92,7 @@ pub async fn decide(
             image,
             mounted: mounted_inputs(&survey.model, service, &work.manifest, &server_file, &survey.key),
             definition: survey.model.service_digest(service, &survey.env, &survey.key),
+            portable,
         };
         decided.inputs.insert(service.name.clone(), inputs);
     }
@@ -103,12 +113,26 @@ struct Origin {
     name: String,
     /// What this agent knows of it, where it is one of its own.
     record: Option<ReleaseRecord>,
+    /// Its images as they can be sent, where it is another agent's.
+    images: Option<OfferedImages>,
 }
 
 impl Origin {
-    fn of(&self, service: &Service, present: bool) -> services::Origin<'_> {
+    fn of<'a>(
+        &'a self,
+        service: &Service,
+        present: bool,
+        travelled: &'a Result<bool, String>,
+    ) -> services::Origin<'a> {
         match &self.record {
-            None => services::Origin::Elsewhere { name: &self.name },
+            None => services::Origin::Elsewhere {
+                name: &self.name,
+                image: match travelled {
+                    Ok(true) => services::Travelled::Here,
+                    Ok(false) => services::Travelled::Awaited,
+                    Err(why) => services::Travelled::No(why),
+                },
+            },
             Some(record) => services::Origin::Here {
                 name: &self.name,
                 inputs: record.inputs.get(&service.name).map(|inputs| inputs.image),
@@ -120,16 +144,17 @@ impl Origin {
 
 async fn origin(agent: &Agent, work: &Work) -> Result<Option<Origin>, Failure> {
     let Some(from) = work.promotes() else { return Ok(None) };
-    let record = match work.source {
+    let (record, images) = match &work.source {
         Source::Shipped { from_here: true, .. } => {
-            agent.state.release(&from.app, from.release).await.map_err(|e| failures::of_state(&e))?
+            (agent.state.release(&from.app, from.release).await.map_err(|e| failures::of_state(&e))?, None)
         }
-        _ => None,
+        Source::Shipped { images, .. } => (None, images.clone()),
+        _ => (None, None),
     };
-    Ok(Some(Origin { name: from.to_string(), record }))
+    Ok(Some(Origin { name: from.to_string(), record, images }))
 }
 
-/// Decides one service's image; the digest of what it is built from.
+/// Decides one service's image; the digest of what it is built from, and the one that other agents can compare.
 async fn decide_shipped(
     staged: &Staged<'_>,
     work: &Work,
@@ -137,7 +162,7 @@ async fn decide_shipped(
     service: &Service,
     asked: Asked<'_>,
     decided: &mut Decided,
-) -> Result<Digest, Failure> {
+) -> Result<(Digest, Option<Digest>), Failure> {
     let live = survey.live.as_ref();
     let reference = survey.model.image_reference(service);
     let running = || {
@@ -160,11 +185,13 @@ async fn decide_shipped(
         Some(id) => staged.engine.image(id).await.map_err(|e| failures::of_engine(&e))?.is_some(),
         None => false,
     };
-    let mut on_own = false;
+    let (mut on_own, mut portable) = (false, None);
     let (now, changed) = match &service.build {
         Some(build) => match staged.way(service, build)? {
             Way::Engine(recipe) => {
                 on_own = builds_on_own(&survey.model, service, &recipe.from);
+                // What an environment sets may be in the image that it is made from.
+                portable = if on_own { None } else { recipe.portable() };
                 let digest = staged.digest(&recipe).await?;
                 let changed = changed_context(survey, &recipe, service);
                 (digest, changed)
@@ -174,6 +201,17 @@ async fn decide_shipped(
         None => (None, Vec::new()),
     };
     let before = live.and_then(|live| live.inputs.get(&service.name)).map(|inputs| inputs.image);
+    let travels = asked.origin.filter(|origin| origin.record.is_none() && service.build.is_some());
+    let offered = travels.and_then(|origin| origin.images.as_ref()?.of(&service.name));
+    let travelled = match travels {
+        Some(origin) => images::travelled(staged.engine, origin.images.as_ref(), service, portable).await?,
+        None => Err(String::new()),
+    };
+    let awaits = work.options.dry_run && matches!(travelled, Ok(false));
+    let travelled = match travelled {
+        Ok(false) if !awaits => Err("it was not sent, or is no longer here".to_owned()),
+        other => other,
+    };
     let twin = asked.origin.and_then(|origin| origin.record.as_ref()?.images.get(&service.name));
     let twin = match twin {
         Some(image)
@@ -181,7 +219,7 @@ async fn decide_shipped(
         {
             Some(image.id.clone())
         }
-        _ => None,
+        _ => offered.filter(|_| travelled == Ok(true)).map(PortableImage::id),
     };
     let why = image_decision(&ImageFactsOf {
         service,
@@ -192,11 +230,17 @@ async fn decide_shipped(
         rebuild: asked.rebuild,
         pull: asked.pull,
         origin: match asked.origin {
-            Some(origin) if !on_own => origin.of(service, twin.is_some()),
+            Some(origin) if !on_own || origin.record.is_none() => {
+                origin.of(service, twin.is_some(), &travelled)
+            }
             _ => services::Origin::Laptop,
         },
     });
     let decision = match (why.action, serving) {
+        (ImageAction::Reuse, _) if awaits => {
+            decided.awaited.extend(offered.map(|offered| offered.image));
+            ImageDecision::Build
+        }
         // Nothing here decides the unknown.
         (ImageAction::Build | ImageAction::Unknown, _) => ImageDecision::Build,
         (ImageAction::Pull, _) => ImageDecision::Pull { optional: present },
@@ -207,9 +251,10 @@ async fn decide_shipped(
     decided.images.insert(service.name.clone(), decision);
     decided.why.insert(service.name.clone(), why);
     // Never equal to another release's: what is not known is built anew the next time, too.
-    Ok(now.unwrap_or_else(|| {
+    let now = now.unwrap_or_else(|| {
         Digest::of(format!("{} {} {}", work.spec.app, work.release, service.name).as_bytes())
-    }))
+    });
+    Ok((now, portable))
 }
 
 /// Whether it is made from an image that another service of the project builds. That one is built with what this app has,

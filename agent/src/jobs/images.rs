@@ -36,6 +36,8 @@ pub struct Recipe {
     secrets: BTreeMap<String, Digest>,
     /// The images that it is made from.
     pub from: Vec<String>,
+    /// Whether those are all: its Dockerfile could be read.
+    from_is_known: bool,
 }
 
 /// How a service's image is to be built.
@@ -86,6 +88,7 @@ impl Staged<'_> {
             dockerfile_text: text,
             additional: self.additional(build),
             secrets: self.secret_digests(build),
+            from_is_known: from.is_ok(),
             from: from.unwrap_or_default(),
         };
         Ok(Way::Engine(Box::new(recipe)))
@@ -225,26 +228,37 @@ impl Staged<'_> {
     /// # Errors
     /// The engine does not answer.
     pub async fn digest(&self, recipe: &Recipe) -> Result<Option<Digest>, Failure> {
+        if !recipe.from_is_known {
+            return Ok(None);
+        }
         let mut from_images = BTreeMap::new();
         for reference in &recipe.from {
             if let Some(image) = self.engine.image(reference).await.map_err(|e| failures::of_engine(&e))? {
                 from_images.insert(reference.clone(), image.id);
             }
         }
-        let inputs = ImageInputs {
-            build: &recipe.build,
-            context: &recipe.context,
-            dockerfile: &recipe.dockerfile_text,
-            additional: &recipe.additional,
-            platform: recipe.platform.as_deref(),
-            from_images: &from_images,
-            secrets: &recipe.secrets,
-        };
-        Ok(inputs::image_inputs(&inputs, self.key).ok())
+        Ok(inputs::image_inputs(&recipe.inputs(&from_images), self.key).ok())
     }
 }
 
 impl Recipe {
+    /// A digest that other agents would make, too; `None` where that cannot be.
+    pub fn portable(&self) -> Option<Digest> {
+        self.from_is_known.then(|| inputs::portable_inputs(&self.inputs(&BTreeMap::new())))?
+    }
+
+    fn inputs<'a>(&'a self, from_images: &'a BTreeMap<String, String>) -> ImageInputs<'a> {
+        ImageInputs {
+            build: &self.build,
+            context: &self.context,
+            dockerfile: &self.dockerfile_text,
+            additional: &self.additional,
+            platform: self.platform.as_deref(),
+            from_images,
+            secrets: &self.secrets,
+        }
+    }
+
     /// The context, to tell what changed in it.
     pub fn context(&self) -> &[Entry] {
         &self.context

@@ -60,7 +60,7 @@ use std::sync::Arc;
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{DeployRequest, JobOptions};
 use wharf_proto::plan::DeployPlan;
-use wharf_proto::release::{AuditEntry, PromotedFrom};
+use wharf_proto::release::{AuditEntry, OfferedImages, PromotedFrom};
 use wharf_proto::{AppSpec, BackupId, Failure, FailureKind, JobId, Manifest, ReleaseId};
 use wharf_state::{NewJob, ReleaseImage};
 
@@ -101,6 +101,9 @@ pub enum Source {
         /// Where it is promoted: whether the images of that release are here.
         #[serde(default)]
         from_here: bool,
+        /// And where they are another agent's: those that it sends.
+        #[serde(default)]
+        images: Option<OfferedImages>,
     },
     /// The live release's own files once more, where its environment changes: built where that goes into an image.
     Again,
@@ -135,6 +138,7 @@ impl Work {
                 pull: request.pull,
                 checks_skipped: request.source.checks_skipped,
                 from_here: origin.as_ref().is_some_and(|origin| origin.here),
+                images: request.source.promoted.and_then(|promoted| promoted.images),
             },
             spec: request.spec,
             manifest,
@@ -166,9 +170,12 @@ impl Work {
     fn remarks(&self) -> Vec<(&'static str, String)> {
         let skipped =
             self.checks_skipped().then(|| (" --force", "the project's checks were skipped".to_owned()));
-        let says = if self.is_from_here() { "" } else { ", as the client says" };
+        let says = |from: &PromotedFrom| match &from.host {
+            None => String::new(),
+            Some(host) => format!(" on {host}, as the client says"),
+        };
         let promoted =
-            self.promotes().map(|from| ("", format!("promoted from {from} of {}{says}", from.app)));
+            self.promotes().map(|from| ("", format!("promoted from {from} of {}{}", from.app, says(from))));
         skipped.into_iter().chain(promoted).collect()
     }
 

@@ -352,5 +352,6 @@ fn assemble(
         logs: Vec::new(),
         warnings,
         promoted: work.promotes().cloned(),
+        awaited_images: decided.awaited.clone(),
     }
 }

@@ -221,7 +221,10 @@ async fn run(job: &Job, work: &Work) -> Outcome {
         let text = if work.is_from_here() {
             format!("promoted from {from}: the very source that {app} keeps of it")
         } else {
-            format!("promoted from {from} of {app}, as the client says: another agent has that release")
+            let host = from.host.as_deref().unwrap_or("another server");
+            format!(
+                "promoted from {from} of {app} on {host}, as the client says: this agent cannot see that release"
+            )
         };
         job.record.note(text).await;
     }

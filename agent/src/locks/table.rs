@@ -19,6 +19,8 @@ pub fn kept_back(request: &Request) -> Option<&AppName> {
         Request::Restart { app, .. }
         | Request::Scale { app, .. }
         | Request::MigrateUp { app, .. }
+        // A deploy of it would follow, and be kept back.
+        | Request::ImageLoad { app, .. }
         | Request::Forget { app, .. } => Some(app),
         Request::MigrateDown(down) => Some(&down.app),
         Request::BackupRestore { app, what, .. } => restores_over(what).then_some(app),
@@ -50,6 +52,7 @@ pub fn kept_back(request: &Request) -> Option<&AppName> {
         | Request::Doctor { .. }
         | Request::ReleaseSource { .. }
         | Request::ReleaseContent { .. }
+        | Request::ReleaseImage { .. }
         | Request::Registries
         | Request::RegistryLogin(_)
         | Request::RegistryLogout { .. }

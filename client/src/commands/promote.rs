@@ -11,7 +11,8 @@ use super::{
 use crate::{
     config::{Config, FILE_NAME},
     context::{Context, Exit},
-    session::{self, Offer, Session, SessionError, Shipped},
+    render::CarryProgress,
+    session::{self, Keeper, Offer, Session, SessionError, Shipped},
 };
 use std::collections::BTreeMap;
 use wharf_proto::{
@@ -105,8 +106,14 @@ async fn ship(
     (to, to_session): Side<'_>,
 ) -> Result<Shipped, SessionError> {
     let (source, manifest) = session::source(from_session, &from.spec.app, args.release).await?;
-    let promoted =
-        PromotedFrom { environment: args.from.clone(), app: source.app.clone(), release: source.release };
+    // Where it turns out to be the same agent, that one says no other server.
+    let host = (from.server != to.server).then(|| from.server.to_string());
+    let promoted = PromotedFrom {
+        environment: args.from.clone(),
+        app: source.app.clone(),
+        release: source.release,
+        host,
+    };
     check(to, &args.to, &manifest, &promoted, &source).map_err(SessionError::Local)?;
     tell(context, &promoted, &source, &args.to);
     if is_another(to, &manifest) {
@@ -114,9 +121,28 @@ async fn ship(
         context.console.warn(&text);
     }
     let release = source.release;
+    let elsewhere = promoted.host.is_some();
+    let images = source.images.clone().map(|offered| offered.images).unwrap_or_default();
     let request = request(args, to, source, promoted);
     let packs = |missing| session::source_packs(from_session, from.spec.app.clone(), release, missing);
     let offer = Offer { request, manifest: &manifest, packs: &packs };
+    if !elsewhere || images.is_empty() || args.rebuild || args.job.dry_run {
+        return ship_stubbornly(context, to_session, &offer).await;
+    }
+    // Which of the images would serve there, only a plan tells.
+    let mut request = offer.request.clone();
+    request.options.dry_run = true;
+    let first = Offer { request, ..offer };
+    if let Shipped::Plan { plan, .. } = ship_stubbornly(context, to_session, &first).await? {
+        let keeper = Keeper { session: from_session, app: &from.spec.app, release };
+        for image in images.iter().filter(|image| plan.awaited_images.contains(&image.image)) {
+            let mut progress = CarryProgress::new(&mut context.console, image);
+            session::carry(&keeper, (to_session, &to.spec.app), image, &mut progress).await?;
+        }
+    }
+    let mut request = first.request;
+    request.options.dry_run = false;
+    let offer = Offer { request, ..first };
     ship_stubbornly(context, to_session, &offer).await
 }
 
@@ -194,7 +220,7 @@ fn request(args: &Args, to: &Config, source: ReleaseSource, from: PromotedFrom) 
         versions,
         source: Source {
             git_commit: source.git_commit,
-            promoted: Some(Promoted { from, agent: source.agent }),
+            promoted: Some(Promoted { from, agent: source.agent, images: source.images }),
             ..Source::default()
         },
     }

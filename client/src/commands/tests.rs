@@ -288,6 +288,7 @@ async fn a_dry_run_offers_the_new_version_and_writes_nothing() {
             logs: vec![],
             warnings: vec![],
             promoted: None,
+            awaited_images: vec![],
         };
         end.say(ServerMessage::Reply { reply: Reply::Plan { plan: Box::new(plan) } }).await;
     });

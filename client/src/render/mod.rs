@@ -5,6 +5,7 @@
 //! `NO_COLOR`. What a server sent is shown without its control characters.
 
 mod backups;
+mod carried;
 mod console;
 mod databases;
 mod failure;
@@ -28,6 +29,7 @@ mod text;
 mod watch;
 
 pub use backups::{backups, contents as backup_contents, prune_plan};
+pub use carried::CarryProgress;
 pub use console::{Captured, Console, Verbosity};
 pub use databases::databases;
 pub use failure::failure;

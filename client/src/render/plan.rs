@@ -9,7 +9,13 @@ pub fn plan(plan: &DeployPlan, style: &Style) -> String {
     let mut out =
         format!("{} of project {} ({from})\n", style.bold(&plan.release.to_string()), clean(&plan.project));
     if let Some(from) = &plan.promoted {
-        out += &clean(&format!("  promotes {from}: the very source that {} keeps of it", from.app));
+        out += &clean(&match &from.host {
+            None => format!("  promotes {from}: the very source that {} keeps of it", from.app),
+            Some(host) => format!(
+                "  promotes {from} of {} on {host}, as this client says: the server cannot see that one",
+                from.app
+            ),
+        });
         out += "\n";
     }
     if plan.adopts {

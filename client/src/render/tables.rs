@@ -35,7 +35,10 @@ fn release_row(release: &ReleaseInfo, style: &Style) -> Vec<String> {
 
 /// Where it was promoted from, and what was said of it.
 fn message(release: &ReleaseInfo) -> String {
-    let from = release.promoted.as_ref().map(|from| format!("promoted from {from}"));
+    let from = release.promoted.as_ref().map(|from| match &from.host {
+        None => format!("promoted from {from}"),
+        Some(host) => format!("promoted from {from} on {host}, as the client said"),
+    });
     from.into_iter().chain(release.message.clone()).collect::<Vec<_>>().join(": ")
 }
 

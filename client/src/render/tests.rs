@@ -84,6 +84,7 @@ fn a_plan() -> DeployPlan {
         logs: vec!["at most 5 files of 20m for each container of web".into()],
         warnings: vec!["db has no restart policy".into()],
         promoted: None,
+        awaited_images: vec![],
     }
 }
 

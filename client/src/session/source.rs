@@ -128,7 +128,7 @@ impl Fetch {
 }
 
 /// The next pack, and how many of the `wanted` chunks it holds: the first ones of them.
-async fn receive_pack(talk: &mut Talk, wanted: usize) -> Result<(Pack, usize), SessionError> {
+pub(super) async fn receive_pack(talk: &mut Talk, wanted: usize) -> Result<(Pack, usize), SessionError> {
     let wrong = || SessionError::Unexpected { expected: "a pack", got: "another one than was announced" };
     let (encoding, size_bytes, chunks, content_bytes) = match talk.next("a pack", Some(ANSWER_WITHIN)).await?
     {

@@ -1,6 +1,9 @@
 //! What a client says of a change that it asks for: a deploy, a rollback, migrations that go back.
 
-use crate::{AppName, AppSpec, RelPath, ReleaseId, release::PromotedFrom};
+use crate::{
+    AppName, AppSpec, RelPath, ReleaseId,
+    release::{OfferedImages, PromotedFrom},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -89,4 +92,7 @@ pub struct Promoted {
     pub from: PromotedFrom,
     /// [`crate::release::ReleaseSource::agent`]: an agent that finds itself here has the release's images.
     pub agent: String,
+    /// [`crate::release::ReleaseSource::images`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<OfferedImages>,
 }

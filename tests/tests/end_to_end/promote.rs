@@ -1,7 +1,7 @@
 //! What runs in one environment goes to another as it is: R13. And the environment that needs no server at all.
 
 use std::path::{Path, PathBuf};
-use wharf_tests::{Ran, Server, World, await_that, docker, http};
+use wharf_tests::{Engine, Ran, Server, World, await_that, docker, http};
 
 /// An app of this test's somewhere.
 struct Place {
@@ -61,6 +61,13 @@ fn text(port: u16, path: &str) -> String {
     body.trim().to_owned()
 }
 
+/// The ID of a service's container on another engine.
+fn docker_container(engine: &Engine, project: &str, service: &str) -> String {
+    let project = format!("label=com.docker.compose.project={project}");
+    let service = format!("label=com.docker.compose.service={service}");
+    engine.docker(&["ps", "-q", "--no-trunc", "--filter", &project, "--filter", &service])
+}
+
 fn promote(world: &World, arguments: &[&str]) -> Ran {
     let all = [&["promote", "--yes", "--accept-new-host-key"], arguments].concat();
     world.laptop.wharf(&all)
@@ -69,7 +76,14 @@ fn promote(world: &World, arguments: &[&str]) -> Ran {
 #[test]
 fn the_very_source_of_staging_goes_to_production_and_a_laptop_needs_no_server() {
     let world = World::with_project("promote");
-    let other = Server::start(&world.server.folder.join("other"), &world.laptop.public_key());
+    // Another server, with an engine of its own that has what projects here build on.
+    let engine = Engine::start(&world.server.folder.join("engine"));
+    engine.copy_image("wharf-base/python:3");
+    let folder = world.server.folder.join("other");
+    std::fs::create_dir_all(&folder).expect("a folder of the test's");
+    let config = format!("docker = \"{}\"\n", engine.socket().display());
+    std::fs::write(folder.join("wharfd.toml"), config).expect("a file of the test's");
+    let other = Server::start(&folder, &world.laptop.public_key());
     let apps = world.server.folder.join("apps");
     let staging = Place::new(&world, "staging", &apps);
     let production = Place::new(&world, "production", &apps);
@@ -83,7 +97,11 @@ fn the_very_source_of_staging_goes_to_production_and_a_laptop_needs_no_server() 
             "server = {{ host = \"{host}\", identity = \"{}\", path = \"{path}\" }}\n",
             key.display()
         );
-        place.environment(name, &server)
+        match name {
+            // Its engine publishes nothing that could be probed from here.
+            "mirror" => format!("[env.{name}]\napp = \"{}\"\n{server}", place.app),
+            name => place.environment(name, &server),
+        }
     };
     world.laptop.write(
         "wharf.toml",
@@ -140,12 +158,39 @@ fn the_very_source_of_staging_goes_to_production_and_a_laptop_needs_no_server() 
     docker::docker(&["start", &docker::container(&staging.app, "api")]);
     assert_eq!(staging.api(), "two");
 
-    // To a server that has nothing of it: the source travels, past whatever the laptop has by now.
+    // To a server that has nothing of it: the source travels, past whatever the laptop has by now, and the image that bakes
+    // nothing, but for the layers that are there. The other one is built.
     world.laptop.write("api/version.txt", "three\n");
+    let plan = promote(&world, &["staging", "mirror", "--dry-run"]).exits(0).stdout;
+    assert!(plan.contains("which its server sends"), "{plan}");
+    assert!(plan.contains("arguments, secrets or another image of the project go into it"), "{plan}");
+    assert!(plan.contains("as this client says"), "{plan}");
+    let on_mirror = |service: &str| docker_container(&engine, &mirror.app, service);
     let told = promote(&world, &["staging", "mirror", "--json"]).exits(0).json();
-    let uploaded = told.iter().find(|line| line["type"] == "uploaded").expect("an upload");
-    assert!(uploaded["chunks"].as_u64() > Some(3), "{uploaded}");
-    assert_eq!((mirror.api(), mirror.web()), ("two".to_owned(), "mirror".to_owned()));
+    let sent: Vec<_> = told.iter().filter(|line| line["type"] == "image_sent").collect();
+    assert_eq!(sent.len(), 1, "{told:?}");
+    assert_eq!(sent[0]["service"], "api");
+    assert!(sent[0]["content_bytes"].as_u64() < Some(1024 * 1024), "the base is there: {}", sent[0]);
+    assert_eq!(engine.docker(&["inspect", "-f", "{{.Image}}", &on_mirror("api")]), staging.image("api"));
+    assert_eq!(engine.docker(&["exec", &on_mirror("api"), "cat", "version.txt"]), "two");
+    assert_eq!(engine.docker(&["exec", &on_mirror("web"), "cat", "site.txt"]), "mirror");
+    let listed = world.laptop.wharf(&["releases", "--env", "mirror"]).exits(0).stdout;
+    assert!(
+        listed.contains("promoted from staging v2 on ") && listed.contains("as the client said"),
+        "{listed}"
+    );
+    for (environment, words) in
+        [("staging", "sent to another server"), ("mirror", "comes from another server")]
+    {
+        let audit = world.laptop.wharf(&["audit", "--env", environment]).exits(0).stdout;
+        assert!(audit.contains(words), "{audit}");
+    }
+
+    // Again: nothing differs, nothing is sent, nothing is touched.
+    let before = (on_mirror("api"), on_mirror("web"));
+    let told = promote(&world, &["staging", "mirror", "--json"]).exits(0).json();
+    assert!(!told.iter().any(|line| line["type"] == "image_sent"), "{told:?}");
+    assert_eq!((on_mirror("api"), on_mirror("web")), before);
 
     // And the laptop's own: no server, no key, no folder chosen.
     let nobody = world.deploy(&["--env", "local"]).exits(4);

@@ -59,6 +59,9 @@ pub struct ServiceInputs {
     pub mounted: Digest,
     /// Its part of the Compose model.
     pub definition: Digest,
+    /// What its image is built from, comparable between agents; `None` where an environment has a part in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portable: Option<Digest>,
 }
 
 impl State {

@@ -69,7 +69,7 @@ pub fn release(number: u32) -> ReleaseRecord {
         images: BTreeMap::from([("web".into(), image)]),
         inputs: BTreeMap::from([(
             "web".into(),
-            ServiceInputs { image: digest, mounted: digest, definition: digest },
+            ServiceInputs { image: digest, mounted: digest, definition: digest, portable: None },
         )]),
         versions: BTreeMap::from([("mobile/app.json".into(), "1.0.2".into())]),
         message: Some("first".into()),
@@ -80,6 +80,7 @@ pub fn release(number: u32) -> ReleaseRecord {
             environment: "staging".into(),
             app: "staging".parse().unwrap(),
             release: ReleaseId(12),
+            host: None,
         }),
     }
 }

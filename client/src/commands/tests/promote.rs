@@ -45,6 +45,7 @@ fn source(release: u32, live: bool) -> ReleaseSource {
         .into(),
         message: Some("faster login".into()),
         git_commit: Some("9fceb02d0ae598e95dc970b74767f19372d61af8".into()),
+        images: None,
     }
 }
 
@@ -94,6 +95,7 @@ async fn what_staging_keeps_is_passed_on_and_what_was_passed_on_is_not_fetched_a
                 environment: "staging".into(),
                 app: "fit".parse().unwrap(),
                 release: ReleaseId(12),
+                host: Some("staging.example".into()),
             };
             assert_eq!((&promoted.from, promoted.agent.as_str()), (&from, "a1"));
             assert_eq!(request.options.message.as_deref(), Some("faster login"));

@@ -137,6 +137,7 @@ fn events() -> Vec<Event> {
         logs: vec![],
         warnings: vec![],
         promoted: None,
+        awaited_images: vec![],
     };
     let output =
         |step, line: &str| EventBody::Output { step, service: Some("web".into()), line: line.into() };

@@ -11,8 +11,8 @@ use wharf_proto::plan::{
     ContainerAction, DataMount, DeployPlan, FileChanges, ImageAction, ServicePlan, VersionChange,
 };
 use wharf_proto::release::{
-    AppStatus, AuditEntry, ContainerStatus, DiskSpace, FrontEnd, JobInfo, LastDrill, PromotedFrom,
-    ReleaseInfo, ReleaseSource, ScheduleStatus,
+    AppStatus, AuditEntry, ContainerStatus, DiskSpace, FrontEnd, JobInfo, LastDrill, OfferedImages,
+    PortableImage, PromotedFrom, ReleaseInfo, ReleaseSource, ScheduleStatus,
 };
 use wharf_proto::secret::{SecretInfo, SecretList, SecretsChanged};
 use wharf_proto::spec::VolumeMode;
@@ -44,6 +44,7 @@ variants!(REPLIES, reply_variant, Reply,
     Reply::Jobs { .. } => "jobs",
     Reply::Status { .. } => "status",
     Reply::Audit { .. } => "audit",
+    Reply::ImageLoaded { .. } => "image_loaded",
     Reply::Plan { .. } => "plan",
     Reply::Backups { .. } => "backups",
     Reply::PrunePlan { .. } => "prune_plan",
@@ -97,6 +98,7 @@ fn server_messages() -> Vec<[ServerMessage; 2]> {
                     versions: [(text("mobile/app.json"), "1.4.0".to_owned())].into(),
                     message: Some("faster login".into()),
                     git_commit: Some("9fceb02d0ae598e95dc970b74767f19372d61af8".into()),
+                    images: Some(offered_images()),
                 },
             },
             ServerMessage::Source {
@@ -108,6 +110,7 @@ fn server_messages() -> Vec<[ServerMessage; 2]> {
                     versions: [].into(),
                     message: None,
                     git_commit: None,
+                    images: None,
                 },
             },
         ],
@@ -148,6 +151,7 @@ fn replies() -> Vec<[Reply; 2]> {
         [Reply::Jobs { jobs: jobs() }, Reply::Jobs { jobs: vec![] }],
         [Reply::Status { apps: vec![full_status(), minimal_status()] }, Reply::Status { apps: vec![] }],
         [Reply::Audit { entries: audit() }, Reply::Audit { entries: vec![] }],
+        only(Reply::ImageLoaded { image: Digest::of(b"image") }),
         [Reply::Plan { plan: Box::new(full_plan()) }, Reply::Plan { plan: Box::new(minimal_plan()) }],
         [
             Reply::Backups { backups: backups(), key_saved: true },
@@ -307,6 +311,7 @@ pub fn full_plan() -> DeployPlan {
         logs: vec!["at most 5 files of 20m for each container of api".into()],
         warnings: vec!["web has no restart policy".into()],
         promoted: Some(promoted()),
+        awaited_images: vec![Digest::of(b"image")],
     }
 }
 
@@ -326,12 +331,36 @@ pub fn minimal_plan() -> DeployPlan {
         logs: vec![],
         warnings: vec![],
         promoted: None,
+        awaited_images: vec![],
     }
 }
 
 /// Where a promoted release comes from.
 pub fn promoted() -> PromotedFrom {
-    PromotedFrom { environment: "staging".into(), app: text("fitnessapp-staging"), release: ReleaseId(12) }
+    PromotedFrom {
+        environment: "staging".into(),
+        app: text("fitnessapp-staging"),
+        release: ReleaseId(12),
+        host: Some("staging.example".into()),
+    }
+}
+
+pub fn portable_image() -> PortableImage {
+    PortableImage {
+        service: "api".into(),
+        image: Digest::of(b"image"),
+        inputs: Digest::of(b"inputs"),
+        platform: "linux/amd64".into(),
+        layers: vec![Digest::of(b"layer"), Digest::of(b"other layer")],
+        size_bytes: 131_072,
+    }
+}
+
+pub fn offered_images() -> OfferedImages {
+    OfferedImages {
+        images: vec![portable_image()],
+        kept: [("web".to_owned(), "it bakes what its environment says".to_owned())].into(),
+    }
 }
 
 fn full_front_end() -> FrontEnd {

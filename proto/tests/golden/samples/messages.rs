@@ -34,6 +34,8 @@ variants!(REQUESTS, request_variant, Request,
     Request::FrontEnds { .. } => "front_ends",
     Request::ReleaseSource { .. } => "release_source",
     Request::ReleaseContent { .. } => "release_content",
+    Request::ReleaseImage { .. } => "release_image",
+    Request::ImageLoad { .. } => "image_load",
     Request::Attach { .. } => "attach",
     Request::Releases { .. } => "releases",
     Request::Jobs { .. } => "jobs",
@@ -119,6 +121,21 @@ fn requests() -> Vec<[Request; 2]> {
             Request::ReleaseSource { app: app(), release: None },
         ],
         only(Request::ReleaseContent { app: app(), release: ReleaseId(12) }),
+        [
+            Request::ReleaseImage {
+                app: app(),
+                release: ReleaseId(12),
+                image: Digest::of(b"image"),
+                without: vec![Digest::of(b"layer")],
+            },
+            Request::ReleaseImage {
+                app: app(),
+                release: ReleaseId(1),
+                image: Digest::of(b"image"),
+                without: vec![],
+            },
+        ],
+        only(Request::ImageLoad { app: app(), image: Box::new(answers::portable_image()) }),
         only(Request::Attach { job: JobId(17), from_index: 42 }),
         only(Request::Releases { app: app() }),
         [Request::Jobs { app: some.clone(), limit: 20 }, Request::Jobs { app: none.clone(), limit: 0 }],
@@ -245,7 +262,11 @@ pub fn deploy() -> Request {
             git_branch: Some("main".into()),
             git_dirty: true,
             checks_skipped: true,
-            promoted: Some(Promoted { from: answers::promoted(), agent: "0011223344556677".into() }),
+            promoted: Some(Promoted {
+                from: answers::promoted(),
+                agent: "0011223344556677".into(),
+                images: Some(answers::offered_images()),
+            }),
         },
     }))
 }

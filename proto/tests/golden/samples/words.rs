@@ -28,7 +28,7 @@ macro_rules! values {
 values!(steps, Step: Plan, Backup, Build, Apply, Migrate, Start, Verify, Commit, PutBack, Prune, Restore, Check,
     Swap, Drill, Hook, Restart, Scale, Leave, Unknown);
 values!(levels, Level: Info, Warning, Unknown);
-values!(encodings, PackEncoding: Zip, Unknown);
+values!(encodings, PackEncoding: Zip, Zstd, Unknown);
 values!(images, ImageAction: Build, Reuse, Pull, Keep, Unknown);
 values!(containers, ContainerAction: Create, Recreate, Keep, Remove, Unknown);
 values!(volume_modes, VolumeMode: Live, Pause, Stop);

@@ -1,0 +1,132 @@
+//! Which images of a release may go to another server, and which of another server's would do here.
+//!
+//! **Invariant**: an image leaves only where nothing went into it but the project's files and images of registries: no
+//! argument, no secret, and no other image of the project, which may hold either.
+
+use crate::agent::Agent;
+use crate::failures;
+use wharf_engine::{Engine, EngineInfo};
+use wharf_plan::model::Service;
+use wharf_proto::release::{OfferedImages, PortableImage};
+use wharf_proto::{Digest, Failure};
+use wharf_state::ReleaseRecord;
+
+/// How much of another server's reason is told.
+const REASON_CHARS: usize = 200;
+
+const BAKES: &str =
+    "arguments, secrets or another image of the project go into it, or what does was not recorded";
+/// The first version of Docker Engine whose archives are read.
+const FIRST_ENGINE: u32 = 25;
+
+/// Whether images can go to and come from an engine, or why not.
+pub fn travels(engine: &EngineInfo) -> Result<(), &'static str> {
+    if engine.containerd_store {
+        return Err("an engine keeps images in containerd's store, where an ID means something else");
+    }
+    let major = engine.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(major) if major >= FIRST_ENGINE => Ok(()),
+        _ => Err("an engine is older than Docker Engine 25, which writes archives that can be checked"),
+    }
+}
+
+/// The images of a release as they can be sent.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn offered(agent: &Agent, release: &ReleaseRecord) -> Result<OfferedImages, Failure> {
+    let engine = &agent.engine;
+    let travels = travels(&engine.info().await.map_err(|e| failures::of_engine(&e))?);
+    let mut offered = OfferedImages::default();
+    for (service, image) in release.images.iter().filter(|(_, image)| image.built) {
+        let inputs = release.inputs.get(service).and_then(|inputs| inputs.portable);
+        let reason = match (travels, inputs) {
+            (Err(why), _) => why,
+            (Ok(()), None) => BAKES,
+            (Ok(()), Some(inputs)) => match portable(engine, service, &image.id, inputs).await? {
+                Some(image) => {
+                    offered.images.push(image);
+                    continue;
+                }
+                None => "it is no longer on that server",
+            },
+        };
+        offered.kept.insert(service.clone(), reason.to_owned());
+    }
+    Ok(offered)
+}
+
+async fn portable(
+    engine: &Engine,
+    service: &str,
+    id: &str,
+    inputs: Digest,
+) -> Result<Option<PortableImage>, Failure> {
+    let image = id.strip_prefix("sha256:").and_then(|hex| hex.parse().ok());
+    let baggage = engine.baggage(id).await.map_err(|e| failures::of_engine(&e))?;
+    let (Some(image), Some(baggage)) = (image, baggage) else { return Ok(None) };
+    Ok(Some(PortableImage {
+        service: service.to_owned(),
+        image,
+        inputs,
+        platform: baggage.platform,
+        layers: baggage.layers,
+        size_bytes: baggage.size_bytes,
+    }))
+}
+
+/// Whether the image that a service has on another server is here, or would do once it is (`false`), or why it does not.
+/// `inputs` are those of the image that would be built here.
+///
+/// # Errors
+/// The engine does not answer.
+pub async fn travelled(
+    engine: &Engine,
+    offered: Option<&OfferedImages>,
+    service: &Service,
+    inputs: Option<Digest>,
+) -> Result<Result<bool, String>, Failure> {
+    let no = |why: &str| Ok(Err(why.chars().filter(|c| !c.is_control()).take(REASON_CHARS).collect()));
+    let Some(offered) = offered else { return no("its wharfd or this wharf is too old for that") };
+    let Some(image) = offered.of(&service.name) else {
+        return no(offered.kept.get(&service.name).map_or(BAKES, String::as_str));
+    };
+    if inputs != Some(image.inputs) {
+        return no("it is built in another way here: an environment has a part in it");
+    }
+    if let Err(why) = travels(&engine.info().await.map_err(|e| failures::of_engine(&e))?) {
+        return no(why);
+    }
+    let platform = engine.platform().await.map_err(|e| failures::of_engine(&e))?;
+    if platform != image.platform {
+        return no(&format!("it is for {}, and this server is {platform}", image.platform));
+    }
+    let here = engine.baggage(&image.id()).await.map_err(|e| failures::of_engine(&e))?;
+    Ok(Ok(here.is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_travel_between_engines_whose_archives_can_be_checked() {
+        let engine = |version: &str, containerd_store| EngineInfo {
+            version: version.into(),
+            api_version: "1.45".into(),
+            root_dir: "/var/lib/docker".into(),
+            containerd_store,
+            architecture: "x86_64".into(),
+        };
+        for (version, containerd_store, expected) in [
+            ("26.1.5+dfsg1", false, true),
+            ("25.0.0", false, true),
+            ("24.0.9", false, false),
+            ("29.0.1", true, false),
+            ("", false, false),
+        ] {
+            assert_eq!(travels(&engine(version, containerd_store)).is_ok(), expected, "{version}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A second Docker engine on this machine, with images and containers of its own.
+//!
+//! It lives in a network of its own: an engine takes the machine's bridge and rules of the firewall for its own, and would take
+//! them away from the one that is there. So what it publishes is reached by nobody but its own containers.
+
+use crate::await_that;
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+/// The engine; it goes with all that it holds when it is dropped.
+pub struct Engine {
+    folder: PathBuf,
+    daemon: Child,
+}
+
+impl Engine {
+    /// Starts one that keeps everything in `folder`, and waits until it answers.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub fn start(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).expect("a folder of the test's");
+        let at = |name: &str| folder.join(name).display().to_string();
+        let log = File::create(folder.join("log")).expect("a file of the test's");
+        let daemon = Command::new("unshare")
+            .args(["--net", "sh", "-c", "ip link set lo up; exec dockerd \"$@\"", "dockerd"])
+            .args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("pid")])
+            .args(["-H", &format!("unix://{}", at("docker.sock"))])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file of the test's"))
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .expect("unshare is on the path");
+        let engine = Self { folder: folder.to_owned(), daemon };
+        await_that("the second engine answers", || engine.output(&["version"]).status.success());
+        engine
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("docker.sock")
+    }
+
+    /// Standard output of `docker ARGS…` on it, trimmed.
+    ///
+    /// # Panics
+    /// Where the command fails.
+    pub fn docker(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "docker {}: {error}", arguments.join(" "));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Gives it an image of the first engine's, as if it had pulled it.
+    ///
+    /// # Panics
+    /// Where one of the engines fails.
+    pub fn copy_image(&self, name: &str) {
+        let mut save = Command::new("docker")
+            .args(["save", name])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("docker is on the path");
+        let archive = save.stdout.take().expect("stdout is piped");
+        let loaded =
+            self.command(&["load", "--quiet"]).stdin(archive).status().expect("docker is on the path");
+        assert!(
+            save.wait().expect("a child of the test's").success() && loaded.success(),
+            "{name} is copied"
+        );
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("docker");
+        command.arg("-H").arg(format!("unix://{}", self.socket().display())).args(arguments);
+        command
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("docker is on the path")
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let all = self.output(&["ps", "-aq"]);
+        for id in String::from_utf8_lossy(&all.stdout).split_whitespace() {
+            self.output(&["rm", "-f", "-v", id]);
+        }
+        // It unmounts what it mounted, which its folder could not be removed with.
+        let _ = Command::new("kill").arg(self.daemon.id().to_string()).status();
+        let _ = self.daemon.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            eprintln!("---- the second engine wrote:\n{log}");
+        }
+    }
+}
