@@ -15,6 +15,7 @@ use crate::instance::connect;
 use crate::ledger::Ledger;
 use crate::line::Outbox;
 use crate::panics;
+use crate::read_back::Shelf;
 use crate::repository::{Indexed, Store, backup_id};
 use crate::source::{SnapshotSource, check_label};
 use crate::sqlite::{self, Copies};
@@ -122,7 +123,8 @@ fn write(
     let (docker, dumps) = dumps.unzip();
     let dumps = dumps.unwrap_or_default();
     let reports: Vec<_> = dumps.iter().map(|dump| dump.report.clone()).collect();
-    let (dumps, checks) = checks::begin(docker, &repository, dumps, request.time, &ledger)?;
+    let (dumps, checks) =
+        checks::begin(docker, Shelf::new(store, &repository), dumps, request.time, &ledger)?;
     let entries = entries(request, &reports, (dumps, &checks), &volumes, holds, &ledger)?;
     let source = SnapshotSource::new(entries, Arc::clone(&ledger));
     let parent = latest(&repository)?;

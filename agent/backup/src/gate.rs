@@ -12,7 +12,6 @@ use bytes::Bytes;
 use nix::errno::Errno;
 use rustic_backend::LocalBackend;
 use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
-use std::collections::HashMap;
 use std::error::Error;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -38,8 +37,6 @@ struct State {
     written_bytes: u64,
     /// What a run sets for itself is not written down.
     keeps_config: bool,
-    /// Of each pack that is watched, how many bytes from its beginning on were read.
-    watched: Option<HashMap<Id, u64>>,
 }
 
 impl Gate {
@@ -106,21 +103,6 @@ impl Gate {
     /// Has the repository's settings stay as they are, whatever is written as such.
     pub(crate) fn keep_config(&self) {
         self.state().keeps_config = true;
-    }
-
-    /// Begins to watch which packs are read to their end.
-    pub(crate) fn watch_reads(&self) {
-        self.state().watched = Some(HashMap::new());
-    }
-
-    /// How many bytes of a pack were read since, without a gap from its beginning on.
-    pub(crate) fn read_of(&self, id: &Id) -> u64 {
-        self.state().watched.as_ref().and_then(|watched| watched.get(id)).copied().unwrap_or_default()
-    }
-
-    /// How many bytes of all packs were read since.
-    pub(crate) fn read_in_all(&self) -> u64 {
-        self.state().watched.as_ref().map_or(0, |watched| watched.values().sum())
     }
 
     /// Where a file of the repository lies.
@@ -234,16 +216,7 @@ impl ReadBackend for Gate {
         offset: u32,
         length: u32,
     ) -> RusticResult<Bytes> {
-        let content = self.inner.read_partial(kind, id, cacheable, offset, length)?;
-        if kind == FileType::Pack
-            && let Some(watched) = &mut self.state().watched
-        {
-            let read = watched.entry(*id).or_default();
-            if u64::from(offset) <= *read {
-                *read = (*read).max(u64::from(offset) + u64::from(length));
-            }
-        }
-        Ok(content)
+        self.inner.read_partial(kind, id, cacheable, offset, length)
     }
 
     fn warmup_path(&self, kind: FileType, id: &Id) -> String {
@@ -303,23 +276,6 @@ mod tests {
         gate.withhold();
         assert!(gate.release().is_err());
         assert_eq!(gate.list(FileType::Snapshot).unwrap(), []);
-    }
-
-    #[test]
-    fn a_pack_counts_as_read_as_far_as_nothing_was_left_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let gate = Gate::new(folder.path()).unwrap();
-        gate.create().unwrap();
-        let id = Id::random();
-        gate.write_bytes(FileType::Pack, &id, false, b"0123456789".to_vec().into()).unwrap();
-        let read = |offset, length| {
-            gate.read_partial(FileType::Pack, &id, false, offset, length).unwrap();
-            gate.read_of(&id)
-        };
-        assert_eq!(read(0, 10), 0);
-        gate.watch_reads();
-        assert_eq!((gate.read_of(&id), read(4, 6), read(0, 4), read(2, 1)), (0, 0, 4, 4));
-        assert_eq!((read(4, 6), gate.read_of(&Id::random()), gate.read_in_all()), (10, 0, 10));
     }
 
     #[test]

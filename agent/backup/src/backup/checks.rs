@@ -8,9 +8,8 @@
 
 use super::dumps::StoredDump;
 use crate::ledger::Ledger;
-use crate::read_back::read_back;
+use crate::read_back::{Shelf, read_back};
 use crate::reader::CheckedReader;
-use crate::repository::Indexed;
 use crate::source::{Entry, Opener, order};
 use crate::{BackupError, Phase, postgres};
 use bollard::Docker;
@@ -75,7 +74,7 @@ impl Drop for Deciding {
 /// Begins to read the dumps back, one after another, as the entries that are returned are read.
 pub(super) fn begin(
     docker: Option<Docker>,
-    repository: &Arc<Indexed>,
+    shelf: Shelf,
     dumps: Vec<StoredDump>,
     time: Timestamp,
     ledger: &Arc<Ledger>,
@@ -97,10 +96,10 @@ pub(super) fn begin(
     waiting.sort_by(|(_, a, _), (_, b, _)| order(a.report.path.as_ref(), b.report.path.as_ref()));
     let deciding = Deciding(Arc::clone(&checks));
     let Some(docker) = docker else { return Ok((entries, checks)) };
-    let (repository, ledger) = (Arc::clone(repository), Arc::clone(ledger));
+    let ledger = Arc::clone(ledger);
     tokio::spawn(async move {
         for (number, dump, sender) in waiting {
-            let verdict = check(&docker, &repository, dump, sender).await;
+            let verdict = check(&docker, &shelf, dump, sender).await;
             let fault = verdict.as_ref().err().cloned();
             if let Some(fault) = &fault {
                 ledger.fail(fault.clone());
@@ -134,7 +133,7 @@ fn entry(
 /// Reads a dump back, which must be what its program wrote, and has it checked.
 async fn check(
     docker: &Docker,
-    repository: &Arc<Indexed>,
+    shelf: &Shelf,
     dump: StoredDump,
     snapshot: Sender<Bytes>,
 ) -> Result<(), BackupError> {
@@ -143,7 +142,7 @@ async fn check(
         cause: dump.instance.redact(&cause),
     };
     let (sender, mut pieces) = mpsc::channel(PIECES);
-    let reading = read_back(Arc::clone(repository), dump.node, vec![sender, snapshot], |_| {});
+    let reading = read_back(shelf.clone(), dump.node, vec![sender, snapshot], |_| {});
     let checking = async {
         let checked = if dump.report.kind == DatabaseKind::Postgres {
             postgres::check_dump(docker, &dump.instance, dump.checker, &mut pieces).await

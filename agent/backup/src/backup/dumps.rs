@@ -7,6 +7,7 @@ use crate::exec::Early;
 use crate::instance::Instance;
 use crate::ledger::Ledger;
 use crate::line::Outbox;
+use crate::read_back::Shelf;
 use crate::reader::StreamReader;
 use crate::repository::{Indexed, Store};
 use crate::source::{Entry, Opener, SnapshotSource, sort};
@@ -55,7 +56,7 @@ pub(super) async fn dump_all(
     };
     let mut dumps = Vec::new();
     for dump in pending {
-        dumps.push(stored(docker, &repository, &snapshot, dump).await?);
+        dumps.push(stored(docker, &Shelf::new(store, &repository), &repository, &snapshot, dump).await?);
     }
     Ok((dumps, repository))
 }
@@ -113,7 +114,8 @@ fn cut_off(dump: &Pending) -> BackupError {
 /// Finds a dump in the repository, and counts its rows.
 async fn stored(
     docker: &Docker,
-    repository: &Arc<Indexed>,
+    shelf: &Shelf,
+    repository: &Indexed,
     snapshot: &SnapshotFile,
     dump: Pending,
 ) -> Result<StoredDump, BackupError> {
@@ -123,8 +125,7 @@ async fn stored(
         .node_from_snapshot_and_path(snapshot, &dump.path)
         .map_err(BackupError::rustic("read a dump back"))?;
     let kind = dump.held.kind();
-    let tables =
-        dump.held.rows(docker, &dump.instance, seen, || (Arc::clone(repository), node.clone())).await?;
+    let tables = dump.held.rows(docker, &dump.instance, seen, || (shelf.clone(), node.clone())).await?;
     let report = DumpReport {
         label: dump.instance.label.clone(),
         kind,
