@@ -35,8 +35,18 @@ struct State {
     fault: Option<BackupError>,
     written: Vec<(FileType, Id)>,
     written_bytes: u64,
+    /// What can be read and lies nowhere.
+    shown: Vec<Shown>,
     /// What a run sets for itself is not written down.
     keeps_config: bool,
+}
+
+/// A file of the repository that exists in memory alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    pub(crate) kind: FileType,
+    pub(crate) id: Id,
+    pub(crate) content: Bytes,
 }
 
 impl Gate {
@@ -87,6 +97,21 @@ impl Gate {
     /// Drops the snapshot that is held.
     pub(crate) fn withhold(&self) {
         self.state().held = None;
+    }
+
+    /// The id of the snapshot that is held.
+    pub(crate) fn held(&self) -> Option<Id> {
+        self.state().held.as_ref().map(|(id, _)| *id)
+    }
+
+    /// Has who reads see files that lie nowhere. Nothing but these is shown from now on.
+    pub(crate) fn show(&self, files: Vec<Shown>) {
+        self.state().shown = files;
+    }
+
+    fn shown(&self, kind: FileType, id: &Id) -> Option<Bytes> {
+        let state = self.state();
+        state.shown.iter().find(|file| (file.kind, &file.id) == (kind, id)).map(|file| file.content.clone())
     }
 
     /// The first write that failed.
@@ -196,7 +221,12 @@ impl ReadBackend for Gate {
     }
 
     fn list(&self, kind: FileType) -> RusticResult<Vec<Id>> {
-        self.inner.list(kind)
+        let mut found = self.inner.list(kind)?;
+        if kind == FileType::Index {
+            // Who looks for snapshots and packs looks for those that are there.
+            found.extend(self.state().shown.iter().filter(|file| file.kind == kind).map(|file| file.id));
+        }
+        Ok(found)
     }
 
     fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
@@ -205,7 +235,7 @@ impl ReadBackend for Gate {
         {
             return whole(content.clone());
         }
-        self.inner.read_full(kind, id)
+        self.shown(kind, id).map_or_else(|| self.inner.read_full(kind, id), Ok)
     }
 
     fn read_partial(
@@ -216,7 +246,14 @@ impl ReadBackend for Gate {
         offset: u32,
         length: u32,
     ) -> RusticResult<Bytes> {
-        self.inner.read_partial(kind, id, cacheable, offset, length)
+        let Some(shown) = self.shown(kind, id) else {
+            return self.inner.read_partial(kind, id, cacheable, offset, length);
+        };
+        let (from, to) = (offset as usize, (offset as usize).saturating_add(length as usize));
+        if to > shown.len() || from > to {
+            return Err(RusticError::new(ErrorKind::InputOutput, "What is shown is shorter than that."));
+        }
+        Ok(shown.slice(from..to))
     }
 
     fn warmup_path(&self, kind: FileType, id: &Id) -> String {

@@ -19,6 +19,25 @@ const LARGEST_BLOB_BYTES: usize = 512 * 1024 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Broken;
 
+/// Seals what is to be opened with this key.
+pub(crate) fn seal(key: &MasterKey, content: &[u8]) -> Result<Vec<u8>, Broken> {
+    let nonce: [u8; NONCE_BYTES] = rand::random();
+    let mut sealed = [nonce.as_slice(), content].concat();
+    let open = sealed.get_mut(NONCE_BYTES..).ok_or(Broken)?;
+    let tag =
+        cipher(key)?.encrypt_in_place_detached(Nonce::from_slice(&nonce), &[], open).map_err(|_| Broken)?;
+    sealed.extend_from_slice(&tag);
+    Ok(sealed)
+}
+
+fn cipher(key: &MasterKey) -> Result<Aes256CtrPoly1305Aes, Broken> {
+    let parts = [key.encrypt.as_slice(), &key.mac.k, &key.mac.r];
+    if parts.map(<[u8]>::len) != [32, 16, 16] {
+        return Err(Broken);
+    }
+    Ok(Aes256CtrPoly1305Aes::new(Key::from_slice(&parts.concat())))
+}
+
 /// Opens what was sealed with one key.
 pub(crate) struct Opening {
     cipher: Aes256CtrPoly1305Aes,
@@ -28,13 +47,8 @@ pub(crate) struct Opening {
 
 impl Opening {
     pub(crate) fn new(key: &MasterKey) -> Result<Self, Broken> {
-        let parts = [key.encrypt.as_slice(), &key.mac.k, &key.mac.r];
-        if parts.map(<[u8]>::len) != [32, 16, 16] {
-            return Err(Broken);
-        }
-        let cipher = Aes256CtrPoly1305Aes::new(Key::from_slice(&parts.concat()));
         let decompressor = Decompressor::new().map_err(|_| Broken)?;
-        Ok(Self { cipher, decompressor, plain: Vec::new() })
+        Ok(Self { cipher: cipher(key)?, decompressor, plain: Vec::new() })
     }
 
     /// Decrypts in place. The tag says whether it is what was encrypted.
@@ -73,23 +87,12 @@ impl Opening {
 mod tests {
     use super::*;
 
-    fn sealed(key: &MasterKey, content: &[u8]) -> Vec<u8> {
-        let key = [key.encrypt.as_slice(), &key.mac.k, &key.mac.r].concat();
-        let mut sealed = vec![7; NONCE_BYTES];
-        sealed.extend_from_slice(content);
-        let tag = Aes256CtrPoly1305Aes::new(Key::from_slice(&key))
-            .encrypt_in_place_detached(Nonce::from_slice(&[7; NONCE_BYTES]), &[], &mut sealed[NONCE_BYTES..])
-            .unwrap();
-        sealed.extend_from_slice(&tag);
-        sealed
-    }
-
     #[test]
     fn what_was_sealed_is_opened() {
         let key = MasterKey::new();
         let mut opening = Opening::new(&key).unwrap();
         for content in [&b""[..], b"a blob"] {
-            assert_eq!(opening.blob(&mut sealed(&key, content), None), Ok(content));
+            assert_eq!(opening.blob(&mut seal(&key, content).unwrap(), None), Ok(content));
         }
         for content in [&b"a blob"[..], &[b'x'; 100_000]] {
             let compressed = zstd::bulk::compress(content, 1).unwrap();
@@ -97,7 +100,10 @@ mod tests {
             for (said, opened) in
                 [(length, Ok(content)), (length - 1, Err(Broken)), (length + 1, Err(Broken))]
             {
-                assert_eq!(opening.blob(&mut sealed(&key, &compressed), NonZeroU32::new(said)), opened);
+                assert_eq!(
+                    opening.blob(&mut seal(&key, &compressed).unwrap(), NonZeroU32::new(said)),
+                    opened
+                );
             }
         }
     }
@@ -106,7 +112,7 @@ mod tests {
     fn what_was_changed_is_not() {
         let key = MasterKey::new();
         let mut opening = Opening::new(&key).unwrap();
-        let whole = sealed(&key, b"a blob");
+        let whole = seal(&key, b"a blob").unwrap();
         for at in 0..whole.len() {
             let mut flipped = whole.clone();
             flipped[at] ^= 1;
@@ -114,6 +120,9 @@ mod tests {
             assert_eq!(opening.blob(&mut whole.clone()[..at], None), Err(Broken), "{at}");
         }
         assert_eq!(Opening::new(&MasterKey::new()).unwrap().blob(&mut whole.clone(), None), Err(Broken));
-        assert_eq!(opening.blob(&mut sealed(&key, b"not compressed"), NonZeroU32::new(14)), Err(Broken));
+        assert_eq!(
+            opening.blob(&mut seal(&key, b"not compressed").unwrap(), NonZeroU32::new(14)),
+            Err(Broken)
+        );
     }
 }
