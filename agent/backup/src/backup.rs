@@ -1,31 +1,31 @@
 //! Making a backup.
 //!
 //! Databases are dumped into the repository first, with no snapshot to name them. Then project files and the same dumps,
-//! whose sizes are known now (restic restores a file by the size that its entry states), become one snapshot. On their way
-//! from the repository into it the dumps are compared and fed to `pg_restore`. The snapshot is read back in its turn and
-//! only then let through.
+//! whose sizes are known now (restic restores a file by the size that its entry states), become one snapshot. Meanwhile the
+//! dumps are read back, compared and fed to `pg_restore`. The snapshot is read back in its turn and only then let through.
 
 mod amount;
 mod checks;
 mod dumps;
 mod entries;
+mod known;
 
 use crate::hold::Holds;
 use crate::instance::connect;
 use crate::ledger::Ledger;
 use crate::line::Outbox;
 use crate::panics;
+use crate::read_back::Shelf;
 use crate::repository::{Indexed, Store, backup_id};
 use crate::source::{SnapshotSource, check_label};
 use crate::sqlite::{self, Copies};
 use crate::verify::verify;
 use crate::{BackupError, BackupReport, BackupRequest, Phase};
-use bollard::Docker;
-use dumps::StoredDump;
+use dumps::Stored;
 use entries::{Volume, canonical, entries};
 use jiff::tz::TimeZone;
 use rustic_core::repofile::SnapshotFile;
-use rustic_core::{BackupOptions, IndexedIds, ParentOptions, Repository};
+use rustic_core::{BackupOptions, Id, IndexedIds, ParentOptions, Repository};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,8 +53,7 @@ pub(crate) async fn backup(
     }
     let stored = match docker {
         Some(docker) if !request.dumps.is_empty() => {
-            let (dumps, repository) = dumps::dump_all(&store, &request, &docker, &outbox).await?;
-            Some(Stored { docker, dumps, repository })
+            Some(dumps::dump_all(&store, &request, &docker, &outbox).await?)
         }
         _ => {
             cut(&store, &request, 0).await?;
@@ -67,13 +66,6 @@ pub(crate) async fn backup(
         write(&store, &request, stored, &holds, &outbox, started)
     })
     .await
-}
-
-/// What the first half leaves to the second.
-struct Stored {
-    docker: Docker,
-    dumps: Vec<StoredDump>,
-    repository: Arc<Indexed>,
 }
 
 /// Has what is written cut into larger chunks, should there be much.
@@ -115,21 +107,20 @@ fn write(
     let live = live.map(|volume| canonical(&volume.path)).collect::<Result<Vec<_>, _>>()?;
     let copies = Arc::new(Copies::make(&live, &sqlite::folder_of(&request.repo), &ledger)?);
     let volumes: Vec<Volume> = request.volumes.iter().map(|v| Volume::new(v, &copies)).collect();
-    let (repository, dumps) = match stored {
-        Some(Stored { docker, dumps, repository }) => (repository, Some((docker, dumps))),
-        None => (Arc::new(open_to_write(store)?), None),
+    let (repository, docker, dumps, known) = match stored {
+        Some(Stored { docker, dumps, repository, known }) => (repository, Some(docker), dumps, Some(known)),
+        None => (Arc::new(open_to_write(store)?), None, Vec::new(), None),
     };
-    let (docker, dumps) = dumps.unzip();
-    let dumps = dumps.unwrap_or_default();
     let reports: Vec<_> = dumps.iter().map(|dump| dump.report.clone()).collect();
-    let (dumps, checks) = checks::begin(docker, &repository, dumps, request.time, &ledger)?;
+    let (dumps, checks) =
+        checks::begin(docker, Shelf::new(store, &repository), dumps, request.time, &ledger)?;
     let entries = entries(request, &reports, (dumps, &checks), &volumes, holds, &ledger)?;
     let source = SnapshotSource::new(entries, Arc::clone(&ledger));
-    let parent = latest(&repository)?;
+    let parents = latest(&repository)?.into_iter().chain(known).collect();
     let held = holds.guard();
-    let snapshot = archive(store, repository.as_ref(), source, &ledger, parent, draft(request));
+    let snapshot = archive(store, repository.as_ref(), source, &ledger, parents, draft(request));
     drop(held);
-    let snapshot = snapshot?;
+    let snapshot = of_real_parents(store, repository.as_ref(), snapshot?, known)?;
     checks.all()?;
     drop(repository);
     verify(store, &snapshot, outbox)?;
@@ -153,14 +144,15 @@ fn archive<S: IndexedIds>(
     repository: &Repository<S>,
     source: SnapshotSource,
     ledger: &Ledger,
-    parent: Option<String>,
+    parents: Vec<Id>,
     draft: SnapshotFile,
 ) -> Result<SnapshotFile, BackupError> {
-    let parent = match parent {
-        Some(id) => ParentOptions::default().parents(vec![id]),
-        None => ParentOptions::default().force(true),
+    let parents: Vec<String> = parents.into_iter().map(|id| id.to_hex().as_str().to_owned()).collect();
+    let parents = match parents.is_empty() {
+        true => ParentOptions::default().force(true),
+        false => ParentOptions::default().parents(parents),
     };
-    let options = BackupOptions::default().parent_opts(parent).no_scan(true);
+    let options = BackupOptions::default().parent_opts(parents).no_scan(true);
     let result = repository.archive(&options, &source, draft, &[PathBuf::from("/")]);
     if let Some(fault) = store.fault(ledger) {
         store.gate.withhold();
@@ -173,6 +165,23 @@ fn archive<S: IndexedIds>(
     if found != expected {
         store.gate.withhold();
         return Err(BackupError::Incomplete { expected, missing: expected.saturating_sub(found) });
+    }
+    Ok(snapshot)
+}
+
+/// Shows nothing any more that is not there, and has the snapshot that the gate holds not name it.
+fn of_real_parents<S: IndexedIds>(
+    store: &Store,
+    repository: &Repository<S>,
+    mut snapshot: SnapshotFile,
+    known: Option<Id>,
+) -> Result<SnapshotFile, BackupError> {
+    store.gate.show(Vec::new());
+    if snapshot.parents.iter().any(|parent| Some(**parent) == known) {
+        snapshot.parents.retain(|parent| Some(**parent) != known);
+        snapshot.parent = snapshot.parents.first().copied();
+        repository.save_snapshots(vec![snapshot.clone()]).map_err(BackupError::rustic("write the backup"))?;
+        snapshot.id = store.gate.held().unwrap_or_default().into();
     }
     Ok(snapshot)
 }
@@ -191,9 +200,9 @@ fn draft(request: &BackupRequest) -> SnapshotFile {
 }
 
 /// The newest snapshot: files that have not changed since are not read again.
-fn latest<S: rustic_core::Open>(repository: &Repository<S>) -> Result<Option<String>, BackupError> {
+fn latest<S: rustic_core::Open>(repository: &Repository<S>) -> Result<Option<Id>, BackupError> {
     let snapshots = repository.get_all_snapshots().map_err(BackupError::rustic("list its snapshots"))?;
-    Ok(snapshots.into_iter().max_by(|a, b| a.time.cmp(&b.time)).map(|s| s.id.to_hex().as_str().to_owned()))
+    Ok(snapshots.into_iter().max_by(|a, b| a.time.cmp(&b.time)).map(|s| *s.id))
 }
 
 fn check_request(request: &BackupRequest) -> Result<(), BackupError> {

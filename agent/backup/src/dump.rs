@@ -8,9 +8,8 @@ use crate::exec::Early;
 use crate::instance::Instance;
 use crate::line::Outbox;
 use crate::postgres::Counting;
-use crate::read_back::read_back;
+use crate::read_back::{Shelf, read_back};
 use crate::redis::Keyspace;
-use crate::repository::Indexed;
 use crate::stream::{DumpProgram, DumpResult, Waiting, Watch};
 use crate::{BackupError, DumpRequest, TableRows, mysql, postgres, redis};
 use bollard::Docker;
@@ -146,15 +145,15 @@ impl Held {
         docker: &Docker,
         instance: &Instance,
         seen: Vec<TableRows>,
-        stored: impl FnOnce() -> (Arc<Indexed>, Node),
+        stored: impl FnOnce() -> (Shelf, Node),
     ) -> Result<Vec<TableRows>, BackupError> {
         match self {
             Self::Postgres(counting) => counting.rows().await,
             Self::Mysql => Ok(seen),
             Self::Redis(keyspace) => {
-                let (repository, node) = stored();
+                let (shelf, node) = stored();
                 let (sender, mut pieces) = mpsc::channel(PIECES);
-                let reading = read_back(repository, node, vec![sender], |_| {});
+                let reading = read_back(shelf, node, vec![sender], |_| {});
                 let checking = async {
                     let checked = redis::check_dump(docker, instance, &mut pieces).await;
                     // A program that ended early takes nothing more, and who reads for it must not wait for it.

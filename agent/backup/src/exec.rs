@@ -20,6 +20,10 @@ use tokio::time::timeout;
 pub(crate) const SILENCE: Duration = Duration::from_secs(300);
 /// How long a program whose output has ended may take to end, too.
 const LINGER: Duration = Duration::from_secs(10);
+/// Between asking whether it has: a deploy waits for this, and the engine knows it a few milliseconds after the output ended.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest of these pauses, of which each is twice the one before.
+const LAST_PAUSE: Duration = Duration::from_millis(50);
 /// How much of what a program says in error is kept: the end of it.
 const STDERR_BYTES: usize = 4096;
 /// Large reads: 2.7 s where small ones took 3.6 s for 214 MB.
@@ -273,13 +277,14 @@ impl Running {
     pub(crate) async fn exit(&mut self) -> Result<Option<i64>, String> {
         let ended = async {
             // The engine closes the output a moment before it knows the exit code, and has no way to wait for it.
-            let mut pause = tokio::time::interval(Duration::from_millis(20));
+            let mut pause = FIRST_PAUSE;
             loop {
-                pause.tick().await;
                 let state = self.docker.inspect_exec(&self.id).await.map_err(|e| said(&e))?;
                 if state.running != Some(true) {
                     return Ok(state.exit_code);
                 }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LAST_PAUSE);
             }
         };
         timeout(LINGER, ended).await.map_err(|_| "the program did not end after its output had".to_owned())?

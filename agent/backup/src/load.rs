@@ -8,7 +8,7 @@ use crate::dump::{events_path, globals_path, unknown};
 use crate::instance::connect;
 use crate::line::Outbox;
 use crate::manifest::BackupManifest;
-use crate::read_back::read_back;
+use crate::read_back::{Shelf, read_back};
 use crate::repository::{Indexed, Store, snapshot};
 use crate::restore::find;
 use crate::stream::Dumped;
@@ -41,7 +41,7 @@ pub(crate) async fn load(request: LoadRequest, outbox: Arc<Outbox>) -> Result<Lo
     let loader = Loader::begin(&docker, &request, &dump, &beside).await?;
     let (sender, pieces) = mpsc::channel(PIECES);
     let tell = move |bytes| outbox.progress(Progress { phase: Phase::Restore, files: 0, bytes });
-    let reading = read_back(Arc::clone(&repository), node, vec![sender], tell);
+    let reading = read_back(Shelf::new(&store, &repository), node, vec![sender], tell);
     let (read, restored) = tokio::join!(reading, loader.run(&docker, pieces));
     let read = read?;
     restored?;

@@ -18,8 +18,8 @@ const WALK: &str = "checking trees";
 /// What it calls the reading of packs.
 const READING: &str = "reading pack data";
 
-/// Waits where the walk has ended, and tells no progress but that of reading packs, where somebody wants to know it: who is
-/// silent for too long is ended.
+/// Where somebody wants to know the progress, waits when the walk has ended, and tells how far packs were read: who is silent
+/// for too long is ended.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
     pub(crate) outbox: Option<Arc<Outbox>>,
@@ -28,7 +28,7 @@ pub(crate) struct Patience {
 impl ProgressBars for Patience {
     fn progress(&self, _kind: ProgressType, prefix: &str) -> Progress {
         match &self.outbox {
-            _ if prefix.starts_with(WALK) => Progress::new(Walk),
+            Some(_) if prefix.starts_with(WALK) => Progress::new(Walk),
             Some(outbox) if prefix.starts_with(READING) => {
                 Progress::new(Reading { outbox: Arc::clone(outbox), bytes: AtomicU64::new(0) })
             }

@@ -2,10 +2,13 @@
 
 use crate::BackupError;
 use crate::backup::blocking;
-use crate::repository::Indexed;
+use crate::gate::Gate;
+use crate::repository::{Indexed, Store};
+use crate::sealed::{Broken, Opening};
 use crate::stream::Dumped;
 use bytes::{Bytes, BytesMut};
 use rustic_core::repofile::Node;
+use rustic_core::{FileType, ReadBackend, RusticResult};
 use sha2::{Digest, Sha256};
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -13,11 +16,59 @@ use tokio::sync::mpsc::Sender;
 
 /// How much is passed on at once; the repository has it in smaller pieces.
 const PIECE_BYTES: usize = 128 * 1024;
+/// How much is read from a pack at once, where blobs lie one after another.
+const RUN_BYTES: u32 = 1024 * 1024;
+const ACTION: &str = "read a dump back";
+
+/// Where dumps are read from.
+#[derive(Clone)]
+pub(crate) struct Shelf {
+    gate: Gate,
+    repository: Arc<Indexed>,
+}
+
+impl Shelf {
+    pub(crate) fn new(store: &Store, repository: &Arc<Indexed>) -> Self {
+        Self { gate: store.gate.clone(), repository: Arc::clone(repository) }
+    }
+
+    /// Writes a file's content. rustic reads each blob by itself, and has a thread hand each to another.
+    fn write_to(&self, node: &Node, to: &mut impl Write) -> Result<(), BackupError> {
+        let failed = |cause: String| BackupError::Repository { action: ACTION.to_owned(), cause };
+        let broken = |Broken| failed("a part of it is not what was written".to_owned());
+        let mut opening = Opening::new(&self.repository.key()).map_err(broken)?;
+        let entries = node.content.iter().flatten().map(|id| self.repository.get_index_entry(id));
+        let entries = entries.collect::<RusticResult<Vec<_>>>().map_err(BackupError::rustic(ACTION))?;
+        let mut left = entries.as_slice();
+        while let Some(first) = left.first() {
+            let (mut count, mut end) = (0, first.location.offset);
+            while let Some(next) = left.get(count)
+                && (next.pack, next.location.offset) == (first.pack, end)
+                && (count == 0 || end - first.location.offset < RUN_BYTES)
+            {
+                end += next.location.length;
+                count += 1;
+            }
+            let (run, rest) = left.split_at(count);
+            let (offset, length) = (first.location.offset, end - first.location.offset);
+            let sealed = self.gate.read_partial(FileType::Pack, &first.pack, false, offset, length);
+            let sealed = sealed.map_err(BackupError::rustic(ACTION))?;
+            let mut sealed = sealed.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
+            for entry in run {
+                let mut blob = sealed.split_to(sealed.len().min(entry.location.length as usize));
+                let content = opening.blob(&mut blob, entry.location.uncompressed_length).map_err(broken)?;
+                to.write_all(content).map_err(|error| failed(error.to_string()))?;
+            }
+            left = rest;
+        }
+        Ok(())
+    }
+}
 
 /// Reads a dump, and passes its pieces on to everybody who takes them. Says what was read, or `None` where somebody did
 /// not take it to its end.
 pub(crate) async fn read_back(
-    repository: Arc<Indexed>,
+    shelf: Shelf,
     node: Node,
     to: Vec<Sender<Bytes>>,
     on_progress: impl FnMut(u64) + Send + 'static,
@@ -26,13 +77,13 @@ pub(crate) async fn read_back(
     let mut readback =
         ReadBack { to, piece, hash: Sha256::new(), size_bytes: 0, refused: false, on_progress };
     blocking(move || {
-        let result = repository.dump(&node, &mut readback);
+        let result = shelf.write_to(&node, &mut readback);
         let passed = readback.pass_on();
         let ReadBack { hash, size_bytes, refused, .. } = readback;
         match result {
             // Who takes it had enough before the end, and says why.
             _ if refused => Ok(None),
-            Err(error) => Err(BackupError::rustic("read a dump back")(error)),
+            Err(error) => Err(error),
             Ok(()) => Ok(passed.ok().map(|()| Dumped { size_bytes, sha256: hash.finalize().into() })),
         }
     })

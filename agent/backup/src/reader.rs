@@ -21,7 +21,6 @@ pub(crate) enum Source {
     File(FileReader),
     Bytes(BytesReader),
     Stream(StreamReader),
-    Checked(CheckedReader),
 }
 
 impl Read for Source {
@@ -30,7 +29,6 @@ impl Read for Source {
             Self::File(reader) => reader.read(buffer),
             Self::Bytes(reader) => fill(reader, buffer),
             Self::Stream(reader) => fill(reader, buffer),
-            Self::Checked(reader) => fill(reader, buffer),
         }
     }
 }
@@ -104,44 +102,6 @@ impl Pieces for StreamReader {
                 None => {
                     self.ledger.fail(self.on_gone.clone());
                     return Err(io::Error::new(ErrorKind::BrokenPipe, "the dump was cut off"));
-                }
-            }
-        }
-        Ok(&mut self.current)
-    }
-}
-
-/// A dump on its second way, out of the repository. It ends well only when the dump was checked.
-pub(crate) struct CheckedReader {
-    pieces: Receiver<Bytes>,
-    current: Bytes,
-    /// Waits for what the check has found; taken when the pieces have ended.
-    verdict: Option<Verdict>,
-    ledger: Arc<Ledger>,
-}
-
-type Verdict = Box<dyn FnOnce() -> Result<(), BackupError> + Send>;
-
-impl CheckedReader {
-    pub(crate) fn new(pieces: Receiver<Bytes>, verdict: Verdict, ledger: Arc<Ledger>) -> Self {
-        Self { pieces, current: Bytes::new(), verdict: Some(verdict), ledger }
-    }
-}
-
-impl Pieces for CheckedReader {
-    fn current(&mut self) -> io::Result<&mut Bytes> {
-        while self.current.is_empty() && self.verdict.is_some() {
-            match self.pieces.blocking_recv() {
-                Some(piece) => {
-                    self.ledger.read(piece.len());
-                    self.current = piece;
-                }
-                None => {
-                    let verdict = self.verdict.take().map_or(Ok(()), |verdict| verdict());
-                    if let Err(fault) = verdict {
-                        self.ledger.fail(fault);
-                        return Err(io::Error::other("the dump is not good"));
-                    }
                 }
             }
         }
@@ -320,26 +280,6 @@ mod tests {
         assert_eq!(&buffer, b"abcdef");
         assert_eq!(reader.read(&mut buffer).unwrap(), 2);
         assert_eq!(reader.read(&mut buffer).unwrap(), 0);
-    }
-
-    #[test]
-    fn a_dump_ends_well_only_when_it_was_found_good() {
-        let bad = BackupError::Invalid { what: "the dump is bad".into() };
-        for verdict in [Ok(()), Err(bad)] {
-            let (sender, receiver) = tokio::sync::mpsc::channel(1);
-            sender.try_send(Bytes::from_static(b"dump")).unwrap();
-            drop(sender);
-            let (ledger, _) = ledger();
-            let waits = Box::new({
-                let verdict = verdict.clone();
-                move || verdict
-            });
-            let mut reader = Source::Checked(CheckedReader::new(receiver, waits, Arc::clone(&ledger)));
-            let mut read = Vec::new();
-            assert_eq!(reader.read_to_end(&mut read).is_ok(), verdict.is_ok());
-            assert_eq!(read.as_slice(), if verdict.is_ok() { &b"dump"[..] } else { b"" });
-            assert_eq!(ledger.fault(), verdict.err());
-        }
     }
 
     #[test]

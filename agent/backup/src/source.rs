@@ -5,7 +5,7 @@
 
 use crate::BackupError;
 use crate::ledger::Ledger;
-use crate::reader::{BytesReader, CheckedReader, FileReader, Source, StreamReader};
+use crate::reader::{BytesReader, FileReader, Source, StreamReader};
 use jiff::Timestamp;
 use rustic_core::repofile::{Metadata, Node, NodeType};
 use rustic_core::{ErrorKind, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
@@ -30,10 +30,14 @@ impl Entry {
         time: Timestamp,
         open: Opener,
     ) -> Result<Self, BackupError> {
-        let path = PathBuf::from(path);
-        let name = path
+        Ok(Self { path: path.into(), node: Self::node(path, size_bytes, time)?, open: Some(open) })
+    }
+
+    /// What a snapshot has of such a file, but for its content.
+    pub(crate) fn node(path: &str, size_bytes: u64, time: Timestamp) -> Result<Node, BackupError> {
+        let name = Path::new(path)
             .file_name()
-            .ok_or_else(|| BackupError::Invalid { what: format!("{} names no file", path.display()) })?;
+            .ok_or_else(|| BackupError::Invalid { what: format!("{path} names no file") })?;
         let metadata = Metadata {
             mode: Some(0o600),
             mtime: Some(time),
@@ -42,8 +46,7 @@ impl Entry {
             links: 1,
             ..Metadata::default()
         };
-        let node = Node::new_node(name, NodeType::File, metadata);
-        Ok(Self { path, node, open: Some(open) })
+        Ok(Node::new_node(name, NodeType::File, metadata))
     }
 
     /// A folder that is none on the disk, as rustic makes those that have no entry of their own.
@@ -57,10 +60,22 @@ impl Entry {
 
 /// How a file's content is had. Nothing is opened or started before rustic asks.
 pub(crate) enum Opener {
-    File { path: PathBuf, size_bytes: u64, mtime: Option<Timestamp>, ledger: Arc<Ledger> },
+    File {
+        path: PathBuf,
+        size_bytes: u64,
+        mtime: Option<Timestamp>,
+        ledger: Arc<Ledger>,
+    },
     Bytes(bytes::Bytes),
-    Stream { start: Box<dyn FnOnce() -> StreamReader + Send>, ledger: Arc<Ledger> },
-    Stored { reader: CheckedReader, ledger: Arc<Ledger> },
+    Stream {
+        start: Box<dyn FnOnce() -> StreamReader + Send>,
+        ledger: Arc<Ledger>,
+    },
+    /// It is in the repository, and rustic was told so ([`crate::backup`]).
+    Stored {
+        path: PathBuf,
+        ledger: Arc<Ledger>,
+    },
 }
 
 impl ReadSourceOpen for Opener {
@@ -90,9 +105,10 @@ impl ReadSourceOpen for Opener {
                 ledger.opened();
                 Ok(Source::Stream(start()))
             }
-            Self::Stored { reader, ledger } => {
-                ledger.opened();
-                Ok(Source::Checked(reader))
+            Self::Stored { path, ledger } => {
+                let what = format!("{} was stored, and was not found again", path.display());
+                ledger.fail(BackupError::Invalid { what });
+                Err(refused("the file is not known"))
             }
         }
     }

@@ -1,36 +1,34 @@
 //! Reading back what was written, through a handle that did not write it.
 //!
-//! The snapshot's tree is walked: every chunk must be in a pack of the right size, and packs are read and hashed, whole
-//! and blob by blob, all of them up to a budget, a random choice beyond it (a scheduled check reads the rest). Every file
-//! that this run wrote is hashed whole, from the disk; it bears its hash as its name. What the walk has read and hashed
-//! to its end is not read a second time for that. So is what an earlier run wrote that no snapshot came of: it may have
-//! failed its check, or never had one, and what is in it is not stored again.
+//! The snapshot's tree is walked: every chunk must be in a pack of the right size. Then packs are read:
+//! - Those that this run wrote from the disk, every blob decrypted, decompressed and hashed. So are those that an earlier run
+//!   wrote that no snapshot came of, where the snapshot needs them: it may have failed its check, or never had one, and what is
+//!   in it is not stored again. A prune leaves such packs, too.
+//! - Those that the snapshot shares with earlier ones are hashed whole, all of them up to a budget, a random choice beyond it
+//!   (a scheduled check reads the rest). The run that wrote such a pack has opened it, and its name is the hash of its bytes:
+//!   where they are the same, so is all that can be made of them.
+//!
+//! Every other file that this run wrote is hashed whole, from the disk; it bears its hash as its name.
 
 use crate::line::Outbox;
-use crate::panics::until_index_is_free;
-use crate::repository::Store;
+use crate::packs::{self, Reading};
+use crate::repository::{Indexed, Store};
 use crate::{BackupError, Phase, Progress};
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use rustic_core::repofile::{IndexFile, SnapshotFile};
-use rustic_core::{
-    CheckOptions, CheckResults, FileType, Id, Open, ReadBackend, ReadSubsetOption, Repository,
-};
+use rand::seq::SliceRandom;
+use rustic_core::repofile::{IndexFile, IndexPack, PackId, SnapshotFile};
+use rustic_core::{CheckOptions, CheckResults, FileType, Id, Open, ReadBackend, Repository, TreeId};
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::Read;
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 use walkdir::WalkDir;
 
 /// How much of what the snapshot shares with earlier ones is read again, too.
 const SHARED_BYTES: u64 = 512 * 1024 * 1024;
-/// No pack is larger.
-const LARGEST_PACK_BYTES: u64 = 128 * 1024 * 1024;
 /// How many findings are told.
 const FINDINGS: usize = 20;
-const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Checks the snapshot that the gate holds.
 pub(crate) fn verify(
@@ -49,65 +47,108 @@ pub(crate) fn verify_within(
     shared_bytes: u64,
 ) -> Result<(), BackupError> {
     let damaged = |findings| BackupError::Damaged { repo: store.repo.clone(), findings };
-    let (written, written_bytes) = store.gate.written();
+    let one = |finding| damaged(vec![finding]);
+    let (written, _) = store.gate.written();
     outbox.progress(Progress { phase: Phase::Check, files: 0, bytes: 0 });
-    for (kind, id) in &written {
-        forget_cached(store, *kind, id).map_err(|finding| damaged(vec![finding]))?;
-    }
-    let repository = store.open_telling(outbox)?;
+    let repository = store.open()?;
     let unreleased = unreleased(store, &repository, &written)?;
-    let mut unreleased_bytes = 0;
-    for (id, size_bytes) in &unreleased {
-        forget_cached(store, FileType::Pack, id).map_err(|finding| damaged(vec![finding]))?;
-        unreleased_bytes += size_bytes;
-    }
-    store.gate.watch_reads();
-    let budget = written_bytes.saturating_add(unreleased_bytes).saturating_add(shared_bytes);
-    let options = CheckOptions::default().read_data(true).read_data_subset(ReadSubsetOption::Size(budget));
     let held: SnapshotFile = repository.get_file(&snapshot.id).map_err(BackupError::rustic("be checked"))?;
     if (held.tree, &held.time) != (snapshot.tree, &snapshot.time) {
         return Err(damaged(vec!["the snapshot is not what was to be written".to_owned()]));
     }
-    let results = until_index_is_free(|| repository.check_with_trees(options, vec![snapshot.tree]))
+    let results = repository
+        .check_with_trees(CheckOptions::default(), vec![snapshot.tree])
         .map_err(BackupError::rustic("be checked"))?;
     let findings = findings(&results, "Error");
     if !findings.is_empty() {
         return Err(damaged(findings));
     }
-    let (mut files, mut bytes, mut left) = (0, 0, HashSet::new());
-    for (kind, id) in written {
-        bytes += match checked(store, kind, &id).map_err(|finding| damaged(vec![finding]))? {
-            Some(size_bytes) => size_bytes,
-            None => {
-                left.extend((kind == FileType::Pack).then_some(id));
-                hash_file(store, kind, &id).map_err(|finding| damaged(vec![finding]))?
-            }
-        };
-        files += 1;
-        outbox.progress(Progress { phase: Phase::Check, files, bytes });
+    let read = Read { outbox, files: AtomicU64::new(0), bytes: AtomicU64::new(0) };
+    for (kind, id) in written.iter().filter(|(kind, _)| *kind != FileType::Pack) {
+        read.one(hash_file(store, *kind, id).map_err(one)?);
     }
-    if store.gate.read_in_all().saturating_add(LARGEST_PACK_BYTES) < budget {
-        // Nothing was passed over for lack of budget: what was not read, no backup needs. Dumps have such a folder at first.
-        return Ok(());
-    }
-    for (id, _) in unreleased {
-        if checked(store, FileType::Pack, &id).map_err(|finding| damaged(vec![finding]))?.is_none() {
-            bytes += hash_file(store, FileType::Pack, &id).map_err(|finding| damaged(vec![finding]))?;
-            left.insert(id);
-        }
-        files += 1;
-        outbox.progress(Progress { phase: Phase::Check, files, bytes });
-    }
-    hash_blobs(store, &left, outbox, damaged)
+    let key = repository.key();
+    let indexed = repository.to_indexed().map_err(BackupError::rustic("read its index"))?;
+    let readings = readings(store, &indexed, snapshot.tree, &written, unreleased, shared_bytes)?;
+    packs::read_all(readings, &key, |size_bytes| read.one(size_bytes)).map_err(one)
 }
 
-/// The packs with their sizes that are younger than the newest snapshot and that this run has not written: those of a run
+/// Tells what was read.
+struct Read<'a> {
+    outbox: &'a Outbox,
+    files: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Read<'_> {
+    fn one(&self, size_bytes: u64) {
+        let files = self.files.fetch_add(1, Ordering::Relaxed) + 1;
+        let bytes = self.bytes.fetch_add(size_bytes, Ordering::Relaxed) + size_bytes;
+        self.outbox.progress(Progress { phase: Phase::Check, files, bytes });
+    }
+}
+
+/// The packs that are to be read, and how.
+fn readings(
+    store: &Store,
+    repository: &Indexed,
+    tree: TreeId,
+    written: &[(FileType, Id)],
+    unreleased: Vec<IndexPack>,
+    shared_bytes: u64,
+) -> Result<Vec<Reading>, BackupError> {
+    let path = |id: &Id| store.gate.path(FileType::Pack, id);
+    let opened = |pack: IndexPack| Reading::Opened { path: path(&pack.id), pack };
+    let mut shared = packs_of(repository, tree).map_err(BackupError::rustic("be checked"))?;
+    let mut readings = Vec::new();
+    for (_, id) in written.iter().filter(|(kind, _)| *kind == FileType::Index) {
+        let index: IndexFile =
+            repository.get_file(&(*id).into()).map_err(BackupError::rustic("be checked"))?;
+        readings.extend(index.packs.into_iter().map(opened));
+    }
+    for reading in &readings {
+        if let Reading::Opened { pack, .. } = reading {
+            shared.remove(&pack.id);
+        }
+    }
+    // What the snapshot does not need, nobody builds on.
+    readings.extend(unreleased.into_iter().filter(|pack| shared.remove(&pack.id)).map(opened));
+    let mut shared: Vec<PackId> = shared.into_iter().collect();
+    shared.shuffle(&mut rand::rng());
+    let mut left_bytes = shared_bytes;
+    for id in shared {
+        // One whose size cannot be had is read, which says why.
+        let size_bytes = path(&id).metadata().map_or(0, |found| found.len());
+        if let Some(left) = left_bytes.checked_sub(size_bytes) {
+            left_bytes = left;
+            readings.push(Reading::Whole { path: path(&id), id: *id });
+        }
+    }
+    Ok(readings)
+}
+
+/// The packs that a tree needs.
+fn packs_of(repository: &Indexed, tree: TreeId) -> rustic_core::RusticResult<HashSet<PackId>> {
+    let (mut packs, mut seen, mut left) = (HashSet::new(), HashSet::from([tree]), vec![tree]);
+    while let Some(tree) = left.pop() {
+        packs.insert(repository.get_index_entry(&tree)?.pack);
+        for node in repository.get_tree(&tree)?.nodes {
+            for blob in node.content.iter().flatten() {
+                packs.insert(repository.get_index_entry(blob)?.pack);
+            }
+            left.extend(node.subtree.filter(|below| seen.insert(*below)));
+        }
+    }
+    Ok(packs)
+}
+
+/// The packs that are younger than the newest snapshot and that this run has not written: those of a run
 /// that ended before its check. What the index does not name nobody builds on, and may be half a file.
 pub(crate) fn unreleased<S>(
     store: &Store,
     repository: &Repository<S>,
     written: &[(FileType, Id)],
-) -> Result<Vec<(Id, u64)>, BackupError>
+) -> Result<Vec<IndexPack>, BackupError>
 where
     S: Open,
 {
@@ -116,12 +157,10 @@ where
     }
     let written: HashSet<String> = written.iter().map(|(_, id)| id.to_hex().as_str().to_owned()).collect();
     let snapshots = store.repo.join(FileType::Snapshot.dirname());
-    let newest = files(&snapshots).map(|(_, modified, _)| modified).max();
-    let young: HashMap<String, u64> = files(&store.repo.join("data"))
-        .filter(|(name, modified, _)| {
-            newest.is_none_or(|newest| *modified > newest) && !written.contains(name)
-        })
-        .map(|(name, _, size_bytes)| (name, size_bytes))
+    let newest = files(&snapshots).map(|(_, modified)| modified).max();
+    let young: HashSet<String> = files(&store.repo.join("data"))
+        .filter(|(name, modified)| newest.is_none_or(|newest| *modified > newest) && !written.contains(name))
+        .map(|(name, _)| name)
         .collect();
     if young.is_empty() {
         return Ok(Vec::new());
@@ -130,70 +169,18 @@ where
     let mut found = Vec::new();
     for file in repository.stream_files::<IndexFile>().map_err(read)? {
         let (_, index) = file.map_err(read)?;
-        let sized = |id: Id| young.get(id.to_hex().as_str()).map(|size_bytes| (id, *size_bytes));
-        found.extend(index.packs.iter().filter_map(|pack| sized(*pack.id)));
+        found.extend(index.packs.into_iter().filter(|pack| young.contains(pack.id.to_hex().as_str())));
     }
     Ok(found)
 }
 
-/// The files below a folder: name, when it was written, size.
-fn files(folder: &Path) -> impl Iterator<Item = (String, SystemTime, u64)> {
+/// The files below a folder: name, and when it was written.
+fn files(folder: &Path) -> impl Iterator<Item = (String, SystemTime)> {
     let files = WalkDir::new(folder).into_iter().flatten().filter(|entry| entry.file_type().is_file());
     files.filter_map(|entry| {
-        let found = entry.metadata().ok()?;
-        Some((entry.file_name().to_string_lossy().into_owned(), found.modified().ok()?, found.len()))
+        let modified = entry.metadata().ok()?.modified().ok()?;
+        Some((entry.file_name().to_string_lossy().into_owned(), modified))
     })
-}
-
-/// The size of a pack that the check has read to its end, in which it has found nothing.
-fn checked(store: &Store, kind: FileType, id: &Id) -> Result<Option<u64>, String> {
-    if kind != FileType::Pack {
-        return Ok(None);
-    }
-    let path = store.gate.path(kind, id);
-    let size_bytes = path.metadata().map_err(|error| format!("{}: {error}", path.display()))?.len();
-    // The check reads the end of a pack, its header, for one thing only: to hash the whole of it.
-    Ok(Some(size_bytes).filter(|size_bytes| store.gate.read_of(id) == *size_bytes))
-}
-
-/// Reads packs that the check has passed over blob by blob, as it does with those that it takes. rustic does not look at what
-/// it has compressed and encrypted ([`crate::key`]), so this must.
-fn hash_blobs(
-    store: &Store,
-    packs: &HashSet<Id>,
-    outbox: &Outbox,
-    damaged: impl Fn(Vec<String>) -> BackupError,
-) -> Result<(), BackupError> {
-    if packs.is_empty() {
-        return Ok(());
-    }
-    let repository = store.open_indexed()?;
-    let read = |error| BackupError::rustic("be checked")(error);
-    let (mut files, mut bytes) = (0, 0);
-    for file in repository.stream_files::<IndexFile>().map_err(read)? {
-        let (_, index) = file.map_err(read)?;
-        for pack in index.packs.iter().filter(|pack| packs.contains(&*pack.id)) {
-            for blob in &pack.blobs {
-                let content = repository.get_blob_cached(&blob.id, blob.tpe).map_err(read)?;
-                if hex::encode(Sha256::digest(&content)) != blob.id.to_hex().as_str() {
-                    let pack = store.gate.path(FileType::Pack, &pack.id);
-                    return Err(damaged(vec![format!("{} does not hold what was written", pack.display())]));
-                }
-                bytes += content.len() as u64;
-                outbox.progress(Progress { phase: Phase::Check, files, bytes });
-            }
-            files += 1;
-        }
-    }
-    Ok(())
-}
-
-/// Has the kernel forget a file, so that what is read comes from the disk: it was synced when it was written.
-fn forget_cached(store: &Store, kind: FileType, id: &Id) -> Result<(), String> {
-    let path = store.gate.path(kind, id);
-    let file = File::open(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
-    Ok(())
 }
 
 /// What a check found, of one level.
@@ -219,25 +206,5 @@ pub(crate) fn hash_file(store: &Store, kind: FileType, id: &Id) -> Result<u64, S
     if !store.gate.is_local() {
         return hash_remote(store, kind, id);
     }
-    let path = store.gate.path(kind, id);
-    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
-    let mut file = File::open(&path).map_err(failed)?;
-    // It was synced when it was written, so the kernel can forget it and what is read comes from the disk.
-    let _ = posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
-    let (mut hash, mut size_bytes) = (Sha256::new(), 0);
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => break,
-            count => {
-                hash.update(&buffer[..count]);
-                size_bytes += count as u64;
-            }
-        }
-    }
-    if hex::encode(hash.finalize()) == id.to_hex().as_str() {
-        Ok(size_bytes)
-    } else {
-        Err(format!("{} does not hold what was written", path.display()))
-    }
+    packs::hash_file(&store.gate.path(kind, id), id, true)
 }

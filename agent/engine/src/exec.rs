@@ -17,7 +17,10 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 const OUTPUT_CAPACITY_BYTES: usize = 1024 * 1024;
 /// How long the exit code may come after the end of the output.
 const EXIT_LIMIT: Duration = Duration::from_secs(30);
-const EXIT_POLL: Duration = Duration::from_millis(20);
+/// Between asking for it: the engine knows it a few milliseconds after the output ended.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// The longest of these pauses, of which each is twice the one before.
+const LAST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A command to run in a container.
 #[derive(Clone, Default)]
@@ -184,6 +187,7 @@ impl Exec {
     pub async fn exit_code(&mut self) -> Result<Option<i64>, EngineError> {
         let action = "tell how a command in a container ended";
         let deadline = tokio::time::Instant::now() + EXIT_LIMIT;
+        let mut pause = FIRST_PAUSE;
         loop {
             let state = self.engine.call(action, self.engine.docker.inspect_exec(&self.id)).await?;
             if state.running != Some(true) {
@@ -192,7 +196,8 @@ impl Exec {
             if tokio::time::Instant::now() >= deadline {
                 return Err(EngineError::Timeout { action: action.to_owned(), limit: EXIT_LIMIT });
             }
-            tokio::time::sleep(EXIT_POLL).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
         }
     }
 

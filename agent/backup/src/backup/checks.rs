@@ -1,26 +1,25 @@
 //! Reading the dumps back, which is done while the snapshot is written: what comes out of the repository goes to the
-//! database's own program, which reads it to its end, and into the snapshot, in one pass.
+//! database's own program, which reads it to its end.
 //!
 //! **Invariants**
-//! - A dump's entry ends well only after the dump was found good: read back, the same as its program wrote, and taken by
-//!   the program that checks it. So a snapshot that has every entry has no dump that is unchecked.
+//! - A dump is good when it was read back, is the same as its program wrote, and was taken by the program that checks it. No
+//!   container is held, and no snapshot let through, before all are.
 //! - Nobody waits for a verdict that never comes: what is undecided when the checks end, however they end, has failed.
 
 use super::dumps::StoredDump;
 use crate::ledger::Ledger;
-use crate::read_back::read_back;
-use crate::reader::CheckedReader;
-use crate::repository::Indexed;
-use crate::source::{Entry, Opener, order};
+use crate::read_back::{Shelf, read_back};
+use crate::source::{Entry, Opener};
 use crate::{BackupError, Phase, postgres};
 use bollard::Docker;
-use bytes::Bytes;
 use jiff::Timestamp;
+use rustic_core::repofile::Node;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::mpsc;
 use wharf_proto::database::DatabaseKind;
 
-/// Pieces of a dump under way to the snapshot.
+/// Pieces of a dump under way to who checks it.
 const PIECES: usize = 8;
 
 /// What was found out of each dump.
@@ -72,10 +71,10 @@ impl Drop for Deciding {
     }
 }
 
-/// Begins to read the dumps back, one after another, as the entries that are returned are read.
+/// Begins to read the dumps back, one after another. The entries that are returned are theirs.
 pub(super) fn begin(
     docker: Option<Docker>,
-    repository: &Arc<Indexed>,
+    shelf: Shelf,
     dumps: Vec<StoredDump>,
     time: Timestamp,
     ledger: &Arc<Ledger>,
@@ -86,21 +85,20 @@ pub(super) fn begin(
     let checks = Arc::new(Checks::new(dumps.len()));
     let (mut entries, mut waiting) = (Vec::new(), Vec::new());
     for (number, mut dump) in dumps.into_iter().enumerate() {
-        let (sender, pieces) = mpsc::channel(PIECES);
-        entries.push(entry(number, &dump, pieces, time, &checks, ledger)?);
+        let path = PathBuf::from(&dump.report.path);
+        let open = Opener::Stored { path: path.clone(), ledger: Arc::clone(ledger) };
+        entries.push(Entry { path, node: Node { content: None, ..dump.node.clone() }, open: Some(open) });
         if let Some((path, content)) = dump.beside.take() {
             entries.push(Entry::made(&path, content.len() as u64, time, Opener::Bytes(content))?);
         }
-        waiting.push((number, dump, sender));
+        waiting.push((number, dump));
     }
-    // The snapshot is read in the order of the tree, and takes one dump's pieces before it asks for the next one's.
-    waiting.sort_by(|(_, a, _), (_, b, _)| order(a.report.path.as_ref(), b.report.path.as_ref()));
     let deciding = Deciding(Arc::clone(&checks));
     let Some(docker) = docker else { return Ok((entries, checks)) };
-    let (repository, ledger) = (Arc::clone(repository), Arc::clone(ledger));
+    let ledger = Arc::clone(ledger);
     tokio::spawn(async move {
-        for (number, dump, sender) in waiting {
-            let verdict = check(&docker, &repository, dump, sender).await;
+        for (number, dump) in waiting {
+            let verdict = check(&docker, &shelf, dump, Arc::clone(&ledger)).await;
             let fault = verdict.as_ref().err().cloned();
             if let Some(fault) = &fault {
                 ledger.fail(fault.clone());
@@ -114,36 +112,28 @@ pub(super) fn begin(
     Ok((entries, checks))
 }
 
-fn entry(
-    number: usize,
-    dump: &StoredDump,
-    pieces: Receiver<Bytes>,
-    time: Timestamp,
-    checks: &Arc<Checks>,
-    ledger: &Arc<Ledger>,
-) -> Result<Entry, BackupError> {
-    let verdict = {
-        let checks = Arc::clone(checks);
-        Box::new(move || checks.of(number))
-    };
-    let reader = CheckedReader::new(pieces, verdict, Arc::clone(ledger));
-    let open = Opener::Stored { reader, ledger: Arc::clone(ledger) };
-    Entry::made(&dump.report.path, dump.report.size_bytes, time, open)
+/// Tells how much of a dump was read.
+fn telling(ledger: Arc<Ledger>) -> impl FnMut(u64) + Send + 'static {
+    let mut told = 0;
+    move |bytes| {
+        ledger.read(usize::try_from(bytes - told).unwrap_or_default());
+        told = bytes;
+    }
 }
 
 /// Reads a dump back, which must be what its program wrote, and has it checked.
 async fn check(
     docker: &Docker,
-    repository: &Arc<Indexed>,
+    shelf: &Shelf,
     dump: StoredDump,
-    snapshot: Sender<Bytes>,
+    ledger: Arc<Ledger>,
 ) -> Result<(), BackupError> {
     let unchecked = |cause: String| BackupError::DumpUnchecked {
         label: dump.report.label.clone(),
         cause: dump.instance.redact(&cause),
     };
     let (sender, mut pieces) = mpsc::channel(PIECES);
-    let reading = read_back(Arc::clone(repository), dump.node, vec![sender, snapshot], |_| {});
+    let reading = read_back(shelf.clone(), dump.node, vec![sender], telling(ledger));
     let checking = async {
         let checked = if dump.report.kind == DatabaseKind::Postgres {
             postgres::check_dump(docker, &dump.instance, dump.checker, &mut pieces).await

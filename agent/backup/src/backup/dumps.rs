@@ -1,21 +1,25 @@
 //! The first half of a backup: every database dumped into the repository. No snapshot names the dumps yet, and they
 //! count only once they were read back and checked ([`super::checks`]).
 
+use super::known::{known, node_of};
 use super::{archive, blocking, cut, open_to_write};
 use crate::dump::{Beside, Pending, prepare, tell_what_is_left_out};
 use crate::exec::Early;
 use crate::instance::Instance;
 use crate::ledger::Ledger;
 use crate::line::Outbox;
+use crate::read_back::Shelf;
 use crate::reader::StreamReader;
 use crate::repository::{Indexed, Store};
 use crate::source::{Entry, Opener, SnapshotSource, sort};
 use crate::stream::{Dumped, start_dump};
-use crate::{BackupError, BackupRequest, DumpReport, Phase};
+use crate::{BackupError, BackupRequest, DumpReport, Phase, TableRows};
 use bollard::Docker;
 use bytes::Bytes;
 use jiff::Timestamp;
+use rustic_core::Id;
 use rustic_core::repofile::{Node, SnapshotFile};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use tokio::runtime::Handle;
 
@@ -31,16 +35,27 @@ pub(super) struct StoredDump {
     /// What the program wrote.
     pub(super) dumped: Dumped,
     pub(super) checker: Option<Early>,
+    /// As the repository has it, with the content and the size.
     pub(super) node: Node,
 }
 
-/// Dumps all databases, and returns the handle that the dumps can be read through.
+/// What the first half leaves to the second.
+pub(super) struct Stored {
+    pub(super) docker: Docker,
+    pub(super) dumps: Vec<StoredDump>,
+    /// The dumps can be read through it.
+    pub(super) repository: Arc<Indexed>,
+    /// The snapshot by which rustic knows them.
+    pub(super) known: Id,
+}
+
+/// Dumps all databases.
 pub(super) async fn dump_all(
     store: &Arc<Store>,
     request: &BackupRequest,
     docker: &Docker,
     outbox: &Arc<Outbox>,
-) -> Result<(Vec<StoredDump>, Arc<Indexed>), BackupError> {
+) -> Result<Stored, BackupError> {
     let mut pending: Vec<Pending> = Vec::new();
     for dump in &request.dumps {
         let found = prepare(docker, dump, &request.repo, &pending, outbox).await?;
@@ -49,15 +64,38 @@ pub(super) async fn dump_all(
     tell_what_is_left_out(&pending, outbox);
     cut(store, request, pending.iter().map(|dump| dump.size_bytes).sum()).await?;
     let snapshot = stage(store, request.time, docker, &mut pending, outbox).await?;
-    let repository = {
-        let store = Arc::clone(store);
-        Arc::new(blocking(move || open_to_write(&store)).await?)
+    let sizes = pending.iter().map(|dump| Ok((dump.path.clone(), written(dump)?.0.size_bytes)));
+    let sizes = sizes.collect::<Result<Vec<_>, BackupError>>()?;
+    let (nodes, repository, known) = {
+        let (store, time) = (Arc::clone(store), request.time);
+        blocking(move || show(&store, &snapshot, sizes, time)).await?
     };
+    let repository = Arc::new(repository);
     let mut dumps = Vec::new();
-    for dump in pending {
-        dumps.push(stored(docker, &repository, &snapshot, dump).await?);
+    for (dump, node) in pending.into_iter().zip(nodes) {
+        dumps.push(stored(docker, &Shelf::new(store, &repository), dump, node).await?);
     }
-    Ok((dumps, repository))
+    Ok(Stored { docker: docker.clone(), dumps, repository, known })
+}
+
+/// Has rustic know what was stored, by the sizes that it came to have. Returns the files, a handle that knows them, and the
+/// snapshot that they are said to be of.
+fn show(
+    store: &Store,
+    snapshot: &SnapshotFile,
+    sizes: Vec<(String, u64)>,
+    time: Timestamp,
+) -> Result<(Vec<Node>, Indexed, Id), BackupError> {
+    let repository = store.open()?;
+    let mut files = Vec::new();
+    for (path, size_bytes) in sizes {
+        let content = node_of(store, &repository, snapshot.tree, &path)?.content;
+        files.push((PathBuf::from(&path), Node { content, ..Entry::node(&path, size_bytes, time)? }));
+    }
+    let (id, shown) = known(files.iter().cloned(), &repository.key())?;
+    store.gate.show(shown);
+    let nodes = files.into_iter().map(|(_, node)| node).collect();
+    Ok((nodes, open_to_write(store)?, id))
 }
 
 /// Streams the dumps into the repository. The snapshot that rustic makes of them is never written.
@@ -81,7 +119,7 @@ async fn stage(
         let repository =
             store.open_to_write()?.to_indexed_ids().map_err(BackupError::rustic("read its index"))?;
         let source = SnapshotSource::new(entries.into_iter(), Arc::clone(&ledger));
-        let snapshot = archive(&store, &repository, source, &ledger, None, SnapshotFile::default())?;
+        let snapshot = archive(&store, &repository, source, &ledger, Vec::new(), SnapshotFile::default())?;
         store.gate.withhold();
         Ok(snapshot)
     })
@@ -110,21 +148,22 @@ fn cut_off(dump: &Pending) -> BackupError {
     dump.instance.failed(dump.program.name(), None, "the dump was cut off")
 }
 
-/// Finds a dump in the repository, and counts its rows.
+/// What a dump's program wrote, and the rows that were seen in it.
+fn written(dump: &Pending) -> Result<(Dumped, Vec<TableRows>), BackupError> {
+    let written = dump.result.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    written.ok_or_else(|| cut_off(dump))
+}
+
+/// What there is to tell of a dump that is in the repository, with its rows.
 async fn stored(
     docker: &Docker,
-    repository: &Arc<Indexed>,
-    snapshot: &SnapshotFile,
+    shelf: &Shelf,
     dump: Pending,
+    node: Node,
 ) -> Result<StoredDump, BackupError> {
-    let written = dump.result.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (dumped, seen) = written.ok_or_else(|| cut_off(&dump))?;
-    let node = repository
-        .node_from_snapshot_and_path(snapshot, &dump.path)
-        .map_err(BackupError::rustic("read a dump back"))?;
+    let (dumped, seen) = written(&dump)?;
     let kind = dump.held.kind();
-    let tables =
-        dump.held.rows(docker, &dump.instance, seen, || (Arc::clone(repository), node.clone())).await?;
+    let tables = dump.held.rows(docker, &dump.instance, seen, || (shelf.clone(), node.clone())).await?;
     let report = DumpReport {
         label: dump.instance.label.clone(),
         kind,

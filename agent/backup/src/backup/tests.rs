@@ -3,6 +3,8 @@ use crate::reader::StreamReader;
 use crate::source::{Entry, Opener};
 use crate::stream::Piece;
 use bytes::Bytes;
+use jiff::Timestamp;
+use rustic_core::repofile::Node;
 use rustic_core::{FileType, ReadBackend};
 use wharf_proto::database::DatabaseKind;
 
@@ -44,7 +46,7 @@ impl Scene {
     fn archive(&self, entries: Vec<Entry>) -> Result<SnapshotFile, BackupError> {
         let repository = self.store.open().unwrap().to_indexed_ids().unwrap();
         let source = SnapshotSource::new(entries.into_iter(), Arc::clone(&self.ledger));
-        archive(&self.store, &repository, source, &self.ledger, None, SnapshotFile::default())
+        archive(&self.store, &repository, source, &self.ledger, Vec::new(), SnapshotFile::default())
     }
 
     fn snapshots(&self) -> usize {
@@ -68,14 +70,15 @@ fn a_file_that_went_away_is_no_fault() {
 fn what_a_run_left_that_ended_before_its_check_is_found() {
     let scene = Scene::new();
     let found = |written: &[(FileType, rustic_core::Id)]| {
-        crate::verify::unreleased(&scene.store, &scene.store.open().unwrap(), written).unwrap()
+        let found = crate::verify::unreleased(&scene.store, &scene.store.open().unwrap(), written).unwrap();
+        found.into_iter().map(|pack| (*pack.id, pack.blobs)).collect::<Vec<_>>()
     };
     assert_eq!(found(&[]), []);
     let entry = || scene.entry("/file", Opener::Bytes(Bytes::from_static(b"file")));
     scene.archive(vec![entry()]).unwrap();
     scene.store.gate.withhold();
     let left = found(&[]);
-    assert!(!left.is_empty() && left.iter().all(|(_, size_bytes)| *size_bytes > 0), "{left:?}");
+    assert!(!left.is_empty() && left.iter().all(|(_, blobs)| !blobs.is_empty()), "{left:?}");
     assert_eq!(found(&scene.store.gate.written().0), []);
     // Nobody builds on what the index does not name.
     let stray = scene.store.gate.path(FileType::Pack, &rustic_core::Id::random());
@@ -87,7 +90,7 @@ fn what_a_run_left_that_ended_before_its_check_is_found() {
     let repository = scene.store.open().unwrap().to_indexed_ids().unwrap();
     let source = SnapshotSource::new([entry()].into_iter(), Arc::clone(&ledger));
     let snapshot =
-        archive(&scene.store, &repository, source, &ledger, None, SnapshotFile::default()).unwrap();
+        archive(&scene.store, &repository, source, &ledger, Vec::new(), SnapshotFile::default()).unwrap();
     verify(&scene.store, &snapshot, &Arc::new(Outbox::new(std::io::sink()))).unwrap();
     scene.store.gate.release().unwrap();
     assert_eq!(found(&[]), []);
@@ -155,6 +158,52 @@ fn replace(path: &std::path::Path, content: &[u8]) {
 }
 
 #[test]
+fn what_is_stored_is_taken_over_by_the_size_that_it_came_to_have() {
+    let scene = Scene::new();
+    let (path, time) = ("/dumps/db/fitness.pgdump", Timestamp::UNIX_EPOCH);
+    let content: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    let stored = scene
+        .archive(vec![Entry::made(path, 0, time, Opener::Bytes(content.clone().into())).unwrap()])
+        .unwrap();
+    scene.store.gate.withhold();
+    let blobs =
+        known::node_of(&scene.store, &scene.store.open().unwrap(), stored.tree, path).unwrap().content;
+    known::node_of(&scene.store, &scene.store.open().unwrap(), stored.tree, "/dumps/db/other").unwrap_err();
+    let node = Entry::node(path, content.len() as u64, time).unwrap();
+    let file = (path.into(), Node { content: blobs.clone(), ..node.clone() });
+    let (id, shown) = known::known([file], &scene.store.open().unwrap().key()).unwrap();
+    scene.store.gate.show(shown);
+    let repository = open_to_write(&scene.store).unwrap();
+    let open = Opener::Stored { path: path.into(), ledger: Arc::clone(&scene.ledger) };
+    let entry = Entry { path: path.into(), node, open: Some(open) };
+    let ledger = Arc::new(Ledger::new(Arc::new(Outbox::new(std::io::sink())), Phase::Files));
+    let source = SnapshotSource::new([entry].into_iter(), Arc::clone(&ledger));
+    let draft = SnapshotFile::default();
+    let snapshot = archive(&scene.store, &repository, source, &ledger, vec![id], draft).unwrap();
+    let snapshot = of_real_parents(&scene.store, &repository, snapshot, Some(id)).unwrap();
+    assert_eq!((snapshot.parent, &snapshot.parents), (None, &Vec::new()));
+    verify(&scene.store, &snapshot, &Arc::new(Outbox::new(std::io::sink()))).unwrap();
+    let repository = scene.store.open_indexed().unwrap();
+    let found = repository.node_from_snapshot_and_path(&snapshot, path).unwrap();
+    assert_eq!((found.meta.size, &found.content), (content.len() as u64, &blobs));
+    let mut read = Vec::new();
+    repository.dump(&found, &mut read).unwrap();
+    assert!(read == content);
+    // Nothing of it can be seen any more.
+    assert_eq!(scene.store.gate.release().unwrap(), *snapshot.id);
+    assert_eq!(scene.store.open().unwrap().get_all_snapshots().unwrap()[0].parents, []);
+}
+
+#[test]
+fn what_is_not_known_is_not_taken_for_stored() {
+    let scene = Scene::new();
+    let open = Opener::Stored { path: "/dumps/db.pgdump".into(), ledger: Arc::clone(&scene.ledger) };
+    let fault = scene.archive(vec![scene.entry("/dumps/db.pgdump", open)]).unwrap_err();
+    assert!(matches!(fault, BackupError::Invalid { .. }), "{fault:?}");
+    assert!(scene.store.gate.release().is_err());
+}
+
+#[test]
 fn a_stream_that_fails_leaves_nothing_to_release() {
     let scene = Scene::new();
     let fault = BackupError::Invalid { what: "the dump failed".into() };
@@ -182,7 +231,8 @@ fn much_is_cut_into_larger_chunks_and_the_settings_stay() {
         let repository = scene.store.open_to_write().unwrap().to_indexed_ids().unwrap();
         let source = SnapshotSource::new([entry].into_iter(), Arc::clone(&scene.ledger));
         let snapshot =
-            archive(&scene.store, &repository, source, &scene.ledger, None, SnapshotFile::default()).unwrap();
+            archive(&scene.store, &repository, source, &scene.ledger, Vec::new(), SnapshotFile::default())
+                .unwrap();
         // Another handle, as the next run has it.
         let repository = scene.store.open_indexed().unwrap();
         assert_eq!(repository.config().chunk_size(), 8 * 1024);
