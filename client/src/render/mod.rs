@@ -18,6 +18,8 @@ mod prune;
 mod registries;
 mod report;
 mod scales;
+#[cfg(test)]
+mod schema;
 mod secrets;
 mod story;
 mod table;
