@@ -90,6 +90,15 @@ impl Context {
         }
     }
 
+    /// What a person answers; `None` where they ask to stop instead (Ctrl-C at the question), which ends the command.
+    pub async fn answered<T>(&self, question: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.stopped() => None,
+            answer = question => Some(answer),
+        }
+    }
+
     /// Comes back when the person asks to stop.
     pub fn stopped(&self) -> impl Future<Output = ()> + use<> {
         let mut stop = self.stop.clone();

@@ -17,7 +17,11 @@ pub struct Args {
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let app = config.spec.app.clone();
-    let confirmed = confirmed(&app, &config.server.to_string(), context.common.yes).await?;
+    let server = config.server.to_string();
+    let Some(confirmed) = context.answered(confirmed(&app, &server, context.common.yes)).await else {
+        return Ok(Exit::INTERRUPTED);
+    };
+    let confirmed = confirmed?;
     let lock_wait_seconds = args.job.lock_wait;
     watch(context, Request::Forget { app, confirmed, lock_wait_seconds }, &args.job).await
 }

@@ -66,7 +66,12 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
     };
     let begun = begin(context, &session, request(options.clone()), &options, args.job.detach).await;
     let begun = match begun {
-        Err(failure) if failure.kind == FailureKind::Consent && consents(context, &failure).await => {
+        Err(failure) if failure.kind == FailureKind::Consent => {
+            match context.answered(consents(context, &failure)).await {
+                Some(true) => {}
+                Some(false) => return Err(failure),
+                None => return Ok(Exit::INTERRUPTED),
+            }
             options.accept_schema = true;
             begin(context, &session, request(options.clone()), &options, args.job.detach).await?
         }

@@ -10,11 +10,14 @@ pub fn line(kind: &str, body: &impl Serialize) -> String {
         #[serde(flatten)]
         body: &'a T,
     }
-    match serde_json::to_string(&Line { r#type: kind, body }) {
+    let line = match serde_json::to_string(&Line { r#type: kind, body }) {
         Ok(json) => json + "\n",
         // Only a body that is no object gets here, and none of ours is; a script still gets a line that it can read.
         Err(_) => format!("{{\"type\":\"{kind}\"}}\n"),
-    }
+    };
+    #[cfg(test)]
+    super::schema::check(kind, &line);
+    line
 }
 
 #[cfg(test)]

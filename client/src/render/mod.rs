@@ -19,6 +19,8 @@ mod prune;
 mod registries;
 mod report;
 mod scales;
+#[cfg(test)]
+mod schema;
 mod secrets;
 mod story;
 mod table;

@@ -285,5 +285,5 @@ fn events_as_json_lines() {
     };
     insta::assert_snapshot!(json::line("event", &event) + &json::line("event", &released));
     let none: BTreeMap<String, String> = BTreeMap::new();
-    assert_eq!(json::line("x", &none), "{\"type\":\"x\"}\n");
+    assert_eq!(json::line("setup", &none), "{\"type\":\"setup\"}\n");
 }

@@ -6,9 +6,17 @@
 use crate::sys;
 use async_trait::async_trait;
 use dialoguer::{Confirm, Input, Password, theme::SimpleTheme};
-use std::{io::IsTerminal as _, path::Path, sync::Arc};
+use std::{
+    io::{self, IsTerminal as _},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 use wharf_proto::{Failure, FailureKind};
 use wharf_ssh::{HostKeyPolicy, NoPrompt, Prompt, Secret};
+
+/// How long a signal may take that a key of the person's has raised.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
 
 /// Whether somebody is there to be asked, and may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,14 +44,9 @@ impl Asker {
             return Err(unasked().hint("run the command on a terminal, without --yes"));
         }
         let ask = move || {
-            let _prompting = sys::Prompting::begin();
             Input::<String>::with_theme(&SimpleTheme).with_prompt(question).allow_empty(true).interact_text()
         };
-        match tokio::task::spawn_blocking(ask).await {
-            Ok(Ok(typed)) => Ok(typed),
-            Ok(Err(error)) => Err(unasked().cause(error.to_string())),
-            Err(_) => Err(unasked()),
-        }
+        put(ask).await.map_err(|error| unasked().cause(error.to_string()))
     }
 
     /// A question with an answer that is taken where nobody answers another; `None` where nobody can be asked, or
@@ -53,14 +56,13 @@ impl Asker {
             return default;
         }
         let ask = move || {
-            let _prompting = sys::Prompting::begin();
             let input = Input::<String>::with_theme(&SimpleTheme).with_prompt(question).allow_empty(true);
             match default {
                 Some(default) => input.default(default).interact_text(),
                 None => input.interact_text(),
             }
         };
-        let typed = tokio::task::spawn_blocking(ask).await.ok()?.ok()?;
+        let typed = put(ask).await.ok()?;
         let typed = typed.trim();
         (!typed.is_empty()).then(|| typed.to_owned())
     }
@@ -70,11 +72,8 @@ impl Asker {
         if self == Self::Nobody {
             return false;
         }
-        let ask = move || {
-            let _prompting = sys::Prompting::begin();
-            Confirm::with_theme(&SimpleTheme).with_prompt(question).default(false).interact()
-        };
-        matches!(tokio::task::spawn_blocking(ask).await, Ok(Ok(true)))
+        let ask = move || Confirm::with_theme(&SimpleTheme).with_prompt(question).default(false).interact();
+        matches!(put(ask).await, Ok(true))
     }
 
     /// A secret, typed without being shown.
@@ -90,17 +89,12 @@ impl Asker {
             return Err(unasked());
         }
         let ask = move || {
-            let _prompting = sys::Prompting::begin();
             Password::with_theme(&SimpleTheme)
                 .with_prompt(question)
                 .with_confirmation("The same once more", "they differ")
                 .interact()
         };
-        match tokio::task::spawn_blocking(ask).await {
-            Ok(Ok(typed)) => Ok(typed),
-            Ok(Err(error)) => Err(unasked().cause(error.to_string())),
-            Err(_) => Err(unasked()),
-        }
+        put(ask).await.map_err(|error| unasked().cause(error.to_string()))
     }
 
     /// A password that somebody else judges, typed without being shown; `None` where nobody can be asked, or nothing was
@@ -110,10 +104,9 @@ impl Asker {
             return None;
         }
         let ask = move || {
-            let _prompting = sys::Prompting::begin();
             Password::with_theme(&SimpleTheme).with_prompt(question).allow_empty_password(true).interact()
         };
-        let typed = tokio::task::spawn_blocking(ask).await.ok()?.ok()?;
+        let typed = put(ask).await.ok()?;
         (!typed.is_empty()).then(|| Secret::new(typed))
     }
 
@@ -132,6 +125,27 @@ impl Asker {
             Self::Nobody => Arc::new(NoPrompt),
         }
     }
+}
+
+/// Puts a question where waiting for the answer holds nothing up.
+///
+/// Some prompts read Ctrl-C as a key, raise the signal themselves and come back as interrupted. That is no answer: the
+/// signal ends the command, and is waited for, so that nothing goes on as if nobody could be asked.
+async fn put<T: Send + 'static>(
+    ask: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let prompting = move || {
+        let _prompting = sys::Prompting::begin();
+        ask()
+    };
+    let answer = match tokio::task::spawn_blocking(prompting).await {
+        Ok(answer) => answer.map_err(|dialoguer::Error::IO(error)| error),
+        Err(error) => Err(io::Error::other(error)),
+    };
+    if answer.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+        tokio::time::sleep(STOP_WITHIN).await;
+    }
+    answer
 }
 
 struct Terminal;

@@ -1,6 +1,7 @@
 //! The env file from the laptop: what uses a changed key is made anew, and no value is told anywhere (R31).
 
 use std::path::Path;
+use wharf_tests::terminal::Terminal;
 use wharf_tests::{Ran, World, docker, http};
 
 const COMPOSE: &str = "docker/docker-compose.prod.yml";
@@ -113,7 +114,13 @@ fn values_that_do_not_do_are_put_back_or_refused() {
     world.laptop.wharf(&["secrets", "set", "SECRET_KEY=on-the-command-line"]).exits(2);
     set(&world, "NOT A NAME", "x", &[]).exits(2);
     set(&world, "EXTRA", "x", &["--dry-run"]).exits(0);
+    // What a pipe brings whose left side failed is no value.
+    let empty = world.laptop.wharf_reading(&["secrets", "set", "SECRET_KEY"], "").exits(2);
+    assert!(empty.stderr.contains("standard input has no value for SECRET_KEY"), "{}", empty.stderr);
+    world.laptop.wharf_reading(&["secrets", "import", "-"], "").exits(2);
     untouched(&world, "bad input, and a dry run");
+    stopped_at_a_question(&world);
+    untouched(&world, "questions that nobody answered");
 
     // The database knows another password: the back end never becomes healthy, and everything is put back.
     let wrong = planted("wrong");
@@ -129,6 +136,20 @@ fn values_that_do_not_do_are_put_back_or_refused() {
     assert!(env_file(&world).contains("SECRET_KEY='from a file'\n"));
     assert!(!env_file(&world).contains("not taken"));
     assert_eq!(world.workouts(), ["squats"]);
+}
+
+/// Ctrl-C at a question ends the command at once, hidden answer or not.
+fn stopped_at_a_question(world: &World) {
+    for (arguments, question) in [
+        (&["secrets", "set", "SECRET_KEY"][..], "Value of SECRET_KEY"),
+        (&["db", "password", "--prompt"], "Value of the new password"),
+        (&["forget"], "Type the app's name"),
+        (&["backup", "restore", "abcd"], "Type the app's name"),
+    ] {
+        let mut terminal = Terminal::start(&world.laptop, arguments, 100, 30);
+        let shown = terminal.answer(question, "\x03");
+        assert_eq!(terminal.finish(), 130, "{arguments:?}: {shown}");
+    }
 }
 
 #[test]

@@ -53,7 +53,9 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
             let what =
                 if volumes.is_empty() { "the live databases".to_owned() } else { volumes.join(" and ") };
             let asked = question(&app, &args.backup, &what);
-            let confirmed = confirmed(&app, asked, args.confirm, context.common.yes).await?;
+            let confirmed = confirmed(&app, asked, args.confirm, context.common.yes);
+            let Some(confirmed) = context.answered(confirmed).await else { return Ok(Exit::INTERRUPTED) };
+            let confirmed = confirmed?;
             match volumes.is_empty() {
                 true => RestoreWhat::Over { confirmed },
                 false => RestoreWhat::VolumesOver { confirmed, volumes },

@@ -26,7 +26,10 @@ pub struct Args {
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
     let password = match args.prompt {
-        true => Some(value::ask("the new password", context.common.yes).await?),
+        true => match context.answered(value::ask("the new password", context.common.yes)).await {
+            Some(password) => Some(password?),
+            None => return Ok(Exit::INTERRUPTED),
+        },
         false => None,
     };
     let session = context.session(&config);

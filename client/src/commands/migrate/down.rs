@@ -46,7 +46,10 @@ pub(in crate::commands) async fn run(args: Args, context: &mut Context) -> Resul
     let target = args.to.map_or(Target::Steps(args.steps.into()), Target::After);
     let names = names(folder, &target)?;
     let database = folder.database.clone().unwrap_or_default();
-    confirm(&app, &names, &database, context.common.yes).await?;
+    let Some(confirmed) = context.answered(confirm(&app, &names, &database, context.common.yes)).await else {
+        return Ok(Exit::INTERRUPTED);
+    };
+    confirmed?;
     let request = MigrateDown {
         app,
         service: folder.service.clone(),

@@ -17,12 +17,14 @@ pub struct Args {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     let text = if args.file == Path::new("-") {
-        value::read_stdin()?
+        value::piped("any key", value::read_stdin()?)?
     } else {
-        std::fs::read_to_string(context.folder.join(&args.file)).map_err(|error| {
+        let text = std::fs::read_to_string(context.folder.join(&args.file)).map_err(|error| {
             Failure::new(FailureKind::Config, format!("cannot read {}", args.file.display()))
                 .cause(error.to_string())
-        })?
+                .hint("name an env file of this machine, or `-` for standard input; nothing was changed")
+        })?;
+        SecretValue::new(text)
     };
-    change::send(context, &args.change, |change| change.import = Some(SecretValue::new(text))).await
+    change::send(context, &args.change, |change| change.import = Some(text)).await
 }

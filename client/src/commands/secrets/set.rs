@@ -26,12 +26,17 @@ pub struct Args {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     check(&args)?;
+    // First the configuration, so that nobody types a value in vain.
+    context.config()?;
     let mut values: Vec<(String, SecretValue)> = Vec::new();
     for key in &args.keys {
         let value = match (&args.value, args.generate) {
             (Some(value), _) => SecretValue::new(value),
             (None, true) => value::generate(),
-            (None, false) => value::ask(key, context.common.yes).await?,
+            (None, false) => match context.answered(value::ask(key, context.common.yes)).await {
+                Some(value) => value?,
+                None => return Ok(Exit::INTERRUPTED),
+            },
         };
         values.push((key.clone(), value));
     }

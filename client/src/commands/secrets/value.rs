@@ -12,12 +12,23 @@ const GENERATED_CHARACTERS: usize = 32;
 /// Asks for the value of `key`, without showing what is typed; without a terminal, standard input is the value.
 ///
 /// # Errors
-/// Nothing can be read.
+/// Nothing can be read, or nothing is there.
 pub async fn ask(key: &str, yes: bool) -> Result<SecretValue, Failure> {
     if std::io::stdin().is_terminal() {
         return Asker::of_process(yes).secret(format!("Value of {key}")).await.map(SecretValue::new);
     }
-    read_stdin().map(SecretValue::new)
+    piped(key, read_stdin()?)
+}
+
+/// Nothing at all is what a pipe brings whose left side failed: that must not take the place of a secret. An empty line is
+/// no value either, for the same reason.
+pub(super) fn piped(key: &str, value: String) -> Result<SecretValue, Failure> {
+    if value.is_empty() {
+        return Err(Failure::new(FailureKind::Config, format!("standard input has no value for {key}"))
+            .cause("it is empty, as where the command on the left of the pipe failed; nothing was changed")
+            .hint("pipe the value in, or type it on a terminal"));
+    }
+    Ok(SecretValue::new(value))
 }
 
 /// Standard input, without the line break that `echo` puts at its end.
@@ -50,6 +61,13 @@ pub fn generate() -> SecretValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_pipe_is_no_value() {
+        let refused = piped("DB_PASSWORD", String::new()).unwrap_err();
+        assert_eq!(refused.message, "standard input has no value for DB_PASSWORD");
+        assert_eq!(piped("DB_PASSWORD", " ".into()).unwrap().expose(), " ");
+    }
 
     #[test]
     fn generated_values_are_plain_and_differ() {
