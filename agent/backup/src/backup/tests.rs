@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rustic_core::repofile::Node;
 use rustic_core::{FileType, ReadBackend};
+use std::path::{Path, PathBuf};
 use wharf_proto::database::DatabaseKind;
 
 struct Scene {
@@ -109,52 +110,55 @@ fn what_is_new_is_read_whatever_the_check_has_no_room_for() {
             |&number: &usize| scene.entry(&format!("/file{number}"), Opener::Bytes(contents[number].clone()));
         scene.archive(numbers.iter().map(entry).collect()).unwrap()
     };
+    let packs = |scene: &Scene| -> Vec<PathBuf> {
+        let (written, _) = scene.store.gate.written();
+        let packs = written.iter().filter(|(kind, _)| *kind == FileType::Pack);
+        packs.map(|(_, id)| scene.store.gate.path(FileType::Pack, id)).collect()
+    };
     let scene = Scene::new();
     with(&scene, &[0]);
+    let shared = packs(&scene);
     scene.store.gate.release().unwrap();
     let scene = scene.again();
     with(&scene, &[1]);
+    let mut new = packs(&scene);
     scene.store.gate.withhold();
     let scene = scene.again();
     let snapshot = with(&scene, &[0, 1, 2]);
+    new.extend(packs(&scene));
 
     let outbox = Arc::new(Outbox::new(std::io::sink()));
-    let verify = || crate::verify::verify_within(&scene.store, &snapshot, &outbox, 0);
-    let (written, _) = scene.store.gate.written();
-    let unreleased = crate::verify::unreleased(&scene.store, &scene.store.open().unwrap(), &written).unwrap();
-    let new: Vec<_> = written
-        .iter()
-        .filter(|(kind, _)| *kind == FileType::Pack)
-        .map(|(_, id)| *id)
-        .chain(unreleased.iter().map(|(id, _)| *id))
-        .map(|id| (id, scene.store.gate.path(FileType::Pack, &id)))
-        .collect();
-    // What the check takes it chooses at random.
-    let mut passed_over = 0;
-    for _ in 0..20 {
-        verify().unwrap();
-        let size = |path: &std::path::PathBuf| path.metadata().unwrap().len();
-        passed_over += new.iter().filter(|(id, path)| scene.store.gate.read_of(id) < size(path)).count();
-    }
-    assert!(passed_over > 0, "the check has room for everything");
-    for (id, path) in &new {
-        let whole = std::fs::read(path).unwrap();
-        let mut damaged = whole.clone();
-        damaged[whole.len() / 3] ^= 1;
-        replace(path, &damaged);
-        for _ in 0..4 {
-            let found = verify().unwrap_err();
-            assert!(matches!(found, BackupError::Damaged { .. }), "{id:?}: {found:?}");
-        }
+    let verify = |shared_bytes| crate::verify::verify_within(&scene.store, &snapshot, &outbox, shared_bytes);
+    verify(0).unwrap();
+    for path in &new {
+        let whole = damage(path);
+        let found = verify(0).unwrap_err();
+        assert!(matches!(found, BackupError::Damaged { .. }), "{}: {found:?}", path.display());
         replace(path, &whole);
     }
-    verify().unwrap();
+    // What is shared is passed over where there is no room, and read where there is.
+    let whole: Vec<Vec<u8>> = shared.iter().map(|path| damage(path)).collect();
+    verify(0).unwrap();
+    assert!(matches!(verify(u64::MAX), Err(BackupError::Damaged { .. })));
+    std::iter::zip(&shared, &whole).for_each(|(path, whole)| replace(path, whole));
+    verify(u64::MAX).unwrap();
 }
 
-/// Writes another content where files may be read-only.
-fn replace(path: &std::path::Path, content: &[u8]) {
+/// Changes a byte of a file; what it was.
+fn damage(path: &Path) -> Vec<u8> {
+    let whole = std::fs::read(path).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 3] ^= 1;
+    replace(path, &damaged);
+    whole
+}
+
+/// Writes another content where files may be read-only, as old as the one before.
+fn replace(path: &Path, content: &[u8]) {
+    let written = path.metadata().unwrap().modified().unwrap();
     std::fs::remove_file(path).unwrap();
     std::fs::write(path, content).unwrap();
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(written).unwrap();
 }
 
 #[test]
