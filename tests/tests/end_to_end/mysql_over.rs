@@ -57,6 +57,7 @@ fn mariadb_is_restored_over_what_is_live_also_when_killed() {
     let containers = docker::containers(&world.project);
     let failed = over(&bad).exits(1);
     assert!(failed.stderr.contains("other.notes"), "{}", failed.stderr);
+    await_serving(world);
     assert_eq!(rows(world), "1 later");
     assert_eq!(docker::containers(&world.project), containers, "the very same containers serve");
     assert_eq!(kept_volumes(world), Vec::<String>::new());
@@ -95,10 +96,7 @@ fn killed(world: &mut World, id: &str) {
         world.server.wait_for_death();
         client.kill();
         world.server.restart(&[]);
-        let maria = world.container("maria");
-        await_that("the server is healthy", || {
-            docker::docker(&["inspect", "-f", "{{.State.Health.Status}}", &maria]) == "healthy"
-        });
+        await_serving(world);
         let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
         let outcome = jobs[0]["outcome"]["result"].as_str().expect("an outcome");
         match rows(world).split(' ').next() {
@@ -110,6 +108,14 @@ fn killed(world: &mut World, id: &str) {
         remove_kept(world);
         assert_eq!(world.leftovers(), Vec::<PathBuf>::new(), "{point}");
     }
+}
+
+/// What was put back is started, and not waited for.
+fn await_serving(world: &World) {
+    let maria = world.container("maria");
+    await_that("the server is healthy", || {
+        docker::docker(&["inspect", "-f", "{{.State.Health.Status}}", &maria]) == "healthy"
+    });
 }
 
 fn rows(world: &World) -> String {
