@@ -53,10 +53,7 @@ impl ReadingLock {
 }
 
 /// Tries until it is free, or for as long as the patience lasts.
-fn within<T>(
-    patience: Duration,
-    mut take: impl FnMut() -> Result<T, BackupError>,
-) -> Result<T, BackupError> {
+fn within<T>(patience: Duration, mut take: impl FnMut() -> Result<T, BackupError>) -> Result<T, BackupError> {
     let until = Instant::now() + patience;
     loop {
         match take() {
