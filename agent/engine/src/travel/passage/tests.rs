@@ -82,7 +82,7 @@ fn nothing_else_goes_through() {
     let (image, layers) = ids();
     let other = |text: &str| text.replace(&image.to_hex(), &layers[0].to_hex());
     let twice = format!("[{0},{0}]", list("null").trim_matches(['[', ']']).to_owned() + "]}");
-    let cases: Vec<(&str, Vec<(String, Vec<u8>)>)> = vec![
+    let cases = [
         ("a name", with("manifest.json", list("[\"shop-db:latest\"]").as_bytes())),
         ("another image", with("manifest.json", other(&list("null")).as_bytes())),
         ("two images", with("manifest.json", twice.as_bytes())),
