@@ -1,10 +1,6 @@
 //! MariaDB and Redis: dumped before deploys, proven, restored beside, and never in a backup that is not whole. Part of R23–R25.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use wharf_tests::{World, await_that, docker};
 
@@ -194,75 +190,6 @@ fn redis_is_restored_over_what_is_live_also_when_killed() {
             docker::docker(&["volume", "rm", &kept]);
         }
         assert_eq!(world.leftovers(), Vec::<PathBuf>::new(), "{point}");
-    }
-    redis_is_put_back_also_when_killed(&mut world, &id);
-}
-
-/// Where the agent is killed while Redis is put back, and where it is killed again when it goes on with that.
-const PUT_BACK_POINTS: &[(&str, Option<&str>)] = &[
-    ("put_back.before", None),
-    ("put_back.stopped", Some("put_back.exchanged")),
-    ("put_back.exchanged", Some("put_back.inside")),
-    ("put_back.inside", Some("put_back.started")),
-    ("put_back.after", None),
-];
-
-/// What of it runs in CI.
-const PUT_BACK_SAMPLE: &[(&str, Option<&str>)] = &[("put_back.exchanged", Some("put_back.started"))];
-
-/// The app is not well with what was restored.
-fn redis_is_put_back_also_when_killed(world: &mut World, id: &str) {
-    let health = Health::start();
-    let config = world.laptop.read("wharf.toml");
-    let probe = format!("[[health]]\nurl = \"http://127.0.0.1:{}/\"\nwithin_seconds = 1\n", health.port);
-    world.laptop.write("wharf.toml", format!("{config}{probe}"));
-    world.deploy(&[]).exits(0);
-    for (point, again) in if wharf_tests::long() { PUT_BACK_POINTS } else { PUT_BACK_SAMPLE } {
-        println!("killing the agent at {point}, and then at {again:?}");
-        redis(world, &["FLUSHALL"]);
-        redis(world, &["SET", "later", "yes"]);
-        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
-        health.is_well.store(false, Ordering::SeqCst);
-        let client = world.laptop.wharf_json(&["backup", "restore", id, "--confirm", &world.app]);
-        world.server.wait_for_death();
-        client.kill();
-        if let Some(again) = again {
-            world.server.dies_again(again);
-        }
-        world.server.restart(&[]);
-        health.is_well.store(true, Ordering::SeqCst);
-        await_that("the server answers", || redis(world, &["PING"]) == "PONG");
-        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
-        assert_eq!(jobs[0]["outcome"]["result"], "put_back", "{point}: {}", jobs[0]);
-        assert_eq!(keys(world), ["", "", "yes"], "{point}");
-        for empty in kept_volumes(world) {
-            docker::docker(&["volume", "rm", &empty]);
-        }
-        assert_eq!(world.leftovers(), Vec::<PathBuf>::new(), "{point}");
-    }
-}
-
-/// What a probe asks, which is well for as long as the test says so.
-struct Health {
-    port: u16,
-    is_well: Arc<AtomicBool>,
-}
-
-impl Health {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the test's");
-        let port = listener.local_addr().expect("it is bound").port();
-        let is_well = Arc::new(AtomicBool::new(true));
-        let says = Arc::clone(&is_well);
-        std::thread::spawn(move || {
-            for mut asks in listener.incoming().flatten() {
-                let status = if says.load(Ordering::SeqCst) { "200 OK" } else { "503 Not Well" };
-                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-                // Who asks may be gone.
-                let _ = asks.read(&mut [0; 1024]).and_then(|_| asks.write_all(answer.as_bytes()));
-            }
-        });
-        Self { port, is_well }
     }
 }
 
