@@ -57,7 +57,7 @@ impl Denied {
     pub fn failure(&self) -> Failure {
         let hint = match self {
             Self::Role { needs, .. } => format!("use a key with the role {needs}"),
-            Self::App(_) => "see what it is for: wharf status".to_owned(),
+            Self::App(_) => "see what it is for: wharf status --all".to_owned(),
             Self::Server => "use a key with the role admin for every app".to_owned(),
         };
         Failure::new(FailureKind::Unauthorized, self.to_string()).hint(hint)

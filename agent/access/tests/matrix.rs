@@ -316,5 +316,5 @@ fn what_is_refused_is_said_in_words() {
         format!("{} | {}", failure.message, failure.hints.join(" | "))
     };
     insta::assert_snapshot!(told(Role::Deploy, "ours"), @"this key may not do that: it has the role deploy, and admin is needed | use a key with the role admin");
-    insta::assert_snapshot!(told(Role::Admin, "other"), @"this key may do nothing with an app called ours | see what it is for: wharf status");
+    insta::assert_snapshot!(told(Role::Admin, "other"), @"this key may do nothing with an app called ours | see what it is for: wharf status --all");
 }

@@ -126,12 +126,26 @@ fn read(facts: &Facts, context: &str, code: &str, text: &str) -> BTreeSet<String
     found
 }
 
-/// The file that is meant: seen from the code or the context, or the only one of its name in the context.
+/// The file that is meant: seen from the code, the context or the project's own folder, or the only one of its name in the
+/// context. From the project's folder only a path of several parts is looked for: a `config.json` may be anybody's.
 fn resolved(facts: &Facts, context: &str, code: &str, name: &str) -> Option<String> {
-    let seen = [path::folder(code), context].into_iter().find_map(|from| match path::resolve(from, name) {
-        Place::Inside(file) if facts.has(&file) => Some(file),
-        _ => None,
-    });
+    // In the image the code lies in a folder of its own: /app/data/foods.json.
+    let is_absolute = name.starts_with('/');
+    let name = match name.strip_prefix('/') {
+        Some(rest) => rest.split_once('/')?.1,
+        None => name,
+    };
+    let project = name.contains('/').then_some("");
+    let seen =
+        [path::folder(code), context].into_iter().chain(project).find_map(|from| {
+            match path::resolve(from, name) {
+                Place::Inside(file) if facts.has(&file) => Some(file),
+                _ => None,
+            }
+        });
+    if is_absolute {
+        return seen;
+    }
     seen.or_else(|| {
         let mut alike = facts.below(context).filter(|file| {
             path::name(file) == name || file.strip_suffix(name).is_some_and(|before| before.ends_with('/'))
@@ -158,6 +172,8 @@ mod tests {
             ("api/data/foods.json", "{}"),
             ("api/data/only_tests.json", "{}"),
             ("shared/units.csv", ""),
+            ("tables/sizes.csv", ""),
+            ("settings.json", "{}"),
         ] {
             facts.paths.insert(path.into());
             facts.texts.insert(path.into(), text.into());
@@ -180,6 +196,14 @@ mod tests {
             (all, "*\n!app.py\n", foods, "", &["api/data/foods.json"]),
             (code, "", foods, "\"./api/data:/app/data:ro\"", &none),
             (all, "", "open('../shared/units.csv')\n", "", &["shared/units.csv"]),
+            // Beside the context, where no COPY can reach.
+            (all, "", "open('tables/sizes.csv')\n", "", &["tables/sizes.csv"]),
+            (all, "", "open('/app/tables/sizes.csv')\n", "", &["tables/sizes.csv"]),
+            (all, "", "open('/app/tables/sizes.csv')\n", "\"./tables:/app/tables:ro\"", &none),
+            (all, "", "open('settings.json')\n", "", &none),
+            (code, "", "open('/app/data/foods.json')\n", "", &["api/data/foods.json"]),
+            (all, "", "open('/app/data/foods.json')\n", "", &none),
+            (all, "", "open('/etc/hosts.json')\n", "", &none),
             (code, "", "NAME = 'data/foods.json'\n", "", &none),
             (code, "", "open('data/not_there.json')\n", "", &none),
             ("FROM a\nCOPY ${WHAT} ./\n", "", foods, "", &none),

@@ -51,7 +51,7 @@ pub fn compose(findings: &Findings) -> String {
         text += &env_file(findings);
         if let Some(example) = &file.example {
             text += &format!(
-                "# To make it: copy {example} to the server, there {}, and fill it in.\n",
+                "# To make it: copy {example} to {}, fill it in, and `wharf secrets import {0}`.\n",
                 file.path
             );
         }
@@ -117,7 +117,7 @@ pub fn health(health: &Health) -> String {
     }
     let text: String = text.lines().map(|line| format!("# {line}\n")).collect();
     format!(
-        "# {} publishes this port, and has no health check. If this page answers 200, take the # away:\n{text}",
+        "# {} publishes this port, and no health check names a page. If this page answers 200, take the # away:\n{text}",
         health.service
     )
 }

@@ -6,7 +6,7 @@ use crate::Findings;
 /// The text of a `wharf.toml` for what was found.
 pub fn write(findings: &Findings, answers: &Answers) -> String {
     let mut sections = vec![
-        "# How Wharf ships this project. Every key: docs/CONFIGURATION.md of Wharf's, or `wharf deploy --help`.\n\
+        "# How Wharf ships this project. Every key: docs/CONFIGURATION.md of Wharf's.\n\
          # `wharf init` wrote it from what it found, and changes nothing in it any more.\n"
             .to_owned(),
         format!("app = {}\n", parts::quoted(answers.app(findings))),
