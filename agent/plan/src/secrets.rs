@@ -61,6 +61,30 @@ pub fn odd_passwords(env: &BTreeMap<String, String>, spec: &SecretsSpec) -> Vec<
         .collect()
 }
 
+/// What is told of changed keys that are the password of a PostgreSQL that runs already: its image takes
+/// `POSTGRES_PASSWORD` for a new volume alone. `given`: its services, and the password that each is given. It is no refusal, since the
+/// password may have been changed in the database by hand.
+pub fn database_passwords<'a>(
+    given: impl Iterator<Item = (&'a str, &'a str)>,
+    env: &BTreeMap<String, String>,
+    changed: &BTreeSet<String>,
+) -> Vec<String> {
+    let key_of = |password: &str| {
+        changed
+            .iter()
+            .find(|key| !password.is_empty() && env.get(*key).is_some_and(|value| value == password))
+    };
+    given
+        .filter_map(|(service, password)| Some((service, key_of(password)?)))
+        .map(|(service, key)| {
+            format!(
+                "{key} is the password of {service}, and the database there keeps the one that it has; \
+                 this changes both: wharf db password {service}"
+            )
+        })
+        .collect()
+}
+
 fn is_plain(value: &str) -> bool {
     value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
@@ -102,6 +126,18 @@ mod tests {
             }
             assert!(check(&env(&[("OTHER", value)]), &spec, &|_| false).refusals.is_empty());
         }
+    }
+
+    #[test]
+    fn a_databases_own_password_is_told_of_where_it_changes() {
+        let env = env(&[("DB_PASSWORD", "new"), ("OTHER", "same"), ("EMPTY", "")]);
+        let told = |password: &str, changed: &[&str]| {
+            let changed = changed.iter().map(|key| (*key).to_owned()).collect();
+            database_passwords([("db", password)].into_iter(), &env, &changed)
+        };
+        insta::assert_snapshot!(told("new", &["DB_PASSWORD", "OTHER"]).join("\n"), @"DB_PASSWORD is the password of db, and the database there keeps the one that it has; this changes both: wharf db password db");
+        assert!(told("new", &["OTHER"]).is_empty());
+        assert!(told("", &["EMPTY"]).is_empty());
     }
 
     #[test]

@@ -185,10 +185,7 @@ pub async fn env_values(
             format!("the env file {} is not on the server", path.display()),
         )
         .cause("it holds the app's secrets, so it is never shipped")
-        .hint(format!(
-            "make it on the server, readable by its owner only: install -m 600 /dev/null {}",
-            path.display()
-        ))
+        .hint("make it from an env file of yours, readable by its owner only: wharf secrets import FILE")
         .hint("or remove env_file under [compose] in wharf.toml"));
     }
     read_env(agent, spec, &path, beside.own(), Some(&seat.supervisor)).await

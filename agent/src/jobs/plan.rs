@@ -103,6 +103,15 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
         secrets::check(&survey.env, &work.spec.secrets, &|key| survey.env_is_running && !is_new(key));
     refusals.extend(verdict.refusals);
     warnings.extend(verdict.warnings);
+    if let (Some(env), None) = (&work.env, &work.role) {
+        let runs = |service: &Service| survey.stack.containers.iter().any(|c| c.service == service.name);
+        let given = survey
+            .model
+            .services()
+            .filter(|service| runs(service))
+            .filter_map(|service| Some((service.name.as_str(), service.variable("POSTGRES_PASSWORD")?)));
+        warnings.extend(secrets::database_passwords(given, &survey.env, &env.changed));
+    }
     let scales = agent.state.scales(&work.spec.app).await.map_err(|e| failures::of_state(&e))?;
     refusals.extend(check_scales(&survey.model, &scales, &|reference| survey.images.get(reference).cloned()));
     let (versions, not_raised) = versions(agent, work, &survey).await?;

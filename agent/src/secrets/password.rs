@@ -11,7 +11,7 @@ use crate::jobs::role::RoleChange;
 use crate::jobs::{self, Work, compose};
 use crate::locks;
 use crate::outside;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wharf_access::Permit;
 use wharf_plan::Model;
 use wharf_proto::message::{JobOptions, Reply, ServerMessage};
@@ -108,6 +108,7 @@ async fn one_database(
         .hint(format!("the URL with the new password: wharf secrets set {key}")));
     }
     let mut found = schema::databases(agent, &live.spec, &known.project).await?;
+    let all: BTreeSet<String> = found.iter().map(|database| database.service.clone()).collect();
     found.retain(|database| service.is_none_or(|service| database.service == service));
     // A role is its server's, whichever of its databases is named.
     found.dedup_by(|a, b| a.service == b.service);
@@ -116,9 +117,19 @@ async fn one_database(
         (Some(database), true) => Ok(database),
         (Some(_), false) => Err(Failure::new(FailureKind::Config, "the app has several databases")
             .hint(format!("name one: wharf db password {}", names.join(" | ")))),
-        (None, _) => Err(Failure::new(FailureKind::NotFound, "no PostgreSQL of the app's has a container")
-            .hint("see what runs: wharf status")),
+        (None, _) => Err(no_such_database(service, &all)),
     }
+}
+
+/// Other services and databases have no password that this could change.
+fn no_such_database(service: Option<&str>, all: &BTreeSet<String>) -> Failure {
+    let Some(service) = service.filter(|_| !all.is_empty()) else {
+        return Failure::new(FailureKind::NotFound, "no PostgreSQL of the app's has a container")
+            .hint("see what runs: wharf status");
+    };
+    let names: Vec<&str> = all.iter().map(String::as_str).collect();
+    Failure::new(FailureKind::NotFound, format!("no PostgreSQL of the app's is called {service}"))
+        .hint(format!("name one of: {}", names.join(", ")))
 }
 
 /// The keys of the env file whose value is the password that the database's container is given.

@@ -153,10 +153,11 @@ impl Refusal {
         match self {
             Self::PasswordCharacters { key } => failure
                 .cause(format!("{key} becomes part of a connection URL, where characters such as @ # : / mean something else"))
-                .hint(format!("choose a value of letters, digits, '_' and '-' for {key}, in the database and in the env file")),
+                .hint(format!("choose a value of letters, digits, '_' and '-' for {key}, in the database and in the env file"))
+                .hint("of a database that runs already, this changes both: wharf db password"),
             Self::MissingSecrets { keys } => failure
                 .cause("[secrets] required in wharf.toml names them; they are missing or empty")
-                .hint(format!("set {} in the env file on the server", List(keys))),
+                .hint(format!("set what is missing: wharf secrets set {}", keys.join(" "))),
             Self::RootEquivalent { app, .. } => failure
                 .cause("a ship may not take over the server, unless the server's owner allows it")
                 .hint(format!("remove it, or allow it in /etc/wharf/wharfd.toml: [app.{app}] root_equivalent = true")),
@@ -174,6 +175,10 @@ impl Refusal {
     /// Which Compose project an app is.
     fn project(&self, failure: Failure) -> Failure {
         match self {
+            Self::TwoApps { path, other_path, .. } if other_path.starts_with(&format!("{path} (")) => failure
+                .cause(format!("the app of this folder is {other_path}"))
+                .hint("write that name under app in wharf.toml, or give this app a path of its own")
+                .hint("to rename the app: under its old name wharf forget, then wharf deploy under the new one takes over what runs"),
             Self::TwoApps { project, path, other_path } => failure
                 .cause(format!("{other_path} has containers or a record under that name; this app is at {path}"))
                 .cause(format!("under {project}, Compose takes the containers of the one for the other's"))

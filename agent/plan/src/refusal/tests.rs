@@ -92,6 +92,11 @@ fn all() -> Vec<Refusal> {
         Refusal::TwoApps {
             project: s("docker"),
             path: s("/home/deploy/fitnessapp"),
+            other_path: s("/home/deploy/fitnessapp (fit)"),
+        },
+        Refusal::TwoApps {
+            project: s("docker"),
+            path: s("/home/deploy/fitnessapp"),
             other_path: s("/home/deploy/nutrition/docker"),
         },
         Refusal::AmbiguousStacks {

@@ -22,11 +22,13 @@ impl Wanted {
     pub fn of(request: &LogsRequest) -> Result<Self, Failure> {
         let time =
             |option, text: &Option<String>| text.as_deref().map(|text| moment(option, text)).transpose();
+        let (since, until) = (time("since", &request.since)?, time("until", &request.until)?);
+        check_span(since, until, request.follow)?;
         Ok(Self {
             services: request.services.clone(),
             lines: request.lines,
-            since: time("since", &request.since)?,
-            until: time("until", &request.until)?,
+            since,
+            until,
             grep: request.grep.as_deref().map(pattern).transpose()?,
         })
     }
@@ -38,6 +40,21 @@ impl Wanted {
     pub fn takes(&self, line: &str) -> bool {
         self.grep.as_ref().is_none_or(|pattern| pattern.is_match(line))
     }
+}
+
+/// A span that no line can be in would be answered by silence, as if nothing had been written.
+fn check_span(since: Option<i32>, until: Option<i32>, follow: bool) -> Result<(), Failure> {
+    if let (Some(since), Some(until)) = (since, until)
+        && since > until
+    {
+        return Err(Failure::new(FailureKind::Config, "--until is before --since, so no line is in between")
+            .hint("--since 2h --until 1h: from two hours ago to one hour ago"));
+    }
+    if follow && until.is_some_and(|until| i64::from(until) < Timestamp::now().as_second()) {
+        return Err(Failure::new(FailureKind::Config, "what comes is not before --until: that time is over")
+            .hint("leave out --follow, or --until"));
+    }
+    Ok(())
 }
 
 fn pattern(text: &str) -> Result<Regex, Failure> {
@@ -70,6 +87,21 @@ mod tests {
         let now = i32::try_from(Timestamp::now().as_second()).unwrap();
         assert!((moment("since", "10m").unwrap() - (now - 600)).abs() <= 5);
         assert!(moment("since", "yesterday").unwrap_err().message.contains("yesterday"));
+    }
+
+    #[test]
+    fn a_span_that_holds_nothing_is_told_of() {
+        let now = i32::try_from(Timestamp::now().as_second()).unwrap();
+        assert!(check_span(Some(now - 60), Some(now - 120), false).is_err());
+        assert!(check_span(None, Some(now - 120), true).is_err());
+        for (since, until, follow) in [
+            (Some(now - 120), Some(now - 60), false),
+            (Some(now), Some(now), false),
+            (Some(now - 120), Some(now + 60), true),
+            (None, None, true),
+        ] {
+            assert!(check_span(since, until, follow).is_ok(), "{since:?} {until:?} {follow}");
+        }
     }
 
     #[test]
