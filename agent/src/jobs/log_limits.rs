@@ -51,11 +51,20 @@ async fn unlimited(engine: &Engine, model: &Model) -> bool {
             break;
         }
     }
-    let told = engine.leaves_logs_unlimited(image.as_ref().map(|image| image.id.as_str())).await;
-    told.unwrap_or_else(|error| {
-        tracing::warn!(%error, "cannot tell whether the engine limits logs by itself");
-        true
-    })
+    // A task of its own has a stack of its own: who asks is deep in theirs.
+    let (engine, image) = (engine.clone(), image.map(|image| image.id));
+    let told = tokio::spawn(async move { engine.leaves_logs_unlimited(image.as_deref()).await });
+    match told.await {
+        Ok(Ok(unlimited)) => unlimited,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "cannot tell whether the engine limits logs by itself");
+            true
+        }
+        Err(error) => {
+            tracing::error!(%error, "looking at the engine's logs ended in a bug");
+            true
+        }
+    }
 }
 
 /// Adds to the plan what it does about logs, and to `forced` the services that are made anew because of them.

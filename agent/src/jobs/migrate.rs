@@ -45,7 +45,7 @@ fn compared(before: &str, after: Option<&str>) -> &'static str {
 
 async fn run(job: &Job, ready: &Ready, number: usize, migration: &MigrateSpec) -> Result<(), Failure> {
     let stack = compose::in_place(job, &ready.planned.project);
-    log_limits::settle(&job.agent.engine, &stack, &ready.planned.model).await;
+    Box::pin(log_limits::settle(&job.agent.engine, &stack, &ready.planned.model)).await;
     let one_off = OneOff {
         service: migration.service.clone(),
         command: migration.command.clone(),

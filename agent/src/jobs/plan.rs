@@ -149,7 +149,7 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
         .filter(|service| service.container == ContainerAction::Recreate)
         .map(|service| service.service)
         .collect();
-    log_limits::plan(agent, work, &survey, &mut plan, &mut forced).await;
+    Box::pin(log_limits::plan(agent, work, &survey, &mut plan, &mut forced)).await;
     Ok(Planned { data: found, ..planned(work, survey, overlay, decided, plan, forced) })
 }
 

@@ -103,7 +103,9 @@ pub async fn up_as(
     lines: Lines,
 ) -> Result<(), Failure> {
     remove_half_made(engine, stack).await?;
-    log_limits::settle(engine, stack, &stack.model().await?).await;
+    // On the heap: a debug build's stack is deep enough by here.
+    let model = Box::pin(stack.model()).await?;
+    Box::pin(log_limits::settle(engine, stack, &model)).await;
     let scale = scale::counts(stack, &services).await?;
     let spec = UpSpec { services: services.iter().cloned().collect(), recreate, scale, wait_limit: timeout };
     let on_line = |line: &str| {
