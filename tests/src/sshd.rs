@@ -18,6 +18,20 @@ impl Sshd {
     /// # Panics
     /// Where OpenSSH's server is not installed or does not start.
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, "")
+    }
+
+    /// One that serves SFTP alone, and lets nobody remove or change a file that is there.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn append_only(folder: &Path) -> Self {
+        // As docs/BACKUPS.md tells people to.
+        let denied = "remove,rmdir,setstat,fsetstat,lsetstat,posix-rename,symlink,hardlink";
+        Self::start_with(folder, &format!("ForceCommand internal-sftp -P {denied}\n"))
+    }
+
+    fn start_with(folder: &Path, more: &str) -> Self {
         std::fs::create_dir_all(folder).expect("a folder of the test's");
         // Its place for privilege separation; packages make it when their service starts.
         let _ = std::fs::create_dir_all("/run/sshd");
@@ -32,7 +46,7 @@ impl Sshd {
             let text = format!(
                 "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
                  StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
-                 AcceptEnv *\nSubsystem sftp internal-sftp\n",
+                 AcceptEnv *\nSubsystem sftp internal-sftp\n{more}",
                 host_key.display(),
                 keys.display()
             );

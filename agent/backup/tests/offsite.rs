@@ -203,6 +203,73 @@ async fn an_sftp_server() {
     restic(&there, &scene);
 }
 
+/// Credentials that may only add files, and a copy that is killed on its way: it goes on where it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sftp_server_that_lets_nobody_remove_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let sshd = Sshd::append_only(&folder.path().join("sshd"));
+    let there = folder.path().join("there/app");
+    let place = elsewhere::sftp(&sshd, &there);
+    let scene = Scene::new();
+    for number in 0..6 {
+        scene.random_file(&format!("large{number}"), 9_000_000, number);
+    }
+    let made = scene.make_backup(vec![]).await.unwrap();
+    let arrived_bytes = cut_short(&scene, &place, &there).await;
+    let report = loop {
+        match copy(&scene, &place).await {
+            // The child is killed, and may take a moment to end.
+            Err(BackupError::RepositoryLocked { .. }) => {}
+            ended => break ended.unwrap(),
+        }
+    };
+    assert_eq!(report.copied.len(), 1);
+    let rest_bytes = made.size_bytes - arrived_bytes;
+    assert!(
+        report.added_bytes < rest_bytes + 1_000_000,
+        "{arrived_bytes} of {} bytes had arrived, and {} were sent again",
+        made.size_bytes,
+        report.added_bytes
+    );
+    restic(&there, &scene);
+
+    // What is asked for there cannot be done, is told, and harms nothing.
+    let from = Location { key_file: scene.folder.path().join("no.key"), ..copy_at(&scene, place.clone()) };
+    let ids =
+        ask(LookRequest { from: from.clone() }).await.unwrap().backups.into_iter().map(|b| b.id).collect();
+    let refused =
+        ask(ThinRequest { at: copy_at(&scene, place.clone()), ids, grace_hours: 0 }).await.unwrap_err();
+    assert!(format!("{:?}", refused.failure()).contains("denied"), "{refused:?}");
+    assert_eq!(ask(LookRequest { from }).await.unwrap().backups.len(), 1);
+    scene.random_file("large0", 9_000_000, 100);
+    scene.make_backup(vec![]).await.unwrap();
+    assert_eq!(copy(&scene, &place).await.unwrap().copied.len(), 1);
+    restic(&there, &scene);
+}
+
+/// Kills a copy once some packs are there; how many bytes arrived.
+async fn cut_short(scene: &Scene, place: &Place, there: &Path) -> u64 {
+    let copying = copy(scene, place);
+    let some_arrived = async {
+        while packs(there).len() < 3 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::select! {
+        () = some_arrived => {}
+        ended = copying => panic!("it was not cut short: {ended:?}"),
+    }
+    packs(there).iter().map(|pack| std::fs::metadata(pack).unwrap().len()).sum()
+}
+
+/// The packs that have arrived; one that is being written has a longer name.
+fn packs(repository: &Path) -> Vec<std::path::PathBuf> {
+    let folders = std::fs::read_dir(repository.join("data")).into_iter().flatten();
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+    let paths = files.map(|file| file.unwrap().path());
+    paths.filter(|path| path.file_name().is_some_and(|name| name.len() == 64)).collect()
+}
+
 #[tokio::test]
 async fn an_s3_server() {
     let folder = tempfile::tempdir().unwrap();

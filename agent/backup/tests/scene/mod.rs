@@ -43,10 +43,7 @@ impl Scene {
 
     /// A file of bytes that do not compress, the same ones for the same seed.
     pub fn random_file(&self, name: &str, size_bytes: usize, seed: u64) {
-        use rand::{Rng, SeedableRng};
-        let mut content = vec![0; size_bytes];
-        rand::rngs::StdRng::seed_from_u64(seed).fill_bytes(&mut content);
-        std::fs::write(self.project.join(name), content).unwrap();
+        random_file(&self.project.join(name), size_bytes, seed);
     }
 
     pub fn backup(&self, dumps: Vec<DumpRequest>) -> BackupRequest {
@@ -130,6 +127,14 @@ impl Scene {
             Err(error) => panic!("restic: {error}"),
         }
     }
+}
+
+/// As [`Scene::random_file`], anywhere.
+pub fn random_file(path: &Path, size_bytes: usize, seed: u64) {
+    use rand::{Rng, SeedableRng};
+    let mut content = vec![0; size_bytes];
+    rand::rngs::StdRng::seed_from_u64(seed).fill_bytes(&mut content);
+    std::fs::write(path, content).unwrap();
 }
 
 pub fn child() -> Child {
