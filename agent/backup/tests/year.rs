@@ -1,5 +1,5 @@
 //! Backups and retention through a year, on a real repository: exactly the expected ones remain. Show 7 of the data issue.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod scene;
 
