@@ -213,7 +213,7 @@ fn forgettable(world: &World) -> Vec<String> {
 #[test]
 fn private_images_are_pulled_by_a_login_that_nobody_sees() {
     let mut world = World::fitnessapp();
-    std::fs::write(world.server.folder.join("wharfd.toml"), "[house]\nimages = true\nbuild_cache = \"1b\"\n")
+    std::fs::write(world.server.folder.join("wharfd.toml"), "[house]\nimages = true\n")
         .expect("a file of the test's");
     world.server.restart(&[]);
     let folder = world.server.folder.join("registry");
@@ -281,29 +281,17 @@ fn find(folder: &std::path::Path, text: &str, found: &mut Vec<std::path::PathBuf
     }
 }
 
-const BALLAST_BYTES: usize = 5_000_000;
-
 /// With `[house]` in the server's configuration, what a release leaves behind goes by itself.
 fn kept_in_bounds(world: &World) {
     let old = format!("{}-backend:v99", world.app);
     docker::docker(&["tag", "wharf-base/nginx:1", &old]);
     world.laptop.edit("backend/version.py", "1.0.0", "2.0.0");
-    // What BuildKit is sent stays with it; builds that run meanwhile, other tests' too, use no cache.
-    world.laptop.write("backend/ballast", vec![b'x'; BALLAST_BYTES]);
     world.deploy(&[]).exits(0);
     let is_there = || docker::docker(&["image", "ls", "-q", &old]);
     await_that("an image that nothing needs goes by itself", || is_there().is_empty());
-    await_that("its job is over and listed, and the build cache went with it", || {
+    await_that("its job is over and listed", || {
         let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
-        let done = |job: &serde_json::Value| {
-            job["kind"]["name"] == "prune_docker" && job["outcome"]["result"] == "done"
-        };
-        let dropped = |job: &serde_json::Value| {
-            let summary = job["outcome"]["summary"].as_str()?;
-            let megabytes = summary.split(" removed, ").nth(1)?.split(' ').next()?;
-            megabytes.parse::<f64>().ok()
-        };
-        jobs.iter().filter(|job| done(job)).filter_map(dropped).sum::<f64>() > 4.0
+        jobs.iter().any(|job| job["kind"]["name"] == "prune_docker" && job["outcome"]["result"] == "done")
     });
     assert_eq!(world.workouts(), ["squats"]);
 }
