@@ -196,13 +196,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// A job is one deep future; where nothing is optimised, tokio's own 2 MiB are hardly enough for it.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+fn new_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build()
+}
+
 fn run_server(serve: Serve) -> ExitCode {
     wharfd::log::start();
     let config = match Config::load(&serve.config) {
         Ok(config) => config.overridden(serve.state, serve.listen, serve.authorized_keys, serve.docker),
         Err(error) => return complain(&error, 2),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match new_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, 1),
     };
@@ -269,7 +276,7 @@ fn run_recover(recover: Recover) -> ExitCode {
         Ok(config) => config.overridden(state, None, None, docker),
         Err(error) => return complain(&error, 2),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match new_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, 1),
     };
@@ -291,7 +298,7 @@ fn run_delete(chosen: wharfd::volume::Chosen) -> ExitCode {
         Ok(config) => config.overridden(chosen.state, None, None, chosen.docker),
         Err(error) => return complain(&error, 2),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match new_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, 1),
     };
@@ -365,7 +372,7 @@ fn run_plugin(plugin: Plugin) -> ExitCode {
 
 fn serve_guard(listen: &Path, upstream: &Path, policy: wharf_guard::Policy) -> ExitCode {
     wharfd::log::start();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match new_runtime() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, 1),
     };
