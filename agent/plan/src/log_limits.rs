@@ -2,9 +2,10 @@
 //!
 //! **Invariants**
 //! - A service's own `logging:` is never added to, and nothing is made anew because of it.
-//! - A container is made anew for its log alone only where a deploy can say so before, and never twice for the same.
+//! - A container is made anew for its log alone only where a deploy can say so before, and never twice for the same. What
+//!   does not run is not: its log grows no more, and a one-shot that did its work would do it once more.
 
-use crate::facts::{ContainerFacts, LogFacts, UNLIMITED_LOGS};
+use crate::facts::{ContainerFacts, ContainerState, LogFacts, UNLIMITED_LOGS};
 use crate::model::{Model, Service};
 use std::collections::BTreeMap;
 use wharf_proto::plan::{ContainerAction, ServicePlan};
@@ -13,7 +14,7 @@ use wharf_proto::spec::LogLimit;
 /// Why a service's containers are to be made with the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lack {
-    /// It has no containers yet.
+    /// It has no containers yet, or none that runs and some that would write without the limit.
     New,
     /// The log of one grows without end.
     Unlimited,
@@ -27,14 +28,18 @@ pub fn lacking(model: &Model, now: &[ContainerFacts], limit: &LogLimit) -> BTree
         if service.has_own_logging() || service.replicas == 0 {
             return None;
         }
-        let mut logs =
-            now.iter().filter(|c| c.service == service.name && !c.one_off).map(|c| &c.log).peekable();
-        if logs.peek().is_none() {
+        let own: Vec<_> = now.iter().filter(|c| c.service == service.name && !c.one_off).collect();
+        if own.is_empty() {
             return Some(Lack::New);
         }
-        logs.find_map(|log| lack_of(log, limit))
+        let lack = own.iter().filter(|c| writes(c)).find_map(|c| lack_of(&c.log, limit));
+        lack.or_else(|| own.iter().any(|c| lack_of(&c.log, limit).is_some()).then_some(Lack::New))
     };
     model.services().filter_map(|service| Some((service.name.clone(), lack(service)?))).collect()
+}
+
+fn writes(container: &ContainerFacts) -> bool {
+    matches!(container.state, ContainerState::Running | ContainerState::Restarting)
 }
 
 fn lack_of(log: &LogFacts, limit: &LogLimit) -> Option<Lack> {
@@ -138,6 +143,15 @@ mod tests {
             let found = lacking(&model, &now, &limit());
             assert_eq!(found.get("web").copied(), lack, "{log:?}");
             assert_eq!(found.len(), usize::from(lack.is_some()));
+        }
+        // One that did its work has its limit with its next making, and is not made for it.
+        for (log, lack) in
+            [(log("json-file", None, false), Some(Lack::New)), (log("local", None, false), None)]
+        {
+            let ended = ContainerFacts { state: ContainerState::Exited, ..container("web", &log) };
+            let one_off = ContainerFacts { one_off: true, ..container("web", &log) };
+            let found = lacking(&model, &[ended, one_off], &limit());
+            assert_eq!(found.get("web").copied(), lack, "{log:?}");
         }
         assert_eq!(lacking(&model, &[], &limit()), BTreeMap::from([("web".to_owned(), Lack::New)]));
     }
