@@ -14,7 +14,9 @@ use std::collections::HashMap;
 /// What covers a volume that the image declares and nobody is to write to.
 pub(crate) const COVER_BYTES: u64 = 16 * 1024 * 1024;
 /// The last that it wrote is enough to tell why it ended.
-const LOG_SIZE: &str = "10m";
+const LOG_SIZE: &str = "5m";
+/// An engine adds options of its own that are not given here: with `compress`, one file alone would not let it start.
+const LOG_FILES: &str = "2";
 
 /// A container, in the words that all of them need.
 pub(crate) struct Contained<'a> {
@@ -101,7 +103,7 @@ fn body(spec: Contained<'_>, declared: &[String]) -> ContainerCreateBody {
 }
 
 fn limited_log() -> HostConfigLogConfig {
-    let options = [("max-size", LOG_SIZE), ("max-file", "1")];
+    let options = [("max-size", LOG_SIZE), ("max-file", LOG_FILES)];
     HostConfigLogConfig {
         typ: Some("json-file".to_owned()),
         config: Some(options.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
