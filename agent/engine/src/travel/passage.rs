@@ -19,7 +19,9 @@ const BLOBS: &str = "blobs/sha256/";
 /// Why an archive does not go through.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PassageError {
-    #[error("the engine's archive is not one that Wharf reads ({0}); Docker Engine 25 and newer write those")]
+    #[error(
+        "the engine's archive is not one that Wharf reads ({0}); Docker Engine 25.0.3 and newer write those"
+    )]
     Unreadable(&'static str),
     #[error("the archive has an entry that no single image needs: {0:?}")]
     Stranger(String),
@@ -254,7 +256,9 @@ fn shorter(bytes: &[u8], left: u64) -> usize {
     usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()))
 }
 
+/// The engine takes keys for these whatever their case: one that is not spelt as here could say something else to it.
 #[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Listed {
     #[serde(rename = "Config")]
     config: String,
@@ -264,6 +268,9 @@ struct Listed {
     layers: Vec<String>,
     #[serde(rename = "Parent", default)]
     parent: Option<String>,
+    /// Where foreign layers are to be had; the engine writes it, and nothing here needs it.
+    #[serde(rename = "LayerSources", default)]
+    _layer_sources: serde::de::IgnoredAny,
 }
 
 fn check_images(list: &[u8], image: &Digest, layers: &[Digest]) -> Result<(), PassageError> {

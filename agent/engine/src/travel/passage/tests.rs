@@ -13,7 +13,11 @@ fn blob(content: &[u8]) -> (String, Vec<u8>) {
 
 fn list(names: &str) -> String {
     let layers: Vec<String> = LAYERS.iter().map(|layer| format!("\"{}\"", blob(layer).0)).collect();
-    format!("[{{\"Config\":\"{}\",\"RepoTags\":{names},\"Layers\":[{}]}}]", blob(CONFIG).0, layers.join(","))
+    format!(
+        "[{{\"Config\":\"{}\",\"RepoTags\":{names},\"Layers\":[{}],\"LayerSources\":{{}}}}]",
+        blob(CONFIG).0,
+        layers.join(",")
+    )
 }
 
 /// What `docker save ID` writes.
@@ -81,9 +85,19 @@ fn layers_that_are_there_are_left_out_on_one_side_and_not_missed_on_the_other() 
 fn nothing_else_goes_through() {
     let (image, layers) = ids();
     let other = |text: &str| text.replace(&image.to_hex(), &layers[0].to_hex());
-    let twice = format!("[{0},{0}]", list("null").trim_matches(['[', ']']).to_owned() + "]}");
+    let twice = format!("[{0},{0}]", list("null").trim_matches(['[', ']']));
+    let more = |key: &str| list(&format!("null,{key}"));
     let cases = [
         ("a name", with("manifest.json", list("[\"shop-db:latest\"]").as_bytes())),
+        (
+            "a name by another key",
+            with("manifest.json", more("\"repotags\":[\"shop-db:latest\"]").as_bytes()),
+        ),
+        ("a name by a third key", with("manifest.json", more("\"repoTag\u{17f}\":[\"shop-db\"]").as_bytes())),
+        (
+            "another image by a second key",
+            with("manifest.json", more("\"config\":\"blobs/sha256/0\"").as_bytes()),
+        ),
         ("another image", with("manifest.json", other(&list("null")).as_bytes())),
         ("two images", with("manifest.json", twice.as_bytes())),
         ("no list", with("manifest.json", b"{}")),
