@@ -2,9 +2,10 @@
 //!
 //! **Invariants**
 //! - What leaves is an image that its release offers ([`super::images`]), and nothing beside it.
-//! - The engine is given only what [`Passage`] let through, and the end of an archive only where all of it came. What is cut
+//! - The engine is given only what [`Passage`] let through, and its request ends well only where all of it came. What is cut
 //!   off leaves nothing behind.
 //! - A pack is acknowledged once the engine took it: a slow engine slows down the sender.
+//! - How long an image is on its way depends on the line; each wait for an engine or for the client has a limit.
 
 use super::images;
 use crate::agent::Agent;
@@ -33,6 +34,9 @@ const AT_ONCE: usize = 2;
 static UNDER_WAY: Semaphore = Semaphore::const_new(AT_ONCE);
 /// How long an engine may take over the next piece, where it has begun.
 const NEXT_PIECE_WITHIN: Duration = Duration::from_secs(300);
+/// How long the client may be silent: the other server's engine copies the whole image before the first piece, which then has
+/// its way to go.
+const SILENT_AT_MOST: Duration = Duration::from_secs(2 * COPY_LIMIT.as_secs());
 /// What must stay free on the engine's disk.
 const SPARE_BYTES: u64 = 512 * 1024 * 1024;
 /// zstd's own level for a balance of time and size.
@@ -149,12 +153,18 @@ pub async fn load(
     drop(tx);
     let ended = match taken {
         // In its own words, where it ended by itself.
-        Ok(Taken::All) | Ok(Taken::TheEngineEnded) => loading.await,
+        Ok(Taken::All | Taken::TheEngineEnded) => timeout(COPY_LIMIT, &mut loading).await,
         Err(stop) => {
             // The archive ends in an error, which the engine must have seen before this is over.
-            let _ = loading.await;
+            if timeout(NEXT_PIECE_WITHIN, &mut loading).await.is_err() {
+                loading.abort();
+            }
             return Err(stop);
         }
+    };
+    let Ok(ended) = ended else {
+        loading.abort();
+        return Err(too_slow("does not end taking in the image").into());
     };
     let ended = ended.map_err(|e| Failure::from_error(FailureKind::Internal, &e))?;
     ended.map_err(|e| failures::of_engine(&e).hint("promote again; or have it built: --rebuild"))?;
@@ -187,13 +197,15 @@ async fn take(
     loading: &mut tokio::task::JoinHandle<Result<(), wharf_engine::EngineError>>,
 ) -> Result<Taken, Stop> {
     loop {
-        match talk.hear_message().await? {
+        match in_time(talk.hear_message()).await? {
             ClientMessage::Pack { encoding: PackEncoding::Zstd, size_bytes } => {
-                let pack = crate::receive::receive_pack(talk, size_bytes).await?;
+                let pack = in_time(crate::receive::receive_pack(talk, size_bytes)).await?;
                 let content = failures::blocking(move || unpack(&pack)).await?;
                 let through = passage.pass(&content).map_err(|e| refused(&e))?;
                 check_room(agent, 0).await?;
-                if loading.is_finished() || tx.send(Piece::Next(through.into())).await.is_err() {
+                let given = timeout(NEXT_PIECE_WITHIN, tx.send(Piece::Next(through.into()))).await;
+                let given = given.map_err(|_| too_slow("takes no more of the image"))?;
+                if loading.is_finished() || given.is_err() {
                     return Ok(Taken::TheEngineEnded);
                 }
                 talk.say(&ServerMessage::Stored { chunks: 1 }).await?;
@@ -201,12 +213,18 @@ async fn take(
             ClientMessage::Sent => {
                 passage.finish().map_err(|e| refused(&e))?;
                 // Gone where the engine has ended by itself, which is told then.
-                let _ = tx.send(Piece::End).await;
+                let given = timeout(NEXT_PIECE_WITHIN, tx.send(Piece::End)).await;
+                let _ = given.map_err(|_| too_slow("takes no more of the image"))?;
                 return Ok(Taken::All);
             }
             _ => return Err(super::out_of_turn("a piece of the image").into()),
         }
     }
+}
+
+/// A client that is silent for too long has left.
+async fn in_time<T>(heard: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    timeout(SILENT_AT_MOST, heard).await.unwrap_or(Err(Stop::Gone))
 }
 
 /// A piece of an archive, on its way to the engine.

@@ -15,8 +15,11 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use std::time::Duration;
 use wharf_proto::Digest;
 
-/// How long an engine may take to write an image out or in: it copies the whole of it before it answers.
+/// How long an engine may take over an image by itself, before it gives the first piece and after it got the last one: it
+/// copies the whole of it.
 pub const COPY_LIMIT: Duration = Duration::from_secs(1800);
+/// How long an engine may wait for the pieces of an archive, all in all: a line may be slow.
+const TRAVEL_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// What must be known of an image before it travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +71,8 @@ impl Engine {
         Ok(most)
     }
 
-    /// An image as the archive that `docker save` writes, piece by piece.
+    /// An image as the archive that `docker save` writes, piece by piece. Where nobody reads it any more, the engine is told so
+    /// at once, also before the first piece.
     pub fn export(&self, id: &str) -> impl Stream<Item = Result<Bytes, EngineError>> + Send + use<> {
         let docker = self.docker.clone().with_timeout(COPY_LIMIT);
         let action = format!("write out image {id}");
@@ -77,7 +81,12 @@ impl Engine {
         let (tx, rx) = tokio::sync::mpsc::channel(2);
         tokio::spawn(async move {
             let mut pieces = std::pin::pin!(docker.export_image(&id));
-            while let Some(piece) = pieces.next().await {
+            loop {
+                let piece = tokio::select! {
+                    () = tx.closed() => return,
+                    piece = pieces.next() => piece,
+                };
+                let Some(piece) = piece else { return };
                 let piece = piece.map_err(|source| EngineError::of(action.clone(), source));
                 if tx.send(piece).await.is_err() {
                     return;
@@ -87,7 +96,8 @@ impl Engine {
         tokio_stream::wrappers::ReceiverStream::new(rx)
     }
 
-    /// Takes in an archive. An error in `archive` leaves nothing behind: the engine looks at none that is cut off.
+    /// Takes in an archive, however slowly it comes: whoever sends it has limits of their own. An error in `archive` leaves
+    /// nothing behind: the engine looks at none that is cut off.
     ///
     /// # Errors
     /// The engine refuses it, or `archive` failed.
@@ -95,7 +105,7 @@ impl Engine {
         &self,
         archive: impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static,
     ) -> Result<(), EngineError> {
-        let docker = self.docker.clone().with_timeout(COPY_LIMIT);
+        let docker = self.docker.clone().with_timeout(TRAVEL_LIMIT);
         let options = ImportImageOptions { quiet: true, ..Default::default() };
         let loading = docker.import_image_stream(options, archive, None);
         let all = async {
@@ -103,7 +113,7 @@ impl Engine {
             while loading.try_next().await?.is_some() {}
             Ok(())
         };
-        crate::connection::within("take in an image", COPY_LIMIT, all).await
+        crate::connection::within("take in an image", TRAVEL_LIMIT, all).await
     }
 }
 
