@@ -1,7 +1,8 @@
 //! Which images of a release may go to another server, and which of another server's would do here.
 //!
-//! **Invariant**: an image leaves only where nothing went into it but the project's files and images of registries: no
-//! argument, no secret, and no other image of the project, which may hold either.
+//! **Invariant**: an image leaves only where nothing went into it but the project's files and images that no service of it
+//! builds: no argument, no secret, and no other image of the project, which may hold either. Where a base image comes from is
+//! not asked: what somebody baked into one by hand goes with it.
 
 use crate::agent::Agent;
 use crate::failures;
@@ -16,19 +17,21 @@ const REASON_CHARS: usize = 200;
 
 const BAKES: &str =
     "arguments, secrets or another image of the project go into it, or what does was not recorded";
-/// The first version of Docker Engine whose archives are read.
-const FIRST_ENGINE: u32 = 25;
+/// The first version of Docker Engine whose archives are read; those before it leave the image out of their index.
+const FIRST_ENGINE: [u32; 3] = [25, 0, 3];
 
 /// Whether images can go to and come from an engine, or why not.
 pub fn travels(engine: &EngineInfo) -> Result<(), &'static str> {
     if engine.containerd_store {
         return Err("an engine keeps images in containerd's store, where an ID means something else");
     }
-    let major = engine.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    match major {
-        Some(major) if major >= FIRST_ENGINE => Ok(()),
-        _ => Err("an engine is older than Docker Engine 25, which writes archives that can be checked"),
+    let mut numbers = engine.version.split(['.', '+', '-', '~']).map_while(|part| part.parse::<u32>().ok());
+    if [(); 3].map(|()| numbers.next().unwrap_or(0)) < FIRST_ENGINE {
+        return Err(
+            "an engine is older than Docker Engine 25.0.3, which writes archives that can be checked",
+        );
     }
+    Ok(())
 }
 
 /// The images of a release as they can be sent.
@@ -121,7 +124,9 @@ mod tests {
         };
         for (version, containerd_store, expected) in [
             ("26.1.5+dfsg1", false, true),
-            ("25.0.0", false, true),
+            ("25.0.3", false, true),
+            ("25.0.2", false, false),
+            ("28.5", false, true),
             ("24.0.9", false, false),
             ("29.0.1", true, false),
             ("", false, false),
