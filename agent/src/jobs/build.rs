@@ -1,7 +1,7 @@
 //! The images of a release, and the tags that keep them.
 //!
-//! **Invariant**: nothing here changes what Compose's image names mean, but for `--pull`, whose undo is written down first;
-//! each image of the release gets a tag of its own, `<app>-<service>:vN`, so that nothing prunes it.
+//! **Invariant**: nothing here changes what Compose's image names mean, but for `--pull` and Compose's own builds, whose undo
+//! is written down first; each image of the release gets a tag of its own, `<app>-<service>:vN`, so that nothing prunes it.
 
 use super::decide::ImageDecision;
 use super::images::{Staged, Way};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wharf_engine::{BuildError, EngineError};
-use wharf_plan::model::Service;
+use wharf_plan::model::{Model, Service};
 use wharf_proto::{AppName, Digest, Failure, FailureKind, ReleaseId, Step};
 use wharf_state::ReleaseImage;
 
@@ -237,9 +237,13 @@ async fn refresh_bases(job: &Job, all: bool, from: &[String]) {
 async fn by_compose(job: &Job, planned: &Planned, service: &Service) -> Result<String, Failure> {
     let reference = planned.model.image_reference(service);
     let engine = &job.agent.engine;
-    let before = engine.image(&reference).await.map_err(|e| failures::of_engine(&e))?.map(|image| image.id);
-    // Compose tags what it builds with the name that production runs by; that is undone if the deploy fails.
-    journal(job, Undo::Tag { reference: reference.clone(), before, after: String::new() }).await?;
+    // Compose tags what it builds with the names that production runs by; that is undone if the deploy fails.
+    for built in built_with(&planned.model, service) {
+        let reference = planned.model.image_reference(built);
+        let before = engine.image(&reference).await.map_err(|e| failures::of_engine(&e))?;
+        let before = before.map(|image| image.id);
+        journal(job, Undo::Tag { reference, before, after: String::new() }).await?;
+    }
     let stack = compose::staged(&job.agent, &job.spec, &job.beside, Some(planned.project.clone()), &job.seat);
     let built = job
         .record
@@ -255,6 +259,23 @@ async fn by_compose(job: &Job, planned: &Planned, service: &Service) -> Result<S
     image.map(|image| image.id).ok_or_else(|| {
         Failure::new(FailureKind::Build, format!("docker compose built no image for {}", service.name))
     })
+}
+
+/// What Compose builds with a service: itself, and the services whose images it takes as contexts, and theirs.
+fn built_with<'a>(model: &'a Model, service: &'a Service) -> Vec<&'a Service> {
+    let mut all = vec![service];
+    let mut at = 0;
+    while let Some(build) = all.get(at).map(|service| &service.build) {
+        let contexts = build.iter().flat_map(|build| build.additional_contexts.values());
+        let of_services = contexts.filter_map(|context| model.service(context.strip_prefix("service:")?));
+        for other in of_services.filter(|other| other.build.is_some()) {
+            if all.iter().all(|service| service.name != other.name) {
+                all.push(other);
+            }
+        }
+        at += 1;
+    }
+    all
 }
 
 /// The old image where the new one has the same content: then its container need not be made anew.
@@ -291,4 +312,31 @@ fn build_failed(service: &Service, error: &BuildError) -> Failure {
         failure = failure.cause(cause);
     }
     failure.hint(format!("correct the build of {}; production was not touched", service.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compose_builds_what_a_service_takes_as_contexts_too() {
+        let build = |name: &str, at: &str| {
+            format!(r#""{name}":{{"build":{{"context":"/a","additional_contexts":{{"x":"{at}"}}}}}}"#)
+        };
+        let services = [
+            build("web", "service:base"),
+            build("base", "service:core"),
+            build("core", "service:web"),
+            build("api", "service:ready"),
+            r#""ready":{"image":"x"}"#.to_owned(),
+        ];
+        let model =
+            Model::parse(&format!(r#"{{"name":"p","services":{{{}}}}}"#, services.join(",")), "/a", "/a")
+                .unwrap();
+        let names = |service: &str| -> Vec<&str> {
+            built_with(&model, model.service(service).unwrap()).iter().map(|s| s.name.as_str()).collect()
+        };
+        assert_eq!(names("web"), ["web", "base", "core"]);
+        assert_eq!(names("api"), ["api"]);
+    }
 }
