@@ -1,13 +1,23 @@
 //! A second Docker engine on this machine, with images and containers of its own.
 //!
 //! It lives in a network of its own: an engine takes the machine's bridge and rules of the firewall for its own, and would take
-//! them away from the one that is there. So what it publishes is reached by nobody but its own containers.
+//! them away from the one that is there. So what it publishes is reached by nobody but its own containers. Nothing that this
+//! machine's own engine is told reaches it: it reads another file, and where both use the machine's containerd, they have other
+//! namespaces there.
 
 use crate::await_that;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Of the store that images are sent from: a new engine of version 29 has containerd's.
+const CONFIGURATION: &str = r#"{"features":{"containerd-snapshotter":false}}"#;
+/// How long one command may take. `timeout` counts in seconds.
+const COMMAND_SECONDS: &str = "300";
+/// How long the engine may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 
 /// The engine; it goes with all that it holds when it is dropped.
 pub struct Engine {
@@ -23,9 +33,14 @@ impl Engine {
     pub fn start(folder: &Path) -> Self {
         std::fs::create_dir_all(folder).expect("a folder of the test's");
         let at = |name: &str| folder.join(name).display().to_string();
+        std::fs::write(folder.join("daemon.json"), CONFIGURATION).expect("a file of the test's");
+        let namespace = format!("wharf-tests-{}", std::process::id());
         let log = File::create(folder.join("log")).expect("a file of the test's");
         let daemon = Command::new("unshare")
             .args(["--net", "sh", "-c", "ip link set lo up; exec dockerd \"$@\"", "dockerd"])
+            .args(["--config-file", &at("daemon.json")])
+            .args(["--containerd-namespace", &namespace])
+            .args(["--containerd-plugins-namespace", &format!("{namespace}-plugins")])
             .args(["--data-root", &at("data"), "--exec-root", &at("exec"), "--pidfile", &at("pid")])
             .args(["-H", &format!("unix://{}", at("docker.sock"))])
             .stdin(Stdio::null())
@@ -67,7 +82,7 @@ impl Engine {
             .expect("docker is on the path");
         let archive = save.stdout.take().expect("stdout is piped");
         let loaded =
-            self.command(&["load", "--quiet"]).stdin(archive).status().expect("docker is on the path");
+            self.command(&["load", "--quiet"]).stdin(archive).status().expect("timeout is on the path");
         assert!(
             save.wait().expect("a child of the test's").success() && loaded.success(),
             "{name} is copied"
@@ -75,24 +90,35 @@ impl Engine {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command.arg("-H").arg(format!("unix://{}", self.socket().display())).args(arguments);
+        let mut command = Command::new("timeout");
+        command
+            .args([COMMAND_SECONDS, "docker", "-H"])
+            .arg(format!("unix://{}", self.socket().display()))
+            .args(arguments);
         command
     }
 
     fn output(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("docker is on the path")
+        self.command(arguments).output().expect("timeout is on the path")
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
         let all = self.output(&["ps", "-aq"]);
-        for id in String::from_utf8_lossy(&all.stdout).split_whitespace() {
-            self.output(&["rm", "-f", "-v", id]);
+        let all = String::from_utf8_lossy(&all.stdout).into_owned();
+        let remove = [vec!["rm", "-f", "-v"], all.split_whitespace().collect()].concat();
+        if remove.len() > 3 {
+            self.output(&remove);
         }
         // It unmounts what it mounted, which its folder could not be removed with.
         let _ = Command::new("kill").arg(self.daemon.id().to_string()).status();
+        let until = Instant::now() + ENDS_WITHIN;
+        while matches!(self.daemon.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // One that is gone is left alone by this.
+        let _ = self.daemon.kill();
         let _ = self.daemon.wait();
         if std::thread::panicking() {
             let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
