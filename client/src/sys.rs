@@ -1,5 +1,6 @@
 //! What differs between systems: signals, names, the terminal.
 
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Who sits here, for the server's audit: `name@host`. It is told, not proved.
@@ -29,9 +30,18 @@ impl Drop for Prompting {
     }
 }
 
+/// Shows the cursor, which a question with keys for answers hides, and leaves hidden where it is interrupted.
+pub fn show_cursor() {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        // Where the terminal is gone there is nothing to restore.
+        let _ = stderr.write_all(b"\x1b[?25h").and_then(|()| stderr.flush());
+    }
+}
+
 #[cfg(unix)]
 mod system {
-    use super::{Ordering, PROMPTING, Prompting};
+    use super::{Ordering, PROMPTING, Prompting, show_cursor};
     use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
     use std::io;
     use wharf_proto::terminal::TerminalSize;
@@ -55,6 +65,7 @@ mod system {
             if !PROMPTING.load(Ordering::Acquire) {
                 return;
             }
+            show_cursor();
             if let Some(state) = &self.0 {
                 // Where the terminal is gone there is nothing to restore.
                 let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, state);

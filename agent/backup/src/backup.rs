@@ -24,8 +24,9 @@ use crate::{BackupError, BackupReport, BackupRequest, Phase};
 use dumps::Stored;
 use entries::{Volume, canonical, entries};
 use jiff::tz::TimeZone;
-use rustic_core::repofile::SnapshotFile;
+use rustic_core::repofile::{Node, SnapshotFile};
 use rustic_core::{BackupOptions, Id, IndexedIds, ParentOptions, Repository};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,6 +113,8 @@ fn write(
         None => (Arc::new(open_to_write(store)?), None, Vec::new(), None),
     };
     let reports: Vec<_> = dumps.iter().map(|dump| dump.report.clone()).collect();
+    let contents: Vec<_> =
+        dumps.iter().map(|dump| (dump.report.path.clone(), content_of(&dump.node))).collect();
     let (dumps, checks) =
         checks::begin(docker, Shelf::new(store, &repository), dumps, request.time, &ledger)?;
     let entries = entries(request, &reports, (dumps, &checks), &volumes, holds, &ledger)?;
@@ -123,7 +126,8 @@ fn write(
     let snapshot = of_real_parents(store, repository.as_ref(), snapshot?, known)?;
     checks.all()?;
     drop(repository);
-    verify(store, &snapshot, outbox)?;
+    let repository = verify(store, &snapshot, outbox)?;
+    check_contents(store, &repository, &snapshot, &contents)?;
     let id = store.gate.release()?;
     let summary = snapshot.summary.unwrap_or_default();
     Ok(BackupReport {
@@ -184,6 +188,30 @@ fn of_real_parents<S: IndexedIds>(
         snapshot.id = store.gate.held().unwrap_or_default().into();
     }
     Ok(snapshot)
+}
+
+/// What a file is made of, in short.
+fn content_of(node: &Node) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    node.content.iter().flatten().for_each(|id| hash.update(id.to_hex().as_str()));
+    hash.finalize().into()
+}
+
+/// The dumps of the snapshot must be those that were checked. It is rustic that took them over, by size and times.
+fn check_contents(
+    store: &Store,
+    repository: &Indexed,
+    snapshot: &SnapshotFile,
+    contents: &[(String, [u8; 32])],
+) -> Result<(), BackupError> {
+    for (path, content) in contents {
+        let found = repository.node_from_snapshot_and_path(snapshot, path);
+        if content_of(&found.map_err(BackupError::rustic("be checked"))?) != *content {
+            let findings = vec![format!("{path} is not the dump that was checked")];
+            return Err(BackupError::Damaged { repo: store.repo.clone(), findings });
+        }
+    }
+    Ok(())
 }
 
 fn draft(request: &BackupRequest) -> SnapshotFile {

@@ -14,6 +14,7 @@ pub(crate) fn forget(request: &ForgetRequest, outbox: &Outbox) -> Result<ForgetR
     // Nor is anything dropped under the hands of a copy; one that was just ended may take a moment.
     let _reading = ReadingLock::alone_within(&request.repo, PATIENCE)?;
     refuse_beside_restic(&store)?;
+    store.check_writes()?;
     // Nobody else writes, so that nothing needs a day of grace.
     let options = request.prune.then(|| PruneOptions::default().instant_delete(true));
     drop_snapshots(&store, &request.ids, options.as_ref(), outbox)

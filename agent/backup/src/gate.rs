@@ -39,6 +39,8 @@ struct State {
     shown: Vec<Shown>,
     /// What a run sets for itself is not written down.
     keeps_config: bool,
+    /// What it has set, for the handles that it opens.
+    config: Option<BytesList>,
 }
 
 /// A file of the repository that exists in memory alone.
@@ -125,7 +127,7 @@ impl Gate {
         (state.written.clone(), state.written_bytes)
     }
 
-    /// Has the repository's settings stay as they are, whatever is written as such.
+    /// Has the repository's settings stay as they are on the disk, whatever is written as such: only this gate shows that.
     pub(crate) fn keep_config(&self) {
         self.state().keeps_config = true;
     }
@@ -235,6 +237,11 @@ impl ReadBackend for Gate {
         {
             return whole(content.clone());
         }
+        if kind == FileType::Config
+            && let Some(config) = self.state().config.clone()
+        {
+            return whole(config);
+        }
         self.shown(kind, id).map_or_else(|| self.inner.read_full(kind, id), Ok)
     }
 
@@ -272,6 +279,7 @@ impl WriteBackend for Gate {
             return Ok(());
         }
         if kind == FileType::Config && self.state().keeps_config {
+            self.state().config = Some(content);
             return Ok(());
         }
         self.write_durably(kind, id, cacheable, content)

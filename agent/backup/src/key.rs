@@ -139,7 +139,8 @@ pub(crate) fn config() -> ConfigOptions {
         .set_chunk_max_size(ByteSize::kib(32))
         // The quickest level that still counts letters. Small chunks leave the slower ones little to find.
         .set_compression(1)
-        // Every blob that a backup has written is read from the disk and hashed right after, which says more.
+        // Every blob that a backup has written is read from the disk and hashed right after, which says more. Who
+        // writes what is not read back sets it for itself.
         .set_extra_verify(false)
         // Packs are held in memory while they fill, are hashed and written: five or six of them at a time.
         .set_datapack_size(ByteSize::mib(8))

@@ -66,7 +66,9 @@ impl Location {
                 write_secret(&recovery, self.password()?.as_bytes())?;
             }
             init_repo(path, &self.key_file)?;
-            return Store::lock(path, &self.key_file);
+            let store = Store::lock(path, &self.key_file)?;
+            store.check_writes()?;
+            return Ok(store);
         }
         let (gate, credentials, lock) = self.elsewhere()?;
         Ok(Store::new(PathBuf::from(self.place.to_string()), gate.keeping_all(), credentials, lock))

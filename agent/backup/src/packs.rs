@@ -161,3 +161,151 @@ fn is(hash: Sha256, id: &Id) -> bool {
 fn other_content(path: &Path) -> String {
     format!("{} does not hold what was written", path.display())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sealed::seal;
+    use serde_json::{Value, json};
+
+    /// A pack in the making, and what an index says of it.
+    struct Scene {
+        key: MasterKey,
+        pack: Vec<u8>,
+        blobs: Vec<Value>,
+    }
+
+    impl Scene {
+        /// Of two blobs, one of them compressed.
+        fn new() -> Self {
+            let mut scene = Self { key: MasterKey::new(), pack: Vec::new(), blobs: Vec::new() };
+            scene.add("data", b"a chunk", None, None);
+            let tree = [b'x'; 1000];
+            scene.add("tree", &zstd::bulk::compress(&tree, 1).unwrap(), Some(&tree), None);
+            scene
+        }
+
+        /// `plain`: what it is uncompressed. `id`: of another content than it has.
+        fn add(&mut self, kind: &str, content: &[u8], plain: Option<&[u8]>, id: Option<Id>) {
+            let sealed = seal(&self.key, content).unwrap();
+            let id = id.unwrap_or_else(|| id_of(plain.unwrap_or(content)));
+            let mut blob =
+                json!({ "id": id, "type": kind, "offset": self.pack.len(), "length": sealed.len() });
+            if let Some(plain) = plain {
+                blob["uncompressed_length"] = plain.len().into();
+            }
+            self.blobs.push(blob);
+            self.pack.extend(sealed);
+        }
+
+        fn index(&self, id: Id) -> IndexPack {
+            serde_json::from_value(json!({ "id": id, "blobs": self.blobs })).unwrap()
+        }
+
+        fn header(&self) -> Vec<u8> {
+            header_of(&self.index(Id::random()).blobs.iter().collect::<Vec<_>>())
+        }
+
+        /// Ends the pack with this header, and says whether it is good when it is hashed, and when it is opened.
+        fn end(self, header: &[u8]) -> (bool, bool) {
+            let header = seal(&self.key, header).unwrap();
+            let length = u32::try_from(header.len()).unwrap().to_le_bytes();
+            self.end_with(&[header.as_slice(), &length].concat())
+        }
+
+        fn end_with(mut self, end: &[u8]) -> (bool, bool) {
+            self.pack.extend(end);
+            let id = id_of(&self.pack);
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("pack");
+            std::fs::write(&path, &self.pack).unwrap();
+            let pack = self.index(id);
+            let readings =
+                [Reading::Whole { path: path.clone(), id }, Reading::Opened { path: path.clone(), pack }];
+            let size_bytes = self.pack.len() as u64;
+            let [whole, opened] = readings.map(|reading| {
+                read_all(vec![reading], &self.key, |read_bytes| assert_eq!(read_bytes, size_bytes)).is_ok()
+            });
+            (whole, opened)
+        }
+    }
+
+    fn id_of(content: &[u8]) -> Id {
+        Id::new(Sha256::digest(content).into())
+    }
+
+    /// The name of each is the hash of its bytes, so that hashing them finds nothing.
+    #[test]
+    fn what_is_opened_is_looked_at_more_closely_than_its_name() {
+        let scene = Scene::new();
+        let header = scene.header();
+        assert_eq!(header.len(), 1 + 4 + 32 + 1 + 4 + 4 + 32);
+        assert_eq!(scene.end(&header), (true, true));
+
+        let mut scene = Scene::new();
+        scene.add("data", b"another", None, Some(id_of(b"a chunk")));
+        let header = scene.header();
+        assert_eq!(scene.end(&header), (true, false), "a blob is not what its id says");
+
+        let mut scene = Scene::new();
+        scene.add("data", &zstd::bulk::compress(&[b'x'; 1000], 1).unwrap(), Some(&[b'x'; 999]), None);
+        let header = scene.header();
+        assert_eq!(scene.end(&header), (true, false), "a blob is longer than the index says");
+
+        let mut scene = Scene::new();
+        let sealed = seal(&MasterKey::new(), b"a chunk").unwrap();
+        scene.pack[..sealed.len()].copy_from_slice(&sealed);
+        let header = scene.header();
+        assert_eq!(scene.end(&header), (true, false), "a blob is sealed with another key");
+    }
+
+    #[test]
+    fn an_index_that_is_wrong_about_a_pack_is_found() {
+        for (what, change) in [
+            ("a hole", (|scene| _ = scene.blobs.remove(0)) as fn(&mut Scene)),
+            ("a blob too few", |scene| _ = scene.blobs.pop()),
+            ("one twice", |scene| scene.blobs.push(scene.blobs[1].clone())),
+            ("another length", |scene| scene.blobs[1]["length"] = 40.into()),
+            ("another kind", |scene| scene.blobs[0]["type"] = "tree".into()),
+            ("another id", |scene| scene.blobs[0]["id"] = json!(id_of(b"another"))),
+        ] {
+            let mut scene = Scene::new();
+            let header = scene.header();
+            change(&mut scene);
+            assert_eq!(scene.end(&header), (true, false), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_not_what_the_index_says_is_found() {
+        let header = Scene::new().header();
+        for at in 0..header.len() {
+            let mut flipped = header.clone();
+            flipped[at] ^= 1;
+            assert_eq!(Scene::new().end(&flipped), (true, false), "{at}");
+        }
+        let longer = [header.as_slice(), &[0; 37]].concat();
+        for other in [&[][..], &header[..37], &longer] {
+            assert_eq!(Scene::new().end(other), (true, false), "{}", other.len());
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_pack_is_its_headers_length_and_nothing_else() {
+        let sealed = |scene: &Scene| seal(&scene.key, &scene.header()).unwrap();
+        let length = |header: &[u8]| u32::try_from(header.len()).unwrap().to_le_bytes();
+        for (what, good, end) in [
+            ("as written", true, (|header, length| [header, length].concat()) as fn(&[u8], &[u8]) -> Vec<u8>),
+            ("more after it", false, |header, length| [header, length, b"x"].concat()),
+            ("more before it", false, |header, length| [b"x", header, length].concat()),
+            ("another length", false, |header, _| [header, &[0; 4]].concat()),
+            ("no length", false, |header, _| header.to_vec()),
+            ("nothing", false, |_, _| Vec::new()),
+        ] {
+            let scene = Scene::new();
+            let header = sealed(&scene);
+            let end = end(&header, &length(&header));
+            assert_eq!(scene.end_with(&end), (true, good), "{what}");
+        }
+    }
+}

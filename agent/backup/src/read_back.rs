@@ -8,7 +8,7 @@ use crate::sealed::{Broken, Opening};
 use crate::stream::Dumped;
 use bytes::{Bytes, BytesMut};
 use rustic_core::repofile::Node;
-use rustic_core::{FileType, ReadBackend, RusticResult};
+use rustic_core::{FileType, ReadBackend};
 use sha2::{Digest, Sha256};
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -37,29 +37,30 @@ impl Shelf {
         let failed = |cause: String| BackupError::Repository { action: ACTION.to_owned(), cause };
         let broken = |Broken| failed("a part of it is not what was written".to_owned());
         let mut opening = Opening::new(&self.repository.key()).map_err(broken)?;
-        let entries = node.content.iter().flatten().map(|id| self.repository.get_index_entry(id));
-        let entries = entries.collect::<RusticResult<Vec<_>>>().map_err(BackupError::rustic(ACTION))?;
-        let mut left = entries.as_slice();
-        while let Some(first) = left.first() {
-            let (mut count, mut end) = (0, first.location.offset);
-            while let Some(next) = left.get(count)
-                && (next.pack, next.location.offset) == (first.pack, end)
-                && (count == 0 || end - first.location.offset < RUN_BYTES)
+        // One run after another: all entries of a large dump are a hundred megabytes.
+        let mut entries = node.content.iter().flatten().map(|id| self.repository.get_index_entry(id));
+        let mut entry = || entries.next().transpose().map_err(BackupError::rustic(ACTION));
+        let mut next = entry()?;
+        while let Some(first) = next {
+            let (mut run, mut end) = (vec![first], first.location.offset + first.location.length);
+            next = entry()?;
+            while let Some(follows) = next
+                && (follows.pack, follows.location.offset) == (first.pack, end)
+                && end - first.location.offset < RUN_BYTES
             {
-                end += next.location.length;
-                count += 1;
+                end += follows.location.length;
+                run.push(follows);
+                next = entry()?;
             }
-            let (run, rest) = left.split_at(count);
             let (offset, length) = (first.location.offset, end - first.location.offset);
             let sealed = self.gate.read_partial(FileType::Pack, &first.pack, false, offset, length);
             let sealed = sealed.map_err(BackupError::rustic(ACTION))?;
             let mut sealed = sealed.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
-            for entry in run {
+            for entry in &run {
                 let mut blob = sealed.split_to(sealed.len().min(entry.location.length as usize));
                 let content = opening.blob(&mut blob, entry.location.uncompressed_length).map_err(broken)?;
                 to.write_all(content).map_err(|error| failed(error.to_string()))?;
             }
-            left = rest;
         }
         Ok(())
     }

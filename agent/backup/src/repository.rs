@@ -10,7 +10,8 @@ use crate::patience::Patience;
 use crate::{BackupError, ledger::Ledger};
 use rustic_core::repofile::SnapshotFile;
 use rustic_core::{
-    Credentials, HexId, IndexedFullStatus, OpenStatus, Repository, RepositoryBackends, RepositoryOptions,
+    ConfigOptions, Credentials, HexId, IndexedFullStatus, OpenStatus, Repository, RepositoryBackends,
+    RepositoryOptions,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,6 +71,18 @@ impl Store {
     pub(crate) fn cut_coarsely(&self) {
         self.gate.keep_config();
         self.coarse.store(true, Ordering::Relaxed);
+    }
+
+    /// Has this run compare what it encrypts with what it was made of, before it is written: for what nobody reads back.
+    pub(crate) fn check_writes(&self) -> Result<(), BackupError> {
+        let mut repository = self.open()?;
+        if !repository.config().extra_verify() {
+            self.gate.keep_config();
+            // It is the handles that are opened from now on that do so.
+            let options = ConfigOptions::default().set_extra_verify(true);
+            repository.apply_config(&options).map_err(BackupError::rustic("be set up"))?;
+        }
+        Ok(())
     }
 
     /// A fresh handle to write through.

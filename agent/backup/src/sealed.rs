@@ -12,8 +12,6 @@ use zstd::bulk::Decompressor;
 /// Of a nonce, which comes first, and of a tag, which comes last.
 const NONCE_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
-/// No blob is larger; restic's are 8 MiB at most, and trees of huge folders some times that.
-const LARGEST_BLOB_BYTES: usize = 512 * 1024 * 1024;
 
 /// It was changed after it was written, or written with another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +20,9 @@ pub(crate) struct Broken;
 /// Seals what is to be opened with this key.
 pub(crate) fn seal(key: &MasterKey, content: &[u8]) -> Result<Vec<u8>, Broken> {
     let nonce: [u8; NONCE_BYTES] = rand::random();
-    let mut sealed = [nonce.as_slice(), content].concat();
+    let mut sealed = Vec::with_capacity(NONCE_BYTES + content.len() + TAG_BYTES);
+    sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(content);
     let open = sealed.get_mut(NONCE_BYTES..).ok_or(Broken)?;
     let tag =
         cipher(key)?.encrypt_in_place_detached(Nonce::from_slice(&nonce), &[], open).map_err(|_| Broken)?;
@@ -69,10 +69,8 @@ impl Opening {
         plain_bytes: Option<NonZeroU32>,
     ) -> Result<&'a [u8], Broken> {
         let Some(plain_bytes) = plain_bytes else { return self.decrypt(sealed) };
+        // No limit but the number's own: an authenticated index says so, and the tree of a huge folder is one blob.
         let plain_bytes = usize::try_from(plain_bytes.get()).map_err(|_| Broken)?;
-        if plain_bytes > LARGEST_BLOB_BYTES {
-            return Err(Broken);
-        }
         self.decrypt(sealed)?;
         let compressed = sealed.get(NONCE_BYTES..sealed.len() - TAG_BYTES).ok_or(Broken)?;
         self.plain.clear();

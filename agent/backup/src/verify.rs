@@ -1,12 +1,16 @@
 //! Reading back what was written, through a handle that did not write it.
 //!
 //! The snapshot's tree is walked: every chunk must be in a pack of the right size. Then packs are read:
-//! - Those that this run wrote from the disk, every blob decrypted, decompressed and hashed. So are those that an earlier run
-//!   wrote that no snapshot came of, where the snapshot needs them: it may have failed its check, or never had one, and what is
-//!   in it is not stored again. A prune leaves such packs, too.
-//! - Those that the snapshot shares with earlier ones are hashed whole, all of them up to a budget, a random choice beyond it
-//!   (a scheduled check reads the rest). The run that wrote such a pack has opened it, and its name is the hash of its bytes:
+//! - Those that this run wrote from the disk, every blob decrypted, decompressed and hashed. So is every other that the
+//!   snapshot needs and its parent does not, and those that are younger than all snapshots, as a prune leaves them: the run
+//!   that wrote one may have failed its check, or never had one, and what is in it is not stored again.
+//! - Those that the parent needs, too, are hashed whole, all of them up to a budget, a random choice beyond it (a scheduled
+//!   check reads the rest). They were opened before the parent was let through, and a pack's name is the hash of its bytes:
 //!   where they are the same, so is all that can be made of them.
+//!
+//! **Invariant**: no snapshot is let through before every pack that it needs was opened, by this run or by one whose snapshot
+//! was let through. What a prune or a copy to here writes nobody opens before the next backup: they compare each blob with
+//! what it was made of before they write it ([`Store::check_writes`]).
 //!
 //! Every other file that this run wrote is hashed whole, from the disk; it bears its hash as its name.
 
@@ -16,9 +20,12 @@ use crate::repository::{Indexed, Store};
 use crate::{BackupError, Phase, Progress};
 use rand::seq::SliceRandom;
 use rustic_core::repofile::{IndexFile, IndexPack, PackId, SnapshotFile};
-use rustic_core::{CheckOptions, CheckResults, FileType, Id, Open, ReadBackend, Repository, TreeId};
+use rustic_core::{
+    CheckOptions, CheckResults, FileType, Id, Open, ReadBackend, Repository, RusticResult, TreeId,
+};
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,12 +37,12 @@ const SHARED_BYTES: u64 = 512 * 1024 * 1024;
 /// How many findings are told.
 const FINDINGS: usize = 20;
 
-/// Checks the snapshot that the gate holds.
+/// Checks the snapshot that the gate holds; the handle through which it was found good.
 pub(crate) fn verify(
     store: &Store,
     snapshot: &SnapshotFile,
     outbox: &Arc<Outbox>,
-) -> Result<(), BackupError> {
+) -> Result<Indexed, BackupError> {
     verify_within(store, snapshot, outbox, SHARED_BYTES)
 }
 
@@ -45,7 +52,7 @@ pub(crate) fn verify_within(
     snapshot: &SnapshotFile,
     outbox: &Arc<Outbox>,
     shared_bytes: u64,
-) -> Result<(), BackupError> {
+) -> Result<Indexed, BackupError> {
     let damaged = |findings| BackupError::Damaged { repo: store.repo.clone(), findings };
     let one = |finding| damaged(vec![finding]);
     let (written, _) = store.gate.written();
@@ -69,8 +76,9 @@ pub(crate) fn verify_within(
     }
     let key = repository.key();
     let indexed = repository.to_indexed().map_err(BackupError::rustic("read its index"))?;
-    let readings = readings(store, &indexed, snapshot.tree, &written, unreleased, shared_bytes)?;
-    packs::read_all(readings, &key, |size_bytes| read.one(size_bytes)).map_err(one)
+    let readings = readings(store, &indexed, snapshot, &written, unreleased, shared_bytes)?;
+    packs::read_all(readings, &key, |size_bytes| read.one(size_bytes)).map_err(one)?;
+    Ok(indexed)
 }
 
 /// Tells what was read.
@@ -92,14 +100,16 @@ impl Read<'_> {
 fn readings(
     store: &Store,
     repository: &Indexed,
-    tree: TreeId,
+    snapshot: &SnapshotFile,
     written: &[(FileType, Id)],
     unreleased: Vec<IndexPack>,
     shared_bytes: u64,
 ) -> Result<Vec<Reading>, BackupError> {
     let path = |id: &Id| store.gate.path(FileType::Pack, id);
     let opened = |pack: IndexPack| Reading::Opened { path: path(&pack.id), pack };
-    let mut shared = packs_of(repository, tree).map_err(BackupError::rustic("be checked"))?;
+    let mut folders = HashMap::new();
+    let needed = packs_of(repository, snapshot.tree, &mut folders);
+    let mut shared = needed.map_err(BackupError::rustic("be checked"))?;
     let mut readings = Vec::new();
     for (_, id) in written.iter().filter(|(kind, _)| *kind == FileType::Index) {
         let index: IndexFile =
@@ -113,6 +123,16 @@ fn readings(
     }
     // What the snapshot does not need, nobody builds on.
     readings.extend(unreleased.into_iter().filter(|pack| shared.remove(&pack.id)).map(opened));
+    // A parent that cannot be read vouches for nothing, and is no reason to make no backup.
+    let vouched = snapshot.parents.first().and_then(|parent| {
+        let parent: SnapshotFile = repository.get_file(parent).ok()?;
+        packs_of(repository, parent.tree, &mut folders).ok()
+    });
+    let unknown: HashSet<PackId> = shared.difference(&vouched.unwrap_or_default()).copied().collect();
+    if !unknown.is_empty() {
+        let unknown = indexed(repository, |pack| unknown.contains(pack))?;
+        readings.extend(unknown.into_iter().filter(|pack| shared.remove(&pack.id)).map(opened));
+    }
     let mut shared: Vec<PackId> = shared.into_iter().collect();
     shared.shuffle(&mut rand::rng());
     let mut left_bytes = shared_bytes;
@@ -127,23 +147,47 @@ fn readings(
     Ok(readings)
 }
 
-/// The packs that a tree needs.
-fn packs_of(repository: &Indexed, tree: TreeId) -> rustic_core::RusticResult<HashSet<PackId>> {
-    let (mut packs, mut seen, mut left) = (HashSet::new(), HashSet::from([tree]), vec![tree]);
-    while let Some(tree) = left.pop() {
-        packs.insert(repository.get_index_entry(&tree)?.pack);
+/// What a folder needs, without the folders in it.
+struct Folder {
+    packs: HashSet<PackId>,
+    folders: Vec<TreeId>,
+}
+
+impl Folder {
+    fn read(repository: &Indexed, tree: TreeId) -> RusticResult<Self> {
+        let mut packs = HashSet::from([repository.get_index_entry(&tree)?.pack]);
+        let mut folders = Vec::new();
         for node in repository.get_tree(&tree)?.nodes {
             for blob in node.content.iter().flatten() {
                 packs.insert(repository.get_index_entry(blob)?.pack);
             }
-            left.extend(node.subtree.filter(|below| seen.insert(*below)));
+            folders.extend(node.subtree);
         }
+        Ok(Self { packs, folders })
+    }
+}
+
+/// The packs that a tree needs. A folder that was read before is not read again.
+fn packs_of(
+    repository: &Indexed,
+    tree: TreeId,
+    read: &mut HashMap<TreeId, Folder>,
+) -> RusticResult<HashSet<PackId>> {
+    let (mut packs, mut seen, mut left) = (HashSet::new(), HashSet::from([tree]), vec![tree]);
+    while let Some(tree) = left.pop() {
+        let folder = match read.entry(tree) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Folder::read(repository, tree)?),
+        };
+        packs.extend(&folder.packs);
+        left.extend(folder.folders.iter().filter(|below| seen.insert(**below)));
     }
     Ok(packs)
 }
 
-/// The packs that are younger than the newest snapshot and that this run has not written: those of a run
-/// that ended before its check. What the index does not name nobody builds on, and may be half a file.
+/// The packs that are younger than the newest snapshot and that this run has not written: those of a run that ended before
+/// its check, and those of a prune, for which the parent seems to vouch. What the index does not name nobody builds on, and
+/// may be half a file.
 pub(crate) fn unreleased<S>(
     store: &Store,
     repository: &Repository<S>,
@@ -165,11 +209,19 @@ where
     if young.is_empty() {
         return Ok(Vec::new());
     }
+    indexed(repository, |pack| young.contains(pack.to_hex().as_str()))
+}
+
+/// What the index says of some packs.
+fn indexed<S: Open>(
+    repository: &Repository<S>,
+    wanted: impl Fn(&PackId) -> bool,
+) -> Result<Vec<IndexPack>, BackupError> {
     let read = |error| BackupError::rustic("read its index")(error);
     let mut found = Vec::new();
     for file in repository.stream_files::<IndexFile>().map_err(read)? {
         let (_, index) = file.map_err(read)?;
-        found.extend(index.packs.into_iter().filter(|pack| young.contains(pack.id.to_hex().as_str())));
+        found.extend(index.packs.into_iter().filter(|pack| wanted(&pack.id)));
     }
     Ok(found)
 }

@@ -25,6 +25,7 @@ use wharf_plan::rights::check_rights;
 use wharf_plan::scale::check_scales;
 use wharf_plan::services::{self, ServiceDigests, ServiceFacts, service_plans};
 use wharf_plan::{InputKey, Model, Refusal, secrets};
+use wharf_proto::database::DatabaseKind;
 use wharf_proto::plan::{ContainerAction, DeployPlan, VersionChange};
 use wharf_proto::{Digest, Failure, FailureKind, RelPath};
 use wharf_state::{AppRecord, ReleaseRecord, ServiceInputs};
@@ -103,15 +104,7 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
         secrets::check(&survey.env, &work.spec.secrets, &|key| survey.env_is_running && !is_new(key));
     refusals.extend(verdict.refusals);
     warnings.extend(verdict.warnings);
-    if let (Some(env), None) = (&work.env, &work.role) {
-        let runs = |service: &Service| survey.stack.containers.iter().any(|c| c.service == service.name);
-        let given = survey
-            .model
-            .services()
-            .filter(|service| runs(service))
-            .filter_map(|service| Some((service.name.as_str(), service.variable("POSTGRES_PASSWORD")?)));
-        warnings.extend(secrets::database_passwords(given, &survey.env, &env.changed));
-    }
+    warnings.extend(database_passwords(work, &survey));
     let scales = agent.state.scales(&work.spec.app).await.map_err(|e| failures::of_state(&e))?;
     refusals.extend(check_scales(&survey.model, &scales, &|reference| survey.images.get(reference).cloned()));
     let (versions, not_raised) = versions(agent, work, &survey).await?;
@@ -151,6 +144,27 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
         .collect();
     Box::pin(log_limits::plan(agent, work, &survey, &mut plan, &mut forced)).await;
     Ok(Planned { data: found, ..planned(work, survey, overlay, decided, plan, forced) })
+}
+
+/// What is told of passwords that change for a database of the stack which runs. Others may be given one by the same name: those
+/// that use it, and those of a database elsewhere.
+fn database_passwords(work: &Work, survey: &Survey) -> Vec<String> {
+    let (Some(env), None) = (&work.env, &work.role) else { return Vec::new() };
+    let databases = database::databases(work, survey);
+    let runs = |service: &Service| {
+        databases.iter().any(|database| {
+            database.kind == DatabaseKind::Postgres
+                && !database.outside
+                && database.container.is_some()
+                && database.service == service.name
+        })
+    };
+    let given = survey
+        .model
+        .services()
+        .filter(|service| runs(service))
+        .filter_map(|service| Some((service.name.as_str(), service.variable("POSTGRES_PASSWORD")?)));
+    secrets::database_passwords(given, &survey.env, &env.changed)
 }
 
 async fn find_volumes(agent: &Agent, work: &Work, survey: &Survey) -> Result<Vec<Volume>, Failure> {

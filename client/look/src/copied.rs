@@ -17,6 +17,8 @@ pub struct NotCopied {
     pub code: String,
     pub data: String,
     pub dockerfile: String,
+    /// What is built, where the file lies beside it: then no COPY reaches it.
+    pub beside: Option<String>,
 }
 
 /// Code that is read where it lies; compiled languages take such files in when they are built.
@@ -44,13 +46,15 @@ pub fn find(facts: &Facts, model: &Model, profiles: &[String]) -> Vec<NotCopied>
                     Source::Bind(Place::Inside(folder)) => is_within(&data, folder),
                     _ => false,
                 });
-                if !image.has(&data) && !mounted {
-                    let dockerfile = image.dockerfile.clone();
+                // Compose mounts what is such a file to where the service says.
+                let given = mounted || model.given_files.contains(&data);
+                if !image.has(&data) && !given {
                     found.insert(NotCopied {
                         service: name.to_owned(),
                         code: code.to_owned(),
+                        beside: (!is_within(&data, image.context)).then(|| image.context.to_owned()),
+                        dockerfile: image.dockerfile.clone(),
                         data,
-                        dockerfile,
                     });
                 }
             }
@@ -72,6 +76,9 @@ impl<'a> Image<'a> {
     /// `None` where it cannot be told.
     fn of(facts: &Facts, service: &'a Service) -> Option<Self> {
         let (context, dockerfile) = (service.context()?, service.dockerfile()?);
+        if service.build.as_ref().is_some_and(|build| build.more_contexts) {
+            return None;
+        }
         let sources = dockerfile::copied(facts.text(&dockerfile)?)?;
         let whole = sources.iter().any(|source| source == ".");
         let beside = format!("{dockerfile}.dockerignore");
@@ -126,33 +133,31 @@ fn read(facts: &Facts, context: &str, code: &str, text: &str) -> BTreeSet<String
     found
 }
 
-/// The file that is meant: seen from the code, the context or the project's own folder, or the only one of its name in the
-/// context. From the project's folder only a path of several parts is looked for: a `config.json` may be anybody's.
+/// The file that is meant: seen from the code or the context, else the only one of its name in the context. Where that has none of
+/// the name, it is seen from the project's own folder, if it is a path of several parts: a `config.json` may be anybody's.
 fn resolved(facts: &Facts, context: &str, code: &str, name: &str) -> Option<String> {
+    let seen_from = |from: &str, name: &str| match path::resolve(from, name) {
+        Place::Inside(file) if facts.has(&file) => Some(file),
+        _ => None,
+    };
     // In the image the code lies in a folder of its own: /app/data/foods.json.
     let is_absolute = name.starts_with('/');
     let name = match name.strip_prefix('/') {
         Some(rest) => rest.split_once('/')?.1,
         None => name,
     };
-    let project = name.contains('/').then_some("");
-    let seen =
-        [path::folder(code), context].into_iter().chain(project).find_map(|from| {
-            match path::resolve(from, name) {
-                Place::Inside(file) if facts.has(&file) => Some(file),
-                _ => None,
-            }
-        });
-    if is_absolute {
+    let seen = seen_from(path::folder(code), name).or_else(|| seen_from(context, name));
+    if seen.is_some() {
         return seen;
     }
-    seen.or_else(|| {
-        let mut alike = facts.below(context).filter(|file| {
-            path::name(file) == name || file.strip_suffix(name).is_some_and(|before| before.ends_with('/'))
-        });
-        let only = alike.next()?.to_owned();
-        alike.next().is_none().then_some(only)
-    })
+    let mut alike = facts.below(context).filter(|file| {
+        path::name(file) == name || file.strip_suffix(name).is_some_and(|before| before.ends_with('/'))
+    });
+    match (alike.next(), alike.next()) {
+        (None, _) => seen_from("", name).filter(|_| name.contains('/')),
+        (Some(only), None) if !is_absolute => Some(only.to_owned()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -162,9 +167,14 @@ mod tests {
 
     /// What is missing, with this Dockerfile and these ignore rules, from a back end whose code is `app`.
     fn missing(dockerfile: &str, ignore: &str, app: &str, mounts: &str) -> Vec<String> {
+        let compose = format!("services: {{api: {{build: ./api, volumes: [{mounts}]}}}}\n");
+        found(dockerfile, ignore, app, &compose).into_iter().map(|missing| missing.data).collect()
+    }
+
+    fn found(dockerfile: &str, ignore: &str, app: &str, compose: &str) -> Vec<NotCopied> {
         let mut facts = Facts::default();
         for (path, text) in [
-            ("compose.yaml", &*format!("services: {{api: {{build: ./api, volumes: [{mounts}]}}}}\n")),
+            ("compose.yaml", compose),
             ("api/Dockerfile", dockerfile),
             ("api/.dockerignore", ignore),
             ("api/app.py", app),
@@ -173,13 +183,35 @@ mod tests {
             ("api/data/only_tests.json", "{}"),
             ("shared/units.csv", ""),
             ("tables/sizes.csv", ""),
+            ("api/src/lists/units.csv", ""),
+            ("lists/units.csv", ""),
             ("settings.json", "{}"),
         ] {
             facts.paths.insert(path.into());
             facts.texts.insert(path.into(), text.into());
         }
         let model = compose::load(&facts, &["compose.yaml".into()], &|_| None);
-        find(&facts, &model, &[]).into_iter().map(|missing| missing.data).collect()
+        find(&facts, &model, &[])
+    }
+
+    #[test]
+    fn what_lies_beside_the_context_may_come_another_way() {
+        let all = "FROM a\nCOPY . .\n";
+        let app = "open('tables/sizes.csv')\n";
+        let build = |more: &str| format!("services: {{api: {{build: {{context: ./api{more}}}}}}}\n");
+        let beside = |compose: &str| -> Vec<_> {
+            found(all, "", app, compose).into_iter().map(|missing| missing.beside).collect()
+        };
+        assert_eq!(beside(&build("")), [Some("api".to_owned())]);
+        assert_eq!(beside(&build(", additional_contexts: {tables: ./tables}")), []);
+        for kind in ["configs", "secrets"] {
+            assert_eq!(
+                beside(&format!("{}{kind}: {{sizes: {{file: ./tables/sizes.csv}}}}\n", build(""))),
+                []
+            );
+        }
+        let inside = found("FROM a\nCOPY *.py ./\n", "", "open('data/foods.json')\n", &build(""));
+        assert_eq!(inside.into_iter().map(|missing| missing.beside).collect::<Vec<_>>(), [None]);
     }
 
     #[test]
@@ -200,6 +232,9 @@ mod tests {
             (all, "", "open('tables/sizes.csv')\n", "", &["tables/sizes.csv"]),
             (all, "", "open('/app/tables/sizes.csv')\n", "", &["tables/sizes.csv"]),
             (all, "", "open('/app/tables/sizes.csv')\n", "\"./tables:/app/tables:ro\"", &none),
+            // The image has one of the name, wherever the code says that it lies.
+            (all, "", "open('lists/units.csv')\n", "", &none),
+            (all, "", "open('/app/lists/units.csv')\n", "", &none),
             (all, "", "open('settings.json')\n", "", &none),
             (code, "", "open('/app/data/foods.json')\n", "", &["api/data/foods.json"]),
             (all, "", "open('/app/data/foods.json')\n", "", &none),

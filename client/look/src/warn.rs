@@ -91,11 +91,18 @@ pub fn all(facts: &Facts, model: &Model, findings: &Findings) -> Vec<Warning> {
 }
 
 fn not_copied(missing: NotCopied) -> Warning {
-    let NotCopied { service, code, data, dockerfile } = missing;
+    let NotCopied { service, code, data, dockerfile, beside } = missing;
     Warning {
         rule: Rule::DataNotCopied,
         text: format!("{code} of {service} reads {data}, which its image does not get"),
-        remedy: format!("COPY it in {dockerfile}, and see that no .dockerignore leaves it out"),
+        remedy: match beside {
+            None => format!("COPY it in {dockerfile}, and see that no .dockerignore leaves it out"),
+            Some(context) => {
+                format!(
+                    "no COPY reaches it from {context}, which is built: move it there and COPY it, or mount it"
+                )
+            }
+        },
     }
 }
 

@@ -136,7 +136,8 @@ async fn put<T: Send + 'static>(
 ) -> io::Result<T> {
     let prompting = move || {
         let _prompting = sys::Prompting::begin();
-        ask()
+        // Here, since nobody may be waiting for the answer any more.
+        ask().inspect_err(|_| sys::show_cursor())
     };
     let answer = match tokio::task::spawn_blocking(prompting).await {
         Ok(answer) => answer.map_err(|dialoguer::Error::IO(error)| error),

@@ -150,6 +150,16 @@ fn stopped_at_a_question(world: &World) {
         let shown = terminal.answer(question, "\x03");
         assert_eq!(terminal.finish(), 130, "{arguments:?}: {shown}");
     }
+    // One with keys for answers hides the cursor.
+    let (known, aside) =
+        (world.laptop.folder.join("known_hosts"), world.laptop.folder.join("known_hosts.aside"));
+    std::fs::rename(&known, &aside).unwrap();
+    let mut terminal = Terminal::start(&world.laptop, &["status"], 100, 30);
+    terminal.answer("from now on?", "\x03");
+    terminal.wait_for("\x1b[?25l");
+    terminal.wait_for("\x1b[?25h");
+    assert_eq!(terminal.finish(), 130);
+    std::fs::rename(&aside, &known).unwrap();
 }
 
 #[test]

@@ -65,6 +65,14 @@ fn django_with_gunicorn_nginx_and_a_worker() {
     }
     let backups = world.laptop.wharf(&["backup", "list", "--json"]).exits(0).json();
     assert!(!backups.is_empty());
+
+    // Services that only use the database have its password in their environment, too.
+    let arguments = ["secrets", "set", "POSTGRES_PASSWORD", "--dry-run", "--json"];
+    let lines = world.laptop.wharf_reading(&arguments, "another\n").exits(0).json();
+    let plan = &lines.iter().find(|line| line["type"] == "plan").expect("a plan")["plan"];
+    let warnings = plan["warnings"].as_array().expect("a list").iter().filter_map(|warning| warning.as_str());
+    let told: Vec<&str> = warnings.filter(|warning| warning.contains("is the password of")).collect();
+    assert!(told.len() == 1 && told[0].contains("POSTGRES_PASSWORD is the password of db"), "{plan}");
 }
 
 #[test]

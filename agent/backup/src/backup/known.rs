@@ -124,9 +124,15 @@ impl Pack<'_> {
         let json = to_json(&Tree { nodes: nodes.into_values().collect() })?;
         let id = id_of(&json);
         let sealed = seal(self.key, &json).map_err(unmade)?;
+        // Of a large dump it is some hundred megabytes, which are not to be there several times.
+        drop(json);
         self.blobs
             .push(json!({ "id": id, "type": "tree", "offset": self.content.len(), "length": sealed.len() }));
-        self.content.extend(sealed);
+        if self.content.is_empty() {
+            self.content = sealed
+        } else {
+            self.content.extend(sealed)
+        }
         Ok(id.into())
     }
 }

@@ -45,9 +45,11 @@ impl Scene {
     }
 
     fn archive(&self, entries: Vec<Entry>) -> Result<SnapshotFile, BackupError> {
-        let repository = self.store.open().unwrap().to_indexed_ids().unwrap();
+        let repository = self.store.open().unwrap().to_indexed().unwrap();
         let source = SnapshotSource::new(entries.into_iter(), Arc::clone(&self.ledger));
-        archive(&self.store, &repository, source, &self.ledger, Vec::new(), SnapshotFile::default())
+        let parents = latest(&repository).unwrap().into_iter().collect();
+        let draft = SnapshotFile { time: jiff::Zoned::now(), ..SnapshotFile::default() };
+        archive(&self.store, &repository, source, &self.ledger, parents, draft)
     }
 
     fn snapshots(&self) -> usize {
@@ -100,7 +102,7 @@ fn what_a_run_left_that_ended_before_its_check_is_found() {
 /// Where there is more than a check may read, what this run wrote and what no snapshot has named yet is read all the same.
 #[test]
 fn what_is_new_is_read_whatever_the_check_has_no_room_for() {
-    let contents: [Bytes; 3] = std::array::from_fn(|_| {
+    let contents: [Bytes; 5] = std::array::from_fn(|_| {
         let mut content = vec![0; 300_000];
         rand::Rng::fill_bytes(&mut rand::rng(), &mut content);
         content.into()
@@ -115,20 +117,37 @@ fn what_is_new_is_read_whatever_the_check_has_no_room_for() {
         let packs = written.iter().filter(|(kind, _)| *kind == FileType::Pack);
         packs.map(|(_, id)| scene.store.gate.path(FileType::Pack, id)).collect()
     };
+    // Those with trees are small, and no other snapshot needs them.
+    let files = |scene: &Scene| {
+        let large = |path: &PathBuf| path.metadata().unwrap().len() > 100_000;
+        packs(scene).into_iter().filter(large).collect::<Vec<_>>()
+    };
     let scene = Scene::new();
     with(&scene, &[0]);
-    let shared = packs(&scene);
+    let mut shared = files(&scene);
     scene.store.gate.release().unwrap();
+    // A run that ended before its check, and a younger snapshot that does not need what it wrote.
     let scene = scene.again();
     with(&scene, &[1]);
-    let mut new = packs(&scene);
+    let mut new = files(&scene);
     scene.store.gate.withhold();
     let scene = scene.again();
-    let snapshot = with(&scene, &[0, 1, 2]);
+    with(&scene, &[0, 2]);
+    shared.extend(files(&scene));
+    scene.store.gate.release().unwrap();
+    // One that ended so after the youngest snapshot.
+    let scene = scene.again();
+    with(&scene, &[3]);
+    new.extend(files(&scene));
+    scene.store.gate.withhold();
+    assert_eq!((shared.len(), new.len()), (2, 2));
+    let scene = scene.again();
+    let snapshot = with(&scene, &[0, 1, 2, 3, 4]);
     new.extend(packs(&scene));
 
     let outbox = Arc::new(Outbox::new(std::io::sink()));
-    let verify = |shared_bytes| crate::verify::verify_within(&scene.store, &snapshot, &outbox, shared_bytes);
+    let verify =
+        |shared_bytes| crate::verify::verify_within(&scene.store, &snapshot, &outbox, shared_bytes).map(drop);
     verify(0).unwrap();
     for path in &new {
         let whole = damage(path);
@@ -136,7 +155,7 @@ fn what_is_new_is_read_whatever_the_check_has_no_room_for() {
         assert!(matches!(found, BackupError::Damaged { .. }), "{}: {found:?}", path.display());
         replace(path, &whole);
     }
-    // What is shared is passed over where there is no room, and read where there is.
+    // What the parent has is passed over where there is no room, and read where there is.
     let whole: Vec<Vec<u8>> = shared.iter().map(|path| damage(path)).collect();
     verify(0).unwrap();
     assert!(matches!(verify(u64::MAX), Err(BackupError::Damaged { .. })));
@@ -189,6 +208,9 @@ fn what_is_stored_is_taken_over_by_the_size_that_it_came_to_have() {
     verify(&scene.store, &snapshot, &Arc::new(Outbox::new(std::io::sink()))).unwrap();
     let repository = scene.store.open_indexed().unwrap();
     let found = repository.node_from_snapshot_and_path(&snapshot, path).unwrap();
+    let check = |content| check_contents(&scene.store, &repository, &snapshot, &[(path.to_owned(), content)]);
+    check(content_of(&found)).unwrap();
+    assert!(matches!(check([0; 32]), Err(BackupError::Damaged { .. })));
     assert_eq!((found.meta.size, &found.content), (content.len() as u64, &blobs));
     let mut read = Vec::new();
     repository.dump(&found, &mut read).unwrap();
@@ -237,7 +259,7 @@ fn much_is_cut_into_larger_chunks_and_the_settings_stay() {
         let snapshot =
             archive(&scene.store, &repository, source, &scene.ledger, Vec::new(), SnapshotFile::default())
                 .unwrap();
-        // Another handle, as the next run has it.
+        let scene = scene.again();
         let repository = scene.store.open_indexed().unwrap();
         assert_eq!(repository.config().chunk_size(), 8 * 1024);
         let node = repository.node_from_snapshot_and_path(&snapshot, "/file").unwrap();
@@ -245,6 +267,16 @@ fn much_is_cut_into_larger_chunks_and_the_settings_stay() {
     };
     let (small, large) = (chunks(false), chunks(true));
     assert!(small > 60 && large < 30, "{small} {large}");
+}
+
+#[test]
+fn what_nobody_reads_back_is_checked_before_it_is_written() {
+    let scene = Scene::new();
+    let checks = |scene: &Scene| scene.store.open().unwrap().config().extra_verify();
+    assert!(!checks(&scene));
+    scene.store.check_writes().unwrap();
+    assert!(checks(&scene));
+    assert!(!checks(&scene.again()), "the settings on the disk have changed");
 }
 
 #[test]

@@ -57,6 +57,13 @@ impl Loader<'_> {
                 self.model.external_volumes.insert(name.clone());
             }
         }
+        let given =
+            ["configs", "secrets"].into_iter().filter_map(|kind| yaml.get(kind)).flat_map(Yaml::pairs);
+        for given in given.filter_map(|(_, definition)| definition.text_at("file")) {
+            if let Place::Inside(file) = path::resolve(folder, given) {
+                self.model.given_files.insert(file);
+            }
+        }
     }
 
     /// Reads a file once more, its uses of variables noted.

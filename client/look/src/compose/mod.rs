@@ -24,6 +24,8 @@ pub struct Model {
     pub external_volumes: BTreeSet<String>,
     /// Every file that was read: the chosen ones, and what they include and extend.
     pub files: BTreeSet<String>,
+    /// Files that `configs` and `secrets` are made of, where they lie in the project.
+    pub given_files: BTreeSet<String>,
     /// Every use of a variable.
     pub uses: Vec<Use>,
     pub problems: BTreeSet<Problem>,

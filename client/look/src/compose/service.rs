@@ -36,6 +36,8 @@ pub struct Build {
     pub dockerfile: Option<String>,
     pub target: Option<String>,
     pub args: BTreeMap<String, Option<String>>,
+    /// Whether it copies from other places than its context, too.
+    pub more_contexts: bool,
 }
 
 /// A published port.
@@ -137,6 +139,7 @@ impl Build {
             dockerfile: over.dockerfile.or(self.dockerfile),
             target: over.target.or(self.target),
             args: self.args,
+            more_contexts: over.more_contexts || self.more_contexts,
         }
     }
 }
@@ -172,6 +175,7 @@ fn read_build(yaml: &Yaml, folder: &str) -> Build {
         dockerfile: yaml.text_at("dockerfile").map(str::to_owned),
         target: yaml.text_at("target").map(str::to_owned),
         args: yaml.get("args").map(read_variables).unwrap_or_default(),
+        more_contexts: yaml.get("additional_contexts").is_some(),
     }
 }
 
