@@ -73,6 +73,8 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
     let restored = job.record.step(Step::Restore, restore_all(job, backup, &targets, &servers)).await?;
     job.record.step(Step::Check, check_all(job, &targets, &restored, &servers)).await?;
     holders(job, app, &places).await?;
+    // What was written since may have taken the room that there was.
+    mysql_over::room(&mysql)?;
     let mut folders = servers.iter().map(redis_over::exchange).collect::<Result<Vec<_>, _>>()?;
     for target in &mysql {
         folders.push(mysql_over::prepare(job, target).await?);
@@ -82,12 +84,16 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
     job.agent.state.set_phase(job.id, PhaseEvent::Change).await.map_err(|e| failures::of_state(&e))?;
     let swapping = async {
         swap::stop_all(job, &swaps).await?;
+        let mut copied = Vec::new();
         for (number, target) in mysql.iter().enumerate() {
-            mysql_fill::fill(job, backup, number, target).await?;
+            copied.push(mysql_fill::fill(job, backup, number, target).await?);
         }
         if !mysql.is_empty() {
-            // That took a while, in which somebody may have started a container.
+            // That took a while, in which somebody may have started a container, and even stopped it again.
             nobody_holds(job, &swaps.folders).await?;
+            for (target, started) in mysql.iter().zip(&copied) {
+                mysql_fill::not_started_since(job, target, started).await?;
+            }
         }
         swap::exchange(job, &swaps).await
     };
