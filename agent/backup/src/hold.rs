@@ -21,6 +21,8 @@ const STOPS_WITHIN_SECONDS: i32 = 60;
 const TRIES: u32 = 10;
 /// The same, where each attempt takes ten seconds.
 const TRIES_WITH_PATIENCE: u32 = 3;
+/// How often more, where it must be let go; each takes ten seconds.
+const TRIES_TO_THAW: u32 = 6;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// For one call to the engine.
 const CALL: Duration = Duration::from_secs(100);
@@ -90,15 +92,38 @@ impl Drop for Guard {
 
 async fn hold_one(docker: &Docker, hold: &HoldRequest) -> Result<(), BackupError> {
     let mut tries = 1;
+    let mut freezes = false;
     loop {
-        match try_hold(docker, hold).await {
-            Err(BackupError::NotHeld { cause, .. }) if tries < tries_for(&cause) => {
-                tries += 1;
-                tokio::time::sleep(TRY_AGAIN_AFTER).await;
-            }
-            result => return result,
+        let Err(cause) = try_hold(docker, hold).await else { return Ok(()) };
+        freezes |= is_freezing(&cause);
+        if tries < tries_for(&cause) {
+            tries += 1;
+            tokio::time::sleep(TRY_AGAIN_AFTER).await;
+            continue;
         }
+        let cause = if freezes && !thaw(docker, hold).await {
+            format!("{cause}; it may be frozen now, and runs on with: docker restart {:.12}", hold.container)
+        } else {
+            cause
+        };
+        return Err(BackupError::NotHeld { service: hold.service.clone(), how: hold.how, cause });
     }
+}
+
+/// Lets go of what the kernel goes on to freeze though the engine has given up. The engine takes it for running, and would let
+/// go of nothing: it must have frozen it first.
+async fn thaw(docker: &Docker, hold: &HoldRequest) -> bool {
+    for _ in 0..TRIES_TO_THAW {
+        if try_hold(docker, hold).await.is_ok() {
+            return match timeout(CALL, release_one(docker, hold)).await {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) => is_not_frozen(&error),
+                Err(_) => false,
+            };
+        }
+        tokio::time::sleep(TRY_AGAIN_AFTER).await;
+    }
+    false
 }
 
 /// How often a busy container is tried to be frozen, by what the engine said.
@@ -106,7 +131,7 @@ fn tries_for(cause: &str) -> u32 {
     if cause.contains("unable to freeze") {
         // Control groups of version 1: that is said at once, and the container runs on.
         TRIES
-    } else if cause.contains("waiting for the cgroup to freeze") {
+    } else if is_freezing(cause) {
         // Of version 2: said after ten seconds, and the kernel goes on with it, so that the next attempt finds it done.
         TRIES_WITH_PATIENCE
     } else {
@@ -114,7 +139,12 @@ fn tries_for(cause: &str) -> u32 {
     }
 }
 
-async fn try_hold(docker: &Docker, hold: &HoldRequest) -> Result<(), BackupError> {
+fn is_freezing(cause: &str) -> bool {
+    cause.contains("waiting for the cgroup to freeze")
+}
+
+/// Else why not.
+async fn try_hold(docker: &Docker, hold: &HoldRequest) -> Result<(), String> {
     let held = timeout(CALL, async {
         match hold.how {
             Hold::Pause => docker.pause_container(&hold.container).await,
@@ -124,13 +154,12 @@ async fn try_hold(docker: &Docker, hold: &HoldRequest) -> Result<(), BackupError
             }
         }
     });
-    let cause = match held.await {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) if writes_no_more(&error) => return Ok(()),
-        Ok(Err(error)) => said(&error),
-        Err(_) => format!("the engine did not answer for {} seconds", CALL.as_secs()),
-    };
-    Err(BackupError::NotHeld { service: hold.service.clone(), how: hold.how, cause })
+    match held.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if writes_no_more(&error) => Ok(()),
+        Ok(Err(error)) => Err(said(&error)),
+        Err(_) => Err(format!("the engine did not answer for {} seconds", CALL.as_secs())),
+    }
 }
 
 /// One that is gone, that does not run any more or that is frozen already.
@@ -143,6 +172,13 @@ fn writes_no_more(error: &bollard::errors::Error) -> bool {
         409 => message.contains("not running") || message.contains("already paused"),
         _ => false,
     }
+}
+
+/// One that is gone, or that ended meanwhile.
+fn is_not_frozen(error: &bollard::errors::Error) -> bool {
+    use bollard::errors::Error::DockerResponseServerError as Answer;
+    matches!(error, Answer { status_code: 404, .. })
+        || matches!(error, Answer { message, .. } if message.contains("not paused") || message.contains("not running"))
 }
 
 async fn release_one(docker: &Docker, hold: &HoldRequest) -> Result<(), bollard::errors::Error> {

@@ -24,6 +24,8 @@ pub const LABEL_LOG_LIMIT: &str = "dev.wharf.log-limit";
 pub(crate) const LABEL_ONE_OFF: &str = "com.docker.compose.oneoff";
 /// What a restart may take: a database may be given minutes to stop.
 const RESTART_LIMIT: Duration = Duration::from_secs(600);
+/// What a container is given to stop at most, whatever its definition says.
+const STOPS_WITHIN: Duration = Duration::from_secs(3600);
 /// What the engine may need beside the time that the container is given to stop.
 const STOP_GRACE: Duration = Duration::from_secs(30);
 
@@ -88,6 +90,19 @@ impl Engine {
         absent_is_fine(
             within(&format!("stop container {id}"), limit, docker.stop_container(id, Some(options))).await,
         )
+    }
+
+    /// How long its definition lets a container take to stop; `None`: it does not say. Without end is [`STOPS_WITHIN`].
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn stop_timeout(&self, id: &str) -> Result<Option<Duration>, EngineError> {
+        let action = format!("look at container {id}");
+        match self.call(&action, self.docker.inspect_container(id, None::<InspectContainerOptions>)).await {
+            Ok(found) => Ok(found.config.and_then(|config| config.stop_timeout).map(stop_timeout)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Starts a container that is there. One that runs is fine.
@@ -158,6 +173,11 @@ impl Engine {
             other => absent_is_fine(other),
         }
     }
+}
+
+/// Less than nothing is without end.
+fn stop_timeout(seconds: i64) -> Duration {
+    u64::try_from(seconds).map_or(STOPS_WITHIN, |seconds| Duration::from_secs(seconds).min(STOPS_WITHIN))
 }
 
 fn absent_is_fine(result: Result<(), EngineError>) -> Result<(), EngineError> {

@@ -7,6 +7,7 @@ use super::undo::{Exchange, Writer};
 use crate::failures::{self, blocking};
 use crate::jobs::run::Job;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use wharf_plan::facts::{ContainerFacts, ContainerState, MountSource};
@@ -123,6 +124,20 @@ fn binds(container: &ContainerFacts) -> impl Iterator<Item = PathBuf> {
 
 fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// As [`has_room`], of several at once: what lies on one disk needs room there together.
+///
+/// # Errors
+/// A disk has too little.
+pub fn have_room(all: &[(u64, &Place)]) -> Result<(), Failure> {
+    let mut disks: BTreeMap<Option<u64>, (u64, &Place)> = BTreeMap::new();
+    for &(needed, place) in all {
+        let device = place.staged.parent().and_then(|beside| Some(beside.metadata().ok()?.dev()));
+        let (sum, _) = disks.entry(device).or_insert((0, place));
+        *sum = sum.saturating_add(needed);
+    }
+    disks.into_values().try_for_each(|(needed, place)| has_room(needed, [place]))
 }
 
 /// Each disk must hold the live one and the restored one at the same time.

@@ -1,8 +1,11 @@
 //! A copy of a folder beside it, as it is: a database's, whose server has stopped.
 //!
+//! Extended attributes, hard links and holes are not kept: a server's files have none, but for labels of SELinux, with which
+//! the throwaway server cannot read them, and pages that are compressed, which take their whole size.
+//!
 //! **Invariant**: the source is only read. Nothing is followed or copied that leads out of it.
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
+use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, UTIME_OMIT, utimensat};
 use std::fs::{DirBuilder, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -68,15 +71,15 @@ pub fn fill(from: &Path, to: &Path) -> Result<(), CopyError> {
             std::os::unix::fs::symlink(link, &target).map_err(failed)?;
             continue;
         }
-        let found = entry.path().symlink_metadata().map_err(failed)?;
         if kind.is_dir() {
+            let found = entry.path().symlink_metadata().map_err(failed)?;
             if target != to {
                 DirBuilder::new().mode(0o700).create(&target).map_err(failed)?;
             }
             folders.push((target, found));
             continue;
         }
-        copy_file(entry.path(), &target).map_err(failed)?;
+        let found = copy_file(entry.path(), &target).map_err(failed)?;
         like(&found, &target).map_err(failed)?;
     }
     // Last, and the innermost first: their times change while they are filled.
@@ -86,11 +89,18 @@ pub fn fill(from: &Path, to: &Path) -> Result<(), CopyError> {
     Ok(())
 }
 
-fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
-    let mut source = OpenOptions::new().read(true).open(from)?;
+/// What the file is. It may not be any more what its folder told: a link is not followed, and a pipe not waited for.
+fn copy_file(from: &Path, to: &Path) -> io::Result<Metadata> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut source = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(from)?;
+    let found = source.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is no file any more"));
+    }
     let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
     // Where the file system can, the two share their blocks.
-    io::copy(&mut source, &mut target).map(drop)
+    io::copy(&mut source, &mut target)?;
+    Ok(found)
 }
 
 fn like(found: &Metadata, to: &Path) -> io::Result<()> {

@@ -13,7 +13,7 @@ use super::database::{Address, load};
 use super::mysql_over::Target;
 use super::recipe::{MIB, MYSQL, probe};
 use super::throwaway::{self, Server, last_lines};
-use super::{folder_copy, mysql};
+use super::{folder_copy, mysql, mysql_over};
 use crate::failures::{self, blocking};
 use crate::jobs::compose::JOB_LABEL;
 use crate::jobs::run::Job;
@@ -48,12 +48,18 @@ const OPTIONS: [&str; 12] = [
     "--loose-mysqlx=OFF",
 ];
 
-/// Fills the folder beside the live one, whose server has stopped.
+/// Fills the folder beside the live one, whose server has stopped. When the server was started last.
 ///
 /// # Errors
 /// It did not stop well, the dump cannot be restored, or what came back is not what was dumped.
-pub async fn fill(job: &Job, backup: &BackupId, number: usize, target: &Target<'_>) -> Result<(), Failure> {
+pub async fn fill(
+    job: &Job,
+    backup: &BackupId,
+    number: usize,
+    target: &Target<'_>,
+) -> Result<Started, Failure> {
     let service = &target.at.service;
+    let started = started(job, target).await?;
     ended_well(job, &target.at.container).await?.map_err(|(why, said)| {
         let text = format!("{service} did not end by itself, so its files may not be whole");
         let failure = Failure::new(FailureKind::Environment, text).cause(why);
@@ -80,11 +86,34 @@ pub async fn fill(job: &Job, backup: &BackupId, number: usize, target: &Target<'
     };
     if let Err(failure) = restored.await {
         // At once: the live server needs the room when it starts.
-        super::recover::remove_folder(&target.place.staged).await?;
+        if let Err(left) = super::recover::remove_folder(&target.place.staged).await {
+            job.record.warn(format!("the copy takes up room until the job is over: {left}")).await;
+        }
         return Err(failure);
     }
     crate::crash::point("restore.ended");
-    Ok(())
+    Ok(started)
+}
+
+/// When a container was started last; `None`: never, or it is gone.
+type Started = Option<String>;
+
+async fn started(job: &Job, target: &Target<'_>) -> Result<Started, Failure> {
+    let found =
+        job.agent.engine.container(&target.at.container).await.map_err(|e| failures::of_engine(&e))?;
+    Ok(found.and_then(|found| found.started_at))
+}
+
+/// Makes sure that the server has not run since it was copied: the copy lacks what it wrote, or is of two moments.
+///
+/// # Errors
+/// It has.
+pub async fn not_started_since(job: &Job, target: &Target<'_>, before: &Started) -> Result<(), Failure> {
+    if started(job, target).await? == *before {
+        return Ok(());
+    }
+    let text = format!("{} was started while its data was copied", target.at.service);
+    Err(Failure::new(FailureKind::Environment, text).hint("leave its container alone, then try again"))
 }
 
 async fn start(job: &Job, number: usize, target: &Target<'_>) -> Result<Server, Failure> {
@@ -145,7 +174,8 @@ async fn restore_all(
     let failed = |e: BackupError| e.failure();
     let at = Address { container: server.container.clone(), user: server.user.clone(), ..target.at.clone() };
     for dump in &target.dumps {
-        let like = mysql::character_set(&at, agent, app, &dump.database).await?;
+        let listed = target.settings.listed(&dump.database);
+        let like = mysql::character_set(&at, agent, app, &listed).await?;
         at.run_outside(agent, app, &made_anew(&dump.database, &like)).await.map_err(failed)?;
         crate::crash::point("restore.inside");
         let into = LoadTarget { container: at.container.clone(), user: at.user.clone(), database: None };
@@ -160,6 +190,10 @@ async fn restore_all(
         let rows: u64 = report.tables.iter().map(|table| table.rows).sum();
         let text = format!("{}: {rows} rows in {} tables, as counted", dump.database, report.tables.len());
         job.record.note(text).await;
+    }
+    if let Some(why) = mysql_over::not_in_folder(job, &at, &target.settings).await? {
+        let text = format!("what was restored into {} would not be whole", at.service);
+        return Err(Failure::new(FailureKind::Backup, text).cause(why));
     }
     let account = server.user.as_deref().unwrap_or_default();
     at.run_outside(agent, app, &format!("DROP USER '{account}'@'localhost';\n"))

@@ -7,8 +7,10 @@
 
 use super::database::Address;
 use super::exchange::{trial, try_out};
-use super::exchangeable::{has_room, number, place_of};
-use super::mysql_settings::{ENCRYPTION, QUESTION, REPLICATION, Settings};
+use super::exchangeable::{have_room, number, place_of};
+use super::mysql_settings::{
+    ENCRYPTED, ENCRYPTION, FILES, GRANTS, QUESTION, REPLICATION, Settings, sees_all,
+};
 use super::place::Place;
 use super::server_folder::mounted_at;
 use super::undo::{Exchange, MysqlServer, Undo};
@@ -20,7 +22,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
 use tokio::time::Instant;
-use wharf_backup::DumpReport;
+use wharf_backup::{DumpReport, mysql_identifier as identifier};
 use wharf_engine::exec::ExecSpec;
 use wharf_proto::database::DatabaseKind;
 use wharf_proto::{Failure, FailureKind};
@@ -31,6 +33,8 @@ const LOOKS_WITHIN: Duration = Duration::from_secs(30);
 const ANSWER_BYTES: usize = 4096;
 /// What a dump may take as a database, as so many of itself.
 const DUMP_TIMES: u64 = 4;
+/// What a server has of its own, and no dump of an app's.
+const SYSTEM: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
 
 /// Tells whether the image has a server, and as whom that works on its files.
 const LOOK: &str =
@@ -45,6 +49,8 @@ pub struct Target<'a> {
     pub owner: String,
     pub settings: Settings,
     pub place: Place,
+    /// How many bytes the copy and what is restored there take at most.
+    pub needed_bytes: u64,
     /// Those of `dumps` that the server lacks.
     pub missing: Vec<&'a str>,
 }
@@ -73,7 +79,18 @@ pub async fn find<'a>(
     for (index, (service, dumps)) in by_service.into_iter().enumerate() {
         targets.push(find_one(job, app, (service, dumps), (first + index, suffix)).await?);
     }
+    room(&targets)?;
     Ok(targets)
+}
+
+/// Whether the disks have room for all of it.
+///
+/// # Errors
+/// One has not.
+pub fn room(targets: &[Target<'_>]) -> Result<(), Failure> {
+    let needed: Vec<(u64, &Place)> =
+        targets.iter().map(|target| (target.needed_bytes, &target.place)).collect();
+    have_room(&needed)
 }
 
 async fn find_one<'a>(
@@ -85,20 +102,14 @@ async fn find_one<'a>(
     let first = dumps.first().ok_or_else(|| refused(service, "the backup has no dump of it"))?;
     let at = beside::address(job, app, first).await?;
     let (agent, name) = (&job.agent, job.app());
-    let ask = async |question| at.run_outside(agent, name, question).await.map_err(|e| e.failure());
-    let settings = Settings::read(&ask(QUESTION).await?)
-        .ok_or_else(|| refused(service, "it does not tell where its data is"))?;
-    if let Some(why) = settings.against() {
+    if let Some(own) = dumps.iter().find(|dump| SYSTEM.contains(&dump.database.to_lowercase().as_str())) {
+        return Err(refused(service, &format!("{} is the server's own", own.database)));
+    }
+    let told = at.run_outside(agent, name, QUESTION).await.map_err(|e| e.failure())?;
+    let settings =
+        Settings::read(&told).ok_or_else(|| refused(service, "it does not tell where its data is"))?;
+    if let Some(why) = against(job, &at, &settings).await? {
         return Err(refused(service, &why));
-    }
-    if ask(REPLICATION).await? != ["0"] {
-        return Err(refused(
-            service,
-            "it is a replica or has some: they would hold something else from then on",
-        ));
-    }
-    if ask(ENCRYPTION).await? != ["0"] {
-        return Err(refused(service, "a plugin encrypts its tables, with a key that no other server has"));
     }
     let owner = owner(job, service, &at.container, &settings.folder).await?;
     let mounted = mounted_at(job, app, (service, &at.container), &settings.folder).await?;
@@ -108,13 +119,50 @@ async fn find_one<'a>(
     let size = blocking(move || Ok(folder_copy::size(&live))).await?;
     let size = size.map_err(|error| refused(service, &format!("its folder cannot be copied: {error}")))?;
     let dumped: u64 = dumps.iter().map(|dump| dump.size_bytes).sum();
-    has_room(size.saturating_add(dumped.saturating_mul(DUMP_TIMES)), [&place])?;
+    let needed_bytes = size.saturating_add(dumped.saturating_mul(DUMP_TIMES));
     let there = at.names(agent, name).await?;
     let missing = dumps.iter().map(|dump| dump.database.as_str());
-    let missing = missing.filter(|name| !there.iter().any(|there| there == name)).collect();
+    let missing = missing.filter(|name| !there.contains(&settings.listed(name))).collect();
     let image = task::containers(job, app).await?.into_iter().find(|one| one.id == at.container);
     let image = image.ok_or_else(|| refused(service, "its container is gone"))?.image_id;
-    Ok(Target { dumps, at, image, owner, settings, place, missing })
+    Ok(Target { dumps, at, image, owner, settings, place, needed_bytes, missing })
+}
+
+/// What speaks against it, by what the server tells.
+async fn against(job: &Job, at: &Address, settings: &Settings) -> Result<Option<String>, Failure> {
+    let ask = async |question| at.run_outside(&job.agent, job.app(), question).await.map_err(|e| e.failure());
+    if let Some(why) = settings.against() {
+        return Ok(Some(why));
+    }
+    if !sees_all(&ask(GRANTS).await?) {
+        let why =
+            "its user may not see who else is connected (PROCESS), so whether it has replicas is not known";
+        return Ok(Some(why.to_owned()));
+    }
+    if ask(REPLICATION).await? != ["0"] {
+        let why = "it is a replica or has some: they would hold something else from then on";
+        return Ok(Some(why.to_owned()));
+    }
+    if ask(ENCRYPTION).await? != ["0"] {
+        return Ok(Some("a plugin encrypts its tables, with a key that no other server has".to_owned()));
+    }
+    not_in_folder(job, at, settings).await
+}
+
+/// What of a server's tables its data folder alone does not hold, and cannot be seen there.
+///
+/// # Errors
+/// The server does not answer.
+pub async fn not_in_folder(job: &Job, at: &Address, settings: &Settings) -> Result<Option<String>, Failure> {
+    if !settings.keeps_a_dictionary() {
+        return Ok(None);
+    }
+    let ask = async |question| at.run_outside(&job.agent, job.app(), question).await.map_err(|e| e.failure());
+    if ask(ENCRYPTED).await? != ["0"] {
+        return Ok(Some("some of its tables are encrypted, with a key that no other server has".to_owned()));
+    }
+    let files = ask(FILES).await?;
+    Ok(settings.outside(&files).map(|file| format!("a part of its data lies elsewhere: {file}")))
 }
 
 /// Whose the server's files are.
@@ -171,12 +219,18 @@ pub async fn prepare(job: &Job, target: &Target<'_>) -> Result<Exchange, Failure
         redis: None,
         mysql: Some(MysqlServer {
             at: target.at.clone(),
-            databases: target.dumps.iter().map(|dump| dump.database.clone()).collect(),
+            databases: target.dumps.iter().map(|dump| target.settings.listed(&dump.database)).collect(),
+            tables: target.dumps.iter().flat_map(|dump| tables(dump)).collect(),
         }),
     })
 }
 
-/// Waits until the live server serves what was restored.
+/// The tables of a dump, each with its database.
+fn tables(dump: &DumpReport) -> impl Iterator<Item = (String, String)> {
+    dump.tables.iter().map(|table| (dump.database.clone(), table.table.clone()))
+}
+
+/// Waits until the live server serves what was restored: each database is there, and each of its tables can be opened.
 ///
 /// # Errors
 /// It does not.
@@ -184,10 +238,10 @@ pub async fn prove(job: &Job, server: &MysqlServer) -> Result<(), Failure> {
     let limit = Duration::from_secs(job.spec.verify.start_timeout_seconds.into());
     let until = Instant::now() + limit;
     loop {
-        match server.at.names(&job.agent, job.app()).await {
-            Ok(names) if server.databases.iter().all(|wanted| names.contains(wanted)) => return Ok(()),
-            Ok(_) | Err(_) if Instant::now() < until => {}
-            Ok(_) => {
+        match serves(job, server).await {
+            Ok(true) => return Ok(()),
+            Ok(false) | Err(_) if Instant::now() < until => {}
+            Ok(false) => {
                 let text = format!("{} does not hold what was restored", server.at.service);
                 return Err(Failure::new(FailureKind::Verify, text)
                     .cause("does its configuration name another folder than it told before?"));
@@ -196,6 +250,26 @@ pub async fn prove(job: &Job, server: &MysqlServer) -> Result<(), Failure> {
         }
         tokio::time::sleep(ASK_EVERY).await;
     }
+}
+
+async fn serves(job: &Job, server: &MysqlServer) -> Result<bool, Failure> {
+    let names = server.at.names(&job.agent, job.app()).await?;
+    if !server.databases.iter().all(|wanted| names.contains(wanted)) {
+        return Ok(false);
+    }
+    let open = opened(&server.tables);
+    if !open.is_empty() {
+        server.at.run_outside(&job.agent, job.app(), &open).await.map_err(|e| e.failure())?;
+    }
+    Ok(true)
+}
+
+/// Statements that fail where a table cannot be opened: a list of names is there without its files, too.
+fn opened(tables: &[(String, String)]) -> String {
+    let each = tables.iter().map(|(database, table)| {
+        format!("SELECT 1 FROM {}.{} LIMIT 1;\n", identifier(database), identifier(table))
+    });
+    each.collect()
 }
 
 fn refused(service: &str, why: &str) -> Failure {
@@ -217,5 +291,12 @@ mod tests {
         {
             assert_eq!(owner_in(answer).as_deref(), expected, "{answer}");
         }
+    }
+
+    #[test]
+    fn every_table_is_opened_by_its_own_name() {
+        let tables = [("shop", "items"), ("Shop", "a`b")].map(|(one, other)| (one.into(), other.into()));
+        let expected = "SELECT 1 FROM `shop`.`items` LIMIT 1;\nSELECT 1 FROM `Shop`.`a``b` LIMIT 1;\n";
+        assert_eq!(opened(&tables), expected);
     }
 }

@@ -73,6 +73,8 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
     let restored = job.record.step(Step::Restore, restore_all(job, backup, &targets, &servers)).await?;
     job.record.step(Step::Check, check_all(job, &targets, &restored, &servers)).await?;
     holders(job, app, &places).await?;
+    // What was written since may have taken the room that there was.
+    mysql_over::room(&mysql)?;
     let mut folders = servers.iter().map(redis_over::exchange).collect::<Result<Vec<_>, _>>()?;
     for target in &mysql {
         folders.push(mysql_over::prepare(job, target).await?);
@@ -82,12 +84,16 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
     job.agent.state.set_phase(job.id, PhaseEvent::Change).await.map_err(|e| failures::of_state(&e))?;
     let swapping = async {
         swap::stop_all(job, &swaps).await?;
+        let mut copied = Vec::new();
         for (number, target) in mysql.iter().enumerate() {
-            mysql_fill::fill(job, backup, number, target).await?;
+            copied.push(mysql_fill::fill(job, backup, number, target).await?);
         }
         if !mysql.is_empty() {
-            // That took a while, in which somebody may have started a container.
+            // That took a while, in which somebody may have started a container, and even stopped it again.
             nobody_holds(job, &swaps.folders).await?;
+            for (target, started) in mysql.iter().zip(&copied) {
+                mysql_fill::not_started_since(job, target, started).await?;
+            }
         }
         swap::exchange(job, &swaps).await
     };
@@ -118,10 +124,26 @@ async fn safety(
         missing.push((target.dump.service(), &target.dump.database));
     }
     for target in mysql {
-        missing.extend(target.missing.iter().map(|name| (target.service(), *name)));
+        let named = |name: &str| {
+            let mut named = job.spec.mysql.iter().filter(|one| one.service == target.service());
+            named.any(|one| one.database.as_deref() == Some(name))
+        };
+        missing.extend(left_out(target.service(), &target.missing, target.dumps.len(), named));
     }
     let found = sources(job, app, "before-restore", Some("before a restore".into()), &missing).await?;
     backup::make(job, found.borrowed()).await.map(drop)
+}
+
+/// What the safety backup leaves out of a server of MySQL's that lacks some of the backup's `of` databases. An entry of the
+/// project's that names no database is about all of them, so it stays while one of them is there.
+fn left_out<'a>(
+    service: &'a str,
+    missing: &[&'a str],
+    of: usize,
+    named: impl Fn(&str) -> bool,
+) -> Vec<(&'a str, &'a str)> {
+    let all = missing.len() == of;
+    missing.iter().filter(|name| all || named(name)).map(|name| (service, *name)).collect()
 }
 
 /// Nobody is to believe that everything is as it was.
@@ -251,6 +273,25 @@ async fn put_back(job: &Job, swaps: &Swaps, failure: Failure, problem: Option<Fa
             };
             let problem = problem.hint("start the app again: docker compose start");
             Outcome::NotPutBack { failure, put_back: problem }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_live_beside_a_missing_database_is_in_the_safety_backup() {
+        for (missing, of, named, expected) in [
+            (vec!["shop"], 2, vec![], vec![]),
+            (vec!["shop", "other"], 2, vec![], vec!["shop", "other"]),
+            (vec!["shop"], 2, vec!["shop", "other"], vec!["shop"]),
+            (vec![], 2, vec!["shop"], vec![]),
+        ] {
+            let found = left_out("maria", &missing, of, |name| named.contains(&name));
+            let names: Vec<&str> = found.iter().map(|(_, name)| *name).collect();
+            assert_eq!(names, expected, "{missing:?} of {of}, {named:?} named");
         }
     }
 }

@@ -4,8 +4,8 @@ use super::exchangeable::Where;
 use super::task::containers;
 use crate::failures;
 use crate::jobs::run::Job;
-use std::path::PathBuf;
-use wharf_plan::facts::MountSource;
+use std::path::{Path, PathBuf};
+use wharf_plan::facts::{MountFacts, MountSource};
 use wharf_proto::Failure;
 use wharf_state::AppRecord;
 
@@ -21,8 +21,13 @@ pub async fn mounted_at(
 ) -> Result<Result<Where, String>, Failure> {
     let containers = containers(job, app).await?;
     let mounts = containers.into_iter().find(|one| one.id == container).map(|one| one.mounts);
+    let mounts: Vec<MountFacts> = mounts.into_iter().flatten().collect();
     let folder = folder.trim_end_matches('/');
-    let mount = mounts.into_iter().flatten().find(|mount| mount.target.trim_end_matches('/') == folder);
+    if let Some(below) = below(&mounts, folder) {
+        // It is the container's own, and seen nowhere else: a copy lacks it, and old and new would share it.
+        return Ok(Err(format!("something else is mounted in its data folder, at {below}")));
+    }
+    let mount = mounts.into_iter().find(|mount| mount.target.trim_end_matches('/') == folder);
     let of_engine = |e: wharf_engine::EngineError| failures::of_engine(&e);
     let (volume, path) = match mount.map(|mount| mount.source) {
         Some(MountSource::Volume(volume)) => {
@@ -37,4 +42,29 @@ pub async fn mounted_at(
     Ok(found.ok_or_else(|| {
         format!("no volume with a name and no folder is mounted at {folder}, where its data is")
     }))
+}
+
+/// Where something is mounted below `folder`.
+fn below<'a>(mounts: &'a [MountFacts], folder: &str) -> Option<&'a str> {
+    let targets = mounts.iter().map(|mount| mount.target.trim_end_matches('/'));
+    targets.into_iter().find(|target| *target != folder && Path::new(target).starts_with(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_mounted_below_the_folder_is_seen() {
+        for (target, expected) in [
+            ("/var/lib/mysql", None),
+            ("/var/lib/mysql/", None),
+            ("/var/lib", None),
+            ("/var/lib/mysql-files", None),
+            ("/var/lib/mysql/redo/", Some("/var/lib/mysql/redo")),
+        ] {
+            let mount = MountFacts { source: MountSource::Tmpfs, target: target.to_owned(), writable: true };
+            assert_eq!(below(&[mount], "/var/lib/mysql"), expected, "{target}");
+        }
+    }
 }

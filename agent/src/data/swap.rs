@@ -187,11 +187,14 @@ fn is_server(swaps: &Swaps, writer: &Writer) -> bool {
     swaps.folders.iter().filter_map(Exchange::server).any(|server| server == writer.container)
 }
 
-/// A server of MySQL's that is killed leaves its files to be mended.
-fn patience(swaps: &Swaps, writer: &Writer) -> Duration {
+/// A server of MySQL's that is killed leaves its files to be mended: it gets what its owner gave it, where that is more.
+async fn patience(job: &Job, swaps: &Swaps, writer: &Writer) -> Result<Duration, Failure> {
     let mut servers = swaps.folders.iter().filter_map(|folder| folder.mysql.as_ref());
-    let is_mysql = servers.any(|server| server.at.container == writer.container);
-    if is_mysql { mysql_fill::STOPS_WITHIN } else { STOP_PATIENCE }
+    if !servers.any(|server| server.at.container == writer.container) {
+        return Ok(STOP_PATIENCE);
+    }
+    let own = job.agent.engine.stop_timeout(&writer.container).await.map_err(|e| failures::of_engine(&e))?;
+    Ok(own.map_or(mysql_fill::STOPS_WITHIN, |own| own.max(mysql_fill::STOPS_WITHIN)))
 }
 
 async fn stop_writers(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
@@ -200,7 +203,8 @@ async fn stop_writers(job: &Job, swaps: &Swaps) -> Result<(), Failure> {
 
 async fn stop(job: &Job, swaps: &Swaps, who: impl Fn(&Writer) -> bool) -> Result<(), Failure> {
     for writer in swaps.writers.iter().filter(|writer| who(writer)) {
-        let stopped = job.agent.engine.stop(&writer.container, patience(swaps, writer)).await;
+        let patience = patience(job, swaps, writer).await?;
+        let stopped = job.agent.engine.stop(&writer.container, patience).await;
         stopped.map_err(|e| failures::of_engine(&e))?;
     }
     Ok(())

@@ -77,7 +77,9 @@ pub async fn begin(
     match wait(job, &server, probe).await {
         Ok(()) => Ok(server),
         Err(failure) => {
-            server.remove(job).await?;
+            if let Err(left) = server.remove(job).await {
+                job.record.warn(format!("the throwaway server is left until the job is over: {left}")).await;
+            }
             Err(failure)
         }
     }

@@ -82,6 +82,9 @@ pub struct MysqlServer {
     pub at: Address,
     /// What is restored; it must serve these in the end.
     pub databases: Vec<String>,
+    /// What is in them, each with its database.
+    #[serde(default)]
+    pub tables: Vec<(String, String)>,
 }
 
 /// A server of Redis or Valkey.

@@ -19,7 +19,7 @@ const PIECES: usize = 4;
 pub(crate) struct Load {
     server: Server,
     database: String,
-    /// Whether the server is nothing but this dump's: then it gets its own name, and its events.
+    /// Whether the server is the job's own: then the database gets its own name, and its events.
     alone: bool,
 }
 
