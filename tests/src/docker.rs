@@ -1,5 +1,6 @@
 //! What the engine says, asked with its own command line.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Standard output of `docker ARGS…`, trimmed.
@@ -65,6 +66,24 @@ pub fn volumes(project: &str) -> Vec<String> {
     found
 }
 
+/// Names of the volumes whose name begins with `prefix`, whoever has them.
+pub fn volumes_named(prefix: &str) -> Vec<String> {
+    let all = docker(&["volume", "ls", "-q"]);
+    lines(&all).into_iter().filter(|name| name.starts_with(prefix)).collect()
+}
+
+/// Where the engine's store has a volume's files.
+pub fn folder_of(volume: &str) -> PathBuf {
+    docker(&["volume", "inspect", "-f", "{{.Mountpoint}}", volume]).into()
+}
+
+/// Names of the containers that Wharf made for itself and an app's sake (toolboxes), running or not.
+pub fn own_containers(app: &str) -> Vec<String> {
+    let own = format!("wharf-{app}-");
+    let found = docker(&["ps", "-a", "--format", "{{.Names}}", "--filter", &format!("name={own}")]);
+    lines(&found).into_iter().filter(|name| name.starts_with(&own)).collect()
+}
+
 /// Tags of the images whose repository begins with `prefix`.
 pub fn image_tags(prefix: &str) -> Vec<String> {
     let all = docker(&["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"]);
@@ -104,11 +123,8 @@ pub fn remove_project(project: &str, app: &str) {
         quiet(&["rm", "-f", "-v", &id]);
     }
     // Toolboxes, which are none of the project's.
-    let own = format!("wharf-{app}-");
-    for name in lines(&docker(&["ps", "-a", "--format", "{{.Names}}", "--filter", &format!("name={own}")])) {
-        if name.starts_with(&own) {
-            quiet(&["rm", "-f", &name]);
-        }
+    for name in own_containers(app) {
+        quiet(&["rm", "-f", &name]);
     }
     let label = format!("label=com.docker.compose.project={project}");
     for kind in ["network", "volume"] {
@@ -117,11 +133,8 @@ pub fn remove_project(project: &str, app: &str) {
         }
     }
     // What was live when a volume was restored over, and is none of the project's any more.
-    let kept = format!("name={project}_");
-    for name in lines(&docker(&["volume", "ls", "-q", "--filter", &kept])) {
-        if name.contains("_before_") {
-            quiet(&["volume", "rm", &name]);
-        }
+    for name in volumes_named(&format!("{project}_")).iter().filter(|name| name.contains("_before_")) {
+        quiet(&["volume", "rm", name]);
     }
     for prefix in [app, project] {
         for tag in image_tags(&format!("{prefix}-")) {

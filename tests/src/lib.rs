@@ -4,7 +4,9 @@
 //! removes what it made when it is dropped, also after a failure: containers, networks and volumes of its own project, and
 //! images of its own app.
 
+pub mod backups;
 pub mod booted;
+pub mod crash;
 pub mod disk;
 pub mod docker;
 pub mod engine;
@@ -23,6 +25,7 @@ pub mod tree;
 pub mod wait;
 pub mod world;
 
+pub use backups::Restic;
 pub use booted::Booted;
 pub use disk::SmallDisk;
 pub use engine::Engine;

@@ -34,6 +34,16 @@ fn collect(root: &Path, folder: &Path, tree: &mut Tree) {
     }
 }
 
+/// The files below a folder, in no order.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder of the test's").flatten() {
+        let path = entry.path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
 fn relative(root: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(root).expect("a path below the root").to_owned()
 }

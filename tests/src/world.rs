@@ -108,6 +108,20 @@ required = ["DB_PASSWORD", "SECRET_KEY"]
         self.laptop.write("wharf.toml", text);
     }
 
+    /// Writes `wharf.toml` for a project whose Compose file is the `compose.yml` at its root, with `more` at its end.
+    pub fn write_plain_config(&self, more: &str) {
+        let text = format!(
+            "app = \"{app}\"\n[server]\nhost = \"{host}\"\nidentity = \"{key}\"\npath = \"{path}\"\n\
+             [compose]\nfiles = [\"compose.yml\"]\nenv_file = \".env.prod\"\nproject = \"{app}\"\n\
+             [verify]\nstable_seconds = 0\n[backup]\ndrill = \"off\"\n{more}",
+            app = self.app,
+            host = self.host(),
+            key = self.laptop.key().display(),
+            path = self.app_dir.display(),
+        );
+        self.laptop.write("wharf.toml", text);
+    }
+
     fn host(&self) -> String {
         self.sshd.as_ref().map_or_else(|| format!("tester@{}", self.server.address), Sshd::host)
     }
@@ -136,6 +150,12 @@ required = ["DB_PASSWORD", "SECRET_KEY"]
         let mut arguments = vec!["deploy", "--yes", "--accept-new-host-key"];
         arguments.extend_from_slice(more);
         self.laptop.wharf(&arguments)
+    }
+
+    /// The app's jobs as they are listed, newest first.
+    #[track_caller]
+    pub fn jobs(&self) -> Vec<serde_json::Value> {
+        self.laptop.wharf(&["jobs", "--json"]).exits(0).json()
     }
 
     /// Adds a row through the app.
@@ -171,6 +191,22 @@ required = ["DB_PASSWORD", "SECRET_KEY"]
         let answer = http::get(self.web_port, "/version.json").expect("the app answers");
         let version: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
         version["version"].as_str().expect("a version").to_owned()
+    }
+
+    /// `docker compose up -d` and more arguments, as the example's owner would run it on the server.
+    pub fn plain_compose_up(&self, more: &[&str]) {
+        let file = self.app_dir.join("docker/docker-compose.prod.yml").display().to_string();
+        let env = self.app_dir.join(".env.prod").display().to_string();
+        let up = ["compose", "-f", &file, "--env-file", &env, "-p", &self.project, "up", "-d"];
+        docker::docker(&[&up[..], more].concat());
+    }
+
+    /// Asks the example's PostgreSQL, as its superuser; the rows, their columns with `|` between them.
+    #[track_caller]
+    pub fn sql(&self, database: &str, statement: &str) -> String {
+        let db = self.container("db");
+        let client = ["exec", &db, "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-U", "fitness", "-d", database];
+        docker::docker(&[&client[..], &["-c", statement]].concat())
     }
 
     pub fn container(&self, service: &str) -> String {

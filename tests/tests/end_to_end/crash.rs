@@ -1,6 +1,6 @@
 //! The agent dies, and one whole release serves. Show 6 of the ship issue (R9, R12).
 
-use wharf_tests::{World, docker, http};
+use wharf_tests::{World, crash, docker, http};
 
 /// Where the agent is killed: every boundary of every step, and inside those that change things.
 const POINTS: &[&str] = &[
@@ -33,6 +33,8 @@ const POINTS: &[&str] = &[
 const SAMPLE: &[&str] =
     &["build.inside", "apply.inside", "migrate.inside", "start.inside", "commit.before", "commit.after"];
 
+const DEPLOY: &[&str] = &["deploy", "--yes", "--accept-new-host-key"];
+
 #[test]
 fn the_agent_dies_anywhere_and_one_release_serves_wholly() {
     let mut world = World::fitnessapp();
@@ -42,7 +44,7 @@ fn the_agent_dies_anywhere_and_one_release_serves_wholly() {
         "[[migrate]]\nservice = \"backend\"\ncommand = [\"true\"]\n\
          [[migrate]]\nservice = \"db\"\nfolder = \"migrations\"\n",
     );
-    let points = if wharf_tests::long() { POINTS } else { SAMPLE };
+    let points = crash::points(POINTS, SAMPLE);
     let mut backend = "1.0.0".to_owned();
     for (number, point) in points.iter().enumerate() {
         println!("killing the agent at {point}");
@@ -54,12 +56,7 @@ fn the_agent_dies_anywhere_and_one_release_serves_wholly() {
             format!("CREATE TABLE migrated_{number} (id int);"),
         );
         let before = wharf_tests::tree::read(&world.app_dir);
-        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
-        // The client waits for the agent to come back; it is not what is tested here.
-        let client = world.laptop.wharf_json(&["deploy", "--yes", "--accept-new-host-key"]);
-        world.server.wait_for_death();
-        client.kill();
-        world.server.restart(&[]);
+        world.server.is_killed_at(point, None, &world.laptop, DEPLOY);
 
         let serves = world.backend_version();
         let tree = wharf_tests::tree::read(&world.app_dir);
@@ -96,11 +93,7 @@ fn the_agent_dies_while_it_puts_back_and_goes_on_with_it() {
         &["put_back.inside"]
     };
     for point in points {
-        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
-        let client = world.laptop.wharf_json(&["deploy", "--yes", "--accept-new-host-key"]);
-        world.server.wait_for_death();
-        client.kill();
-        world.server.restart(&[]);
+        world.server.is_killed_at(point, None, &world.laptop, DEPLOY);
         assert_eq!(world.backend_version(), "1.0.0", "{point}");
         assert_eq!(wharf_tests::tree::read(&world.app_dir), before, "{point}");
         assert_eq!(world.workouts(), ["squats"], "{point}");
@@ -111,11 +104,7 @@ fn the_agent_dies_while_it_puts_back_and_goes_on_with_it() {
 #[test]
 fn a_first_deploy_that_is_killed_leaves_nothing_and_the_next_succeeds() {
     let mut world = World::fitnessapp();
-    world.server.restart(&[("WHARFD_CRASH_AT", "start.after")]);
-    let client = world.laptop.wharf_json(&["deploy", "--yes", "--accept-new-host-key"]);
-    world.server.wait_for_death();
-    client.kill();
-    world.server.restart(&[]);
+    world.server.is_killed_at("start.after", None, &world.laptop, DEPLOY);
     assert_eq!(docker::containers(&world.app), Vec::<String>::new());
     world.nothing_is_left("a first deploy that was killed");
     world.deploy(&[]).exits(0);

@@ -233,8 +233,7 @@ fn a_full_disk_keeps_everything_as_it_was() {
     world.add_workout("squats");
     // A dump that is larger than what will be left, also when it is compressed.
     let bulk = "CREATE TABLE bulk AS SELECT md5(random()::text) FROM generate_series(1, 300000)";
-    let database = world.container("db");
-    docker::docker(&["exec", &database, "psql", "-qU", "fitness", "-c", bulk]);
+    world.sql("fitness", bulk);
     world.laptop.edit("backend/version.py", "1.0.0", "2.0.0");
 
     // Room for the journal and the upload, and not for the dump.

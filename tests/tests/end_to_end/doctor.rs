@@ -64,15 +64,9 @@ fn unlimited_log(world: &World) {
     let own = r#"{"Type":"json-file","Config":{"max-size":"3m"}}"#;
     assert_eq!([log(world, "db"), log(world, "backend"), log(world, "web")], [LIMITED, LIMITED, own]);
     let before = docker::containers(&world.project);
-    let file = world.app_dir.join("docker/docker-compose.prod.yml").display().to_string();
-    let env = world.app_dir.join(".env.prod").display().to_string();
-    let by_hand = |more: &[&str]| {
-        let up = ["compose", "-f", &file, "--env-file", &env, "-p", &world.project, "up", "-d", "--wait"];
-        docker::docker(&[&up[..], more].concat());
-    };
-    by_hand(&[]);
+    world.plain_compose_up(&["--wait"]);
     assert_eq!(docker::containers(&world.project), before, "the limit is none of Compose's business");
-    by_hand(&["--no-deps", "--force-recreate", "backend"]);
+    world.plain_compose_up(&["--wait", "--no-deps", "--force-recreate", "backend"]);
     assert_eq!(
         log(world, "backend"),
         r#"{"Type":"json-file","Config":{}}"#,

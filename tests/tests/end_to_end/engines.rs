@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use wharf_tests::crash::points;
 use wharf_tests::{World, await_that, docker};
 
 const DATABASES: &str = "[[mysql]]\nservice = \"maria\"\n[[redis]]\nservice = \"cache\"\n";
@@ -23,16 +24,7 @@ pub fn world() -> World {
     let world = World::with_project("engines");
     let env = "DB_PASSWORD=planted-secret-of-maria\nCACHE_PASSWORD=planted-secret-of-cache\n";
     world.write_env(&format!("{env}MARIADB_IMAGE=wharf-base/mariadb:11\nREDIS_IMAGE=wharf-base/redis:8\n"));
-    let text = format!(
-        "app = \"{app}\"\n[server]\nhost = \"tester@{host}\"\nidentity = \"{key}\"\npath = \"{path}\"\n\
-         [compose]\nfiles = [\"compose.yml\"]\nenv_file = \".env.prod\"\nproject = \"{app}\"\n\
-         [verify]\nstable_seconds = 0\n[backup]\ndrill = \"off\"\n",
-        app = world.app,
-        host = world.server.address,
-        key = world.laptop.key().display(),
-        path = world.app_dir.display(),
-    );
-    world.laptop.write("wharf.toml", text);
+    world.write_plain_config("");
     world.deploy(&[]).exits(0);
     world
 }
@@ -48,11 +40,6 @@ pub fn sql(world: &World, database: &str, statements: &str) -> String {
 fn redis(world: &World, words: &[&str]) -> String {
     let run = ["exec", "-e", "REDISCLI_AUTH=planted-secret-of-cache", &world.container("cache"), "redis-cli"];
     docker::docker(&[&run[..], words].concat())
-}
-
-pub fn create(world: &World) -> String {
-    let lines = world.laptop.wharf(&["backup", "create", "--json"]).exits(0).json();
-    lines.last().expect("a result")["backup"].as_str().expect("an ID").to_owned()
 }
 
 #[test]
@@ -75,7 +62,7 @@ fn mariadb_and_redis_are_dumped_proven_and_restored() {
     let lives = Duration::from_secs(20);
     redis(&world, &["SET", "short", "lived", "EX", &lives.as_secs().to_string()]);
     let set = Instant::now();
-    let id = create(&world);
+    let id = world.back_up();
     let listed = world.laptop.wharf(&["backup", "list", "-v"]).exits(0).stdout;
     assert!(listed.contains("database maria/shop") && listed.contains("Redis cache"), "{listed}");
     assert!(listed.contains("3 keys"), "{listed}");
@@ -145,7 +132,7 @@ fn redis_is_restored_over_what_is_live_also_when_killed() {
     world.deploy(&[]).exits(0);
     redis(&world, &["SET", "colour", "red"]);
     redis(&world, &["-n", "3", "SET", "basket", "full"]);
-    let id = create(&world);
+    let id = world.back_up();
     redis(&world, &["FLUSHALL"]);
     redis(&world, &["SET", "later", "yes"]);
     let over = || world.laptop.wharf(&["backup", "restore", &id, "--confirm", &world.app]);
@@ -163,24 +150,20 @@ fn redis_is_restored_over_what_is_live_also_when_killed() {
     assert_eq!(docker::containers(&world.project), containers, "the very same containers serve");
     let [kept] = kept_volumes(&world).try_into().expect("what was live is kept");
     assert!(done.stderr.contains(&kept), "{}", done.stderr);
-    let dump = docker::docker(&["volume", "inspect", "-f", "{{.Mountpoint}}", &kept]);
-    let dump = std::fs::read(PathBuf::from(dump).join("dump.rdb")).expect("what was live");
+    let dump = std::fs::read(docker::folder_of(&kept).join("dump.rdb")).expect("what was live");
     for was_live in ["later", "unsaved"] {
         assert!(dump.windows(was_live.len()).any(|part| part == was_live.as_bytes()), "{was_live}");
     }
     docker::docker(&["volume", "rm", &kept]);
 
-    for point in if wharf_tests::long() { POINTS } else { SAMPLE } {
+    for point in points(POINTS, SAMPLE) {
         println!("killing the agent at {point}");
         redis(&world, &["FLUSHALL"]);
         redis(&world, &["SET", "later", "yes"]);
-        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
-        let client = world.laptop.wharf_json(&["backup", "restore", &id, "--confirm", &world.app]);
-        world.server.wait_for_death();
-        client.kill();
-        world.server.restart(&[]);
+        let restore = ["backup", "restore", &id, "--confirm", &world.app];
+        world.server.is_killed_at(point, None, &world.laptop, &restore);
         await_that("the server answers", || redis(&world, &["PING"]) == "PONG");
-        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        let jobs = world.jobs();
         let outcome = jobs[0]["outcome"]["result"].as_str().expect("an outcome");
         match keys(&world).each_ref().map(String::as_str) {
             ["", "", "yes"] => assert!(["failed", "put_back"].contains(&outcome), "{point}: {outcome}"),
@@ -214,22 +197,16 @@ fn redis_is_put_back_also_when_killed(world: &mut World, id: &str) {
     let probe = format!("[[health]]\nurl = \"http://127.0.0.1:{}/\"\nwithin_seconds = 1\n", health.port);
     world.laptop.write("wharf.toml", format!("{config}{probe}"));
     world.deploy(&[]).exits(0);
-    for (point, again) in if wharf_tests::long() { PUT_BACK_POINTS } else { PUT_BACK_SAMPLE } {
+    for (point, again) in points(PUT_BACK_POINTS, PUT_BACK_SAMPLE) {
         println!("killing the agent at {point}, and then at {again:?}");
         redis(world, &["FLUSHALL"]);
         redis(world, &["SET", "later", "yes"]);
-        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
         health.is_well.store(false, Ordering::SeqCst);
-        let client = world.laptop.wharf_json(&["backup", "restore", id, "--confirm", &world.app]);
-        world.server.wait_for_death();
-        client.kill();
-        if let Some(again) = again {
-            world.server.dies_again(again);
-        }
-        world.server.restart(&[]);
+        let restore = ["backup", "restore", id, "--confirm", &world.app];
+        world.server.is_killed_at(point, *again, &world.laptop, &restore);
         health.is_well.store(true, Ordering::SeqCst);
         await_that("the server answers", || redis(world, &["PING"]) == "PONG");
-        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        let jobs = world.jobs();
         assert_eq!(jobs[0]["outcome"]["result"], "put_back", "{point}: {}", jobs[0]);
         assert_eq!(keys(world), ["", "", "yes"], "{point}");
         for empty in kept_volumes(world) {
@@ -270,9 +247,7 @@ fn keys(world: &World) -> [String; 3] {
 }
 
 fn kept_volumes(world: &World) -> Vec<String> {
-    let all = docker::docker(&["volume", "ls", "-q"]);
-    let prefix = format!("{}_cachedata_before_", world.project);
-    all.lines().filter(|name| name.starts_with(&prefix)).map(str::to_owned).collect()
+    docker::volumes_named(&format!("{}_cachedata_before_", world.project))
 }
 
 /// A password that is not the server's any more, on either side: the deploy is refused, and everything is as it was.

@@ -115,11 +115,7 @@ fn an_app_leaves_wharf_and_its_data_stays() {
     refused_to_forget(&world);
 
     // Killed before anything went: the app is known as before.
-    world.server.restart(&[("WHARFD_CRASH_AT", "leave.before")]);
-    let client = world.laptop.wharf_json(&["forget", "--yes"]);
-    world.server.wait_for_death();
-    client.kill();
-    world.server.restart(&[]);
+    world.server.is_killed_at("leave.before", None, &world.laptop, &["forget", "--yes"]);
     assert_eq!(world.laptop.wharf(&["releases", "--json"]).exits(0).json().len(), 2);
     assert_eq!(world.laptop.wharf(&["scale", "--json"]).exits(0).json().len(), 1);
 
@@ -171,9 +167,7 @@ fn forgotten(world: &World) {
 
 fn plain_compose_recreates_nothing(world: &World) {
     let before = docker::containers(&world.project);
-    let file = world.app_dir.join("docker/docker-compose.prod.yml").display().to_string();
-    let env = world.app_dir.join(".env.prod").display().to_string();
-    docker::docker(&["compose", "-f", &file, "--env-file", &env, "-p", &world.project, "up", "-d"]);
+    world.plain_compose_up(&[]);
     assert_eq!(docker::containers(&world.project), before);
 }
 
@@ -188,11 +182,7 @@ fn backups_are_forgotten_wholly_when_the_agent_dies_meanwhile() {
         world.laptop.wharf(&["backup", "create"]).exits(0);
         let goes = forgettable(&world);
         assert!(!goes.is_empty(), "{point}");
-        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
-        let client = world.laptop.wharf_json(&["backup", "prune"]);
-        world.server.wait_for_death();
-        client.kill();
-        world.server.restart(&[]);
+        world.server.is_killed_at(point, None, &world.laptop, &["backup", "prune"]);
         world.laptop.wharf(&["backup", "prune"]).exits(0);
         let left = world.laptop.wharf(&["backup", "list", "--json"]).exits(0).json();
         assert!(left.iter().all(|backup| !goes.contains(&backup["id"].to_string())), "{point}: {left:?}");
@@ -290,7 +280,7 @@ fn kept_in_bounds(world: &World) {
     let is_there = || docker::docker(&["image", "ls", "-q", &old]);
     await_that("an image that nothing needs goes by itself", || is_there().is_empty());
     await_that("its job is over and listed", || {
-        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        let jobs = world.jobs();
         jobs.iter().any(|job| job["kind"]["name"] == "prune_docker" && job["outcome"]["result"] == "done")
     });
     assert_eq!(world.workouts(), ["squats"]);

@@ -27,6 +27,7 @@ mod programs;
 mod promote;
 mod put_back;
 mod recover;
+mod restores;
 mod rollback;
 mod schedule;
 mod secrets;

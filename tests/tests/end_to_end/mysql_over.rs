@@ -1,7 +1,8 @@
 //! MariaDB over what is live: all of the backup's databases or nothing, also when the agent is killed. Part of R25.
 
-use super::engines::{ROWS, create, sql, world};
-use std::path::{Path, PathBuf};
+use super::engines::{ROWS, sql, world};
+use std::path::PathBuf;
+use wharf_tests::crash::points;
 use wharf_tests::{World, await_that, docker};
 
 /// Where the agent is killed.
@@ -37,10 +38,10 @@ fn mariadb_is_restored_over_what_is_live_also_when_killed() {
     let named = "[[mysql]]\nservice = \"maria\"\ndatabases = [\"shop\"]\n";
     world.laptop.write("wharf.toml", format!("{config}{named}"));
     world.deploy(&[]).exits(0);
-    let id = create(world);
+    let id = world.back_up();
     // Its dump can be restored only where there is such a table.
     sql(world, "shop", "CREATE VIEW elsewhere AS SELECT * FROM other.notes");
-    let bad = create(world);
+    let bad = world.back_up();
     sql(
         world,
         "shop",
@@ -81,23 +82,20 @@ fn mariadb_is_restored_over_what_is_live_also_when_killed() {
     }
     let [kept] = kept_volumes(world).try_into().expect("what was live is kept");
     assert!(done.stderr.contains(&kept), "{}", done.stderr);
-    let folder = docker::docker(&["volume", "inspect", "-f", "{{.Mountpoint}}", &kept]);
-    assert!(Path::new(&folder).join("shop/items.ibd").is_file(), "{folder} is what was live");
+    let folder = docker::folder_of(&kept);
+    assert!(folder.join("shop/items.ibd").is_file(), "{} is what was live", folder.display());
     remove_kept(world);
     killed(world, &id);
 }
 
 fn killed(world: &mut World, id: &str) {
-    for point in if wharf_tests::long() { POINTS } else { SAMPLE } {
+    for point in points(POINTS, SAMPLE) {
         println!("killing the agent at {point}");
         sql(world, "shop", LATER);
-        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
-        let client = world.laptop.wharf_json(&["backup", "restore", id, "--confirm", &world.app]);
-        world.server.wait_for_death();
-        client.kill();
-        world.server.restart(&[]);
+        let restore = ["backup", "restore", id, "--confirm", &world.app];
+        world.server.is_killed_at(point, None, &world.laptop, &restore);
         await_serving(world);
-        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        let jobs = world.jobs();
         let outcome = jobs[0]["outcome"]["result"].as_str().expect("an outcome");
         match rows(world).split(' ').next() {
             Some("1") => assert!(["failed", "put_back"].contains(&outcome), "{point}: {outcome}"),
@@ -123,9 +121,7 @@ fn rows(world: &World) -> String {
 }
 
 fn kept_volumes(world: &World) -> Vec<String> {
-    let all = docker::docker(&["volume", "ls", "-q"]);
-    let prefix = format!("{}_shopdata_before_", world.project);
-    all.lines().filter(|name| name.starts_with(&prefix)).map(str::to_owned).collect()
+    docker::volumes_named(&format!("{}_shopdata_before_", world.project))
 }
 
 fn remove_kept(world: &World) {

@@ -104,9 +104,7 @@ fn scaled_for_good(world: &World) {
 /// The owner's own `docker compose up` knows the files alone: it takes the second container away and touches no other.
 fn plain_compose_recreates_nothing(world: &World) {
     let before = docker::containers(&world.project);
-    let file = world.app_dir.join("docker/docker-compose.prod.yml").display().to_string();
-    let env = world.app_dir.join(".env.prod").display().to_string();
-    docker::docker(&["compose", "-f", &file, "--env-file", &env, "-p", &world.project, "up", "-d"]);
+    world.plain_compose_up(&[]);
     let after = docker::containers(&world.project);
     assert!(after.len() + 1 == before.len() && after.iter().all(|id| before.contains(id)));
     assert_eq!((limits(world, "backend"), limits(world, "db")), (vec![256], vec![512]));
@@ -121,11 +119,7 @@ fn put_back(world: &mut World) {
     let ran = world.laptop.wharf(&["scale", "db", "--memory", "6m"]).exits(1);
     assert_eq!((limits(world, "db"), scales()), (vec![512], listed.clone()), "{}", ran.stderr);
     // And the agent dies within.
-    world.server.restart(&[("WHARFD_CRASH_AT", "scale.inside")]);
-    let client = world.laptop.wharf_json(&["scale", "backend=3"]);
-    world.server.wait_for_death();
-    client.kill();
-    world.server.restart(&[]);
+    world.server.is_killed_at("scale.inside", None, &world.laptop, &["scale", "backend=3"]);
     let scales = world.laptop.wharf(&["scale", "--json"]).exits(0).stdout;
     assert_eq!((docker::containers(&world.project), scales), (before, listed));
 }

@@ -3,29 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use wharf_tests::crash::{RESTORE_OVER, points};
 use wharf_tests::secrets::{Watch, search};
 use wharf_tests::{Ran, World, await_that, docker, unique};
 
 const IMAGE: &str = "wharf-base/postgres:17";
 
-/// Where the agent is killed while both databases are restored over what is live.
-const POINTS: &[&str] = &[
-    "back_up.before",
-    "back_up.after",
-    "restore.before",
-    "restore.made",
-    "restore.inside",
-    "restore.after",
-    "check.before",
-    "check.after",
-    "swap.before",
-    "swap.stopped",
-    "swap.inside",
-    "swap.started",
-    "swap.after",
-];
-
-/// What runs in CI. `scripts/test --long` runs all.
+/// What of [`RESTORE_OVER`] runs in CI. `scripts/test --long` runs all.
 const SAMPLE: &[&str] = &["restore.made", "swap.stopped", "swap.inside"];
 
 /// A server that another project runs, with what is special in URLs in its user's password.
@@ -95,19 +79,6 @@ impl Drop for Outside {
     }
 }
 
-fn configure(world: &World, postgres: &str) {
-    let text = format!(
-        "app = \"{app}\"\n[server]\nhost = \"tester@{host}\"\nidentity = \"{key}\"\npath = \"{path}\"\n\
-         [compose]\nfiles = [\"compose.yml\"]\nenv_file = \".env.prod\"\nproject = \"{app}\"\n\
-         [verify]\nstable_seconds = 0\n[backup]\ndrill = \"off\"\n{postgres}",
-        app = world.app,
-        host = world.server.address,
-        key = world.laptop.key().display(),
-        path = world.app_dir.display(),
-    );
-    world.laptop.write("wharf.toml", text);
-}
-
 fn write_env(world: &World, urls: &str) {
     world.write_env(&format!("BUSYBOX_IMAGE=wharf-base/busybox:1\n{urls}"));
 }
@@ -123,9 +94,7 @@ fn both(outside: &Outside) -> String {
 
 /// The containers that Wharf made for itself.
 fn toolboxes(world: &World) -> Vec<String> {
-    let filter = format!("name=wharf-{}-", world.app);
-    let all = docker::docker(&["ps", "-aq", "--filter", &filter]);
-    all.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    docker::own_containers(&world.app)
 }
 
 #[test]
@@ -138,7 +107,7 @@ fn a_database_outside_the_stack_is_backed_up_proven_and_restored() {
 
     let urls = format!("DATABASE_URL={}\nMAPS_URL={}\n", outside.url("shop"), outside.url_inside("maps"));
     write_env(&world, &urls);
-    configure(&world, &both(&outside));
+    world.write_plain_config(&both(&outside));
     let planned = world.deploy(&["--dry-run"]).exits(0);
     assert!(planned.stdout.contains("DATABASE_URL (outside the stack)"), "{}", planned.stdout);
     let first = world.deploy(&[]).exits(0);
@@ -221,7 +190,7 @@ fn refusals(world: &World, outside: &Outside) -> Vec<Ran> {
         (absent, good.clone(), 2, "docker pull postgres:nowhere"),
         (network, good.clone(), 1, "is there a network wharf-no-such-network"),
     ] {
-        configure(world, &postgres);
+        world.write_plain_config(&postgres);
         write_env(world, &format!("DATABASE_URL={url}\n"));
         let before = world.fingerprint();
         let ran = world.deploy(&[]);
@@ -237,7 +206,7 @@ fn refusals(world: &World, outside: &Outside) -> Vec<Ran> {
 /// A folder of SQL files for the database outside.
 fn migrated(world: &World, outside: &Outside) -> Vec<Ran> {
     let migrate = "[[migrate]]\nservice = \"DATABASE_URL\"\nfolder = \"migrations\"\n";
-    configure(world, &format!("{}{migrate}", both(outside)));
+    world.write_plain_config(&format!("{}{migrate}", both(outside)));
     let planned = world.deploy(&["--dry-run"]).exits(0);
     assert!(planned.stdout.contains("DATABASE_URL: 001_price.sql"), "{}", planned.stdout);
     let deployed = world.deploy(&[]).exits(0);
@@ -304,7 +273,7 @@ fn killed_over(world: &mut World, outside: &Outside, id: &str) -> Vec<Ran> {
     // Each of the two is renamed from the other one.
     outside.sql("postgres", "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC");
     let mut told = Vec::new();
-    for point in if wharf_tests::long() { POINTS } else { SAMPLE } {
+    for point in points(RESTORE_OVER, SAMPLE) {
         println!("killing the agent at {point}");
         outside.sql("shop", "DELETE FROM items WHERE n = 5");
         outside.sql("maps", "DELETE FROM places WHERE n = 30");

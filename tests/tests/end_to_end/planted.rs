@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::Command;
 use wharf_tests::secrets::{Watch, search};
 use wharf_tests::{Ran, World, docker, unique};
 
@@ -156,15 +155,7 @@ fn texts(world: &World, told: &[Ran]) -> Vec<(String, String)> {
         ]);
         texts.push((format!("labels of {container}"), labels));
     }
-    let repository = world.server.folder.join("state/apps").join(&world.app).join("backups");
-    let snapshots = Command::new("restic")
-        .args(["--no-lock", "--no-cache", "--json", "snapshots", "-r"])
-        .arg(&repository)
-        .arg("--password-file")
-        .arg(repository.with_file_name("backups.key.recovery"))
-        .output()
-        .expect("restic is installed");
-    assert!(snapshots.status.success(), "{}", String::from_utf8_lossy(&snapshots.stderr));
-    texts.push(("the backups' metadata".into(), String::from_utf8_lossy(&snapshots.stdout).into_owned()));
+    let snapshots = world.restic().runs(&["--no-lock", "--json", "snapshots"]);
+    texts.push(("the backups' metadata".into(), snapshots));
     texts
 }

@@ -2,10 +2,10 @@
 //! Show 6 of the data issue: from a folder, from an SFTP server (OpenSSH) and from an S3-compatible one (s3s-fs).
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use wharf_tests::{S3, Sshd, World, docker};
+use wharf_tests::{Restic, S3, Sshd, World, docker};
 
 /// What `wharfd recover` ended with: exit code (-1: it was killed) and everything that it wrote.
 fn recover(world: &World, more: &[&str]) -> (i32, String) {
@@ -26,18 +26,6 @@ fn recover_until(world: &World, more: &[&str], point: &str) -> (i32, String) {
         .expect("wharfd starts");
     let text = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
-}
-
-fn restic(repository: &Path, key: &Path) -> usize {
-    let output = Command::new("restic")
-        .args(["--no-cache", "--no-lock", "--json", "snapshots", "--password-file"])
-        .arg(key)
-        .arg("--repo")
-        .arg(repository)
-        .output()
-        .expect("restic is installed");
-    let listed: Option<Vec<serde_json::Value>> = serde_json::from_slice(&output.stdout).ok();
-    listed.map_or(0, |listed| listed.len())
 }
 
 /// Where the copies go. The servers end with it.
@@ -106,10 +94,10 @@ fn copied(world: &mut World) -> Copies {
     let apps = world.server.folder.join("state/apps").join(&world.app);
     std::fs::copy(apps.join("backups.key.recovery"), &copies.key).unwrap();
     std::fs::set_permissions(&copies.key, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let (made, until) =
-        (restic(&apps.join("backups"), &copies.key), Instant::now() + Duration::from_secs(120));
+    let (made, until) = (world.restic().count(), Instant::now() + Duration::from_secs(120));
     for (name, place) in &copies.places {
-        while restic(&place.join(&world.app), &copies.key) != made {
+        let there = Restic { repository: place.join(&world.app), key: copies.key.clone() };
+        while there.count() != made {
             assert!(Instant::now() < until, "the copies never came to {name}: {}", world.server.log());
             std::thread::sleep(Duration::from_millis(200));
         }

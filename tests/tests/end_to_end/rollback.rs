@@ -40,19 +40,7 @@ fn the_owner_s_plain_compose_recreates_nothing_afterwards() {
     world.laptop.edit("backend/version.py", "1.0.0", "2.0.0");
     world.deploy(&[]).exits(0);
     let before = docker::containers(&world.app);
-    let file = world.app_dir.join("docker/docker-compose.prod.yml");
-    let env = world.app_dir.join(".env.prod");
-    docker::docker(&[
-        "compose",
-        "-f",
-        file.to_str().expect("UTF-8"),
-        "--env-file",
-        env.to_str().expect("UTF-8"),
-        "-p",
-        &world.app,
-        "up",
-        "-d",
-    ]);
+    world.plain_compose_up(&[]);
     assert_eq!(docker::containers(&world.app), before);
 }
 

@@ -17,22 +17,14 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn backups(world: &World) -> Vec<serde_json::Value> {
-    world.laptop.wharf(&["backup", "list", "--json"]).exits(0).json()
-}
-
 /// The times of the backups, newest first, without their date's year.
 fn times(world: &World) -> Vec<String> {
     let time = |backup: &serde_json::Value| backup["time"].as_str().expect("a time")[5..16].to_owned();
-    backups(world).iter().map(time).collect()
+    world.backups().iter().map(time).collect()
 }
 
 fn status(world: &World) -> String {
     world.laptop.wharf(&["status"]).exits(0).stdout
-}
-
-fn jobs(world: &World) -> Vec<serde_json::Value> {
-    world.laptop.wharf(&["jobs", "--json"]).exits(0).json()
 }
 
 /// Sets the clock and waits until the newest backup is of that hour, and its job is over.
@@ -41,22 +33,14 @@ fn back_up_at(world: &World, time: &str) {
     let hour = &time[5..13];
     until(time, || {
         times(world).first().is_some_and(|newest| newest.starts_with(hour))
-            && jobs(world).iter().all(|job| job["outcome"].is_object())
+            && world.jobs().iter().all(|job| job["outcome"].is_object())
     });
 }
 
 /// As stock restic lists them, newest first.
 fn restic_lists(world: &World) -> Vec<String> {
-    let repository = world.server.folder.join("state/apps").join(&world.app).join("backups");
-    let output = Command::new("restic")
-        .args(["--no-lock", "--no-cache", "--json", "snapshots", "-r"])
-        .arg(&repository)
-        .arg("--password-file")
-        .arg(repository.with_file_name("backups.key.recovery"))
-        .output()
-        .expect("restic is installed");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let listed: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+    let output = world.restic().runs(&["--no-lock", "--json", "snapshots"]);
+    let listed: Vec<serde_json::Value> = serde_json::from_str(&output).expect("JSON");
     let mut times: Vec<String> =
         listed.iter().map(|snapshot| snapshot["time"].as_str().expect("a time")[5..16].to_owned()).collect();
     times.sort_unstable_by(|a, b| b.cmp(a));
@@ -118,10 +102,10 @@ fn a_schedule_backs_up_forgets_catches_up_once_and_is_never_silent() {
     assert_eq!(restic_lists(&world), expected);
     let failed =
         |job: &&serde_json::Value| job["outcome"]["result"] != "done" && job["kind"]["name"] == "backup";
-    assert_eq!(jobs(&world).iter().filter(failed).count(), 0, "{:#?}", jobs(&world));
+    assert_eq!(world.jobs().iter().filter(failed).count(), 0, "{:#?}", world.jobs());
 
     // What is pinned stays, and the plan says why; what it says is what happens.
-    let pinned = backups(&world)[2]["id"].as_str().expect("an ID").to_owned();
+    let pinned = world.backups()[2]["id"].as_str().expect("an ID").to_owned();
     world.laptop.wharf(&["backup", "pin", &pinned]).exits(0);
     back_up_at(&world, "2026-01-13T08:30:00Z");
     let plan = world.laptop.wharf(&["backup", "prune", "--dry-run"]).exits(0).stdout;
@@ -147,29 +131,17 @@ fn fails_loudly_and_tries_again(world: &World) {
         .spawn()
         .expect("docker starts");
     let waits = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND relation::regclass::text = 'workouts'";
-    until("the table is locked", || {
-        docker::docker(&["exec", &db, "psql", "-XqAt", "-U", "fitness", "-d", "fitness", "-c", waits]) == "1"
-    });
+    until("the table is locked", || world.sql("fitness", waits) == "1");
     let before = times(world);
     world.server.set_clock("2026-01-14T08:30:00Z");
     until("it has failed", || status(world).contains("the scheduled backup failed"));
-    let failed = &jobs(world)[0]["outcome"];
+    let failed = &world.jobs()[0]["outcome"];
     assert_eq!(failed["result"], "failed");
     assert!(failed.to_string().contains("was not done after 20 s"), "{failed}");
     assert_eq!(times(world), before);
 
-    docker::docker(&[
-        "exec",
-        &db,
-        "psql",
-        "-XqAt",
-        "-U",
-        "fitness",
-        "-d",
-        "postgres",
-        "-c",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'",
-    ]);
+    let ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'";
+    world.sql("postgres", ends);
     let _ = holder.wait();
     // Not an hour later: five minutes.
     back_up_at(world, "2026-01-14T08:40:00Z");
@@ -190,7 +162,7 @@ fn each_release_is_proven_by_itself_and_a_drill_gives_way_to_a_deploy() {
     world.add_workout("squats");
     world.deploy(&[]).exits(0);
     let drills = || -> Vec<serde_json::Value> {
-        jobs(&world).into_iter().filter(|job| job["kind"]["name"] == "drill").collect()
+        world.jobs().into_iter().filter(|job| job["kind"]["name"] == "drill").collect()
     };
     let prefix = format!("name=wharf-{}-", world.app);
     until("a drill runs", || {

@@ -1,6 +1,5 @@
 //! The env file from the laptop: what uses a changed key is made anew, and no value is told anywhere (R31).
 
-use std::path::Path;
 use wharf_tests::terminal::Terminal;
 use wharf_tests::{Ran, World, docker, http};
 
@@ -214,22 +213,6 @@ fn assert_told_nowhere(world: &World, told: &[Ran], value: &str) {
     }
     assert!(!world.server.log().contains(value), "the agent logged a secret");
     let mut found = Vec::new();
-    search(&world.server.folder.join("state"), value.as_bytes(), &mut found);
+    wharf_tests::secrets::search(&world.server.folder.join("state"), value.as_bytes(), &mut found);
     assert_eq!(found, Vec::<std::path::PathBuf>::new(), "files of the agent's hold a secret");
-}
-
-fn search(folder: &Path, value: &[u8], found: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        let path = entry.path();
-        match entry.file_type().unwrap() {
-            kind if kind.is_dir() => search(&path, value, found),
-            kind if kind.is_file() => {
-                let content = std::fs::read(&path).unwrap_or_default();
-                if content.windows(value.len()).any(|window| window == value) {
-                    found.push(path);
-                }
-            }
-            _ => {}
-        }
-    }
 }

@@ -2,18 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use wharf_tests::crash::points;
+use wharf_tests::docker::folder_of;
 use wharf_tests::terminal::Terminal;
-use wharf_tests::{World, docker};
+use wharf_tests::{World, docker, tree};
 
 fn state(world: &World, service: &str) -> String {
     docker::docker(&["inspect", "-f", "{{.State.Status}}", &world.container(service)])
 }
 
 fn backup(world: &World) -> serde_json::Value {
-    let lines = world.laptop.wharf(&["backup", "create", "--json"]).exits(0).json();
-    let id = lines.last().expect("a result")["backup"].clone();
-    let all = world.laptop.wharf(&["backup", "list", "--json"]).exits(0).json();
-    all.into_iter().find(|backup| backup["id"] == id).expect("the backup is listed")
+    world.backup(&world.back_up())
 }
 
 fn restore(world: &World, id: &str, volume: &str, to: &Path) -> i32 {
@@ -113,14 +112,9 @@ fn kept(world: &World) -> Vec<PathBuf> {
 
 /// The volumes that what was live is kept as.
 fn kept_volumes(world: &World) -> Vec<String> {
-    let all = docker::docker(&["volume", "ls", "-q"]);
-    let prefix = format!("{}_", world.project);
-    let of_app = all.lines().filter(|name| name.starts_with(&prefix) && name.contains("_before_"));
-    of_app.map(str::to_owned).collect()
-}
-
-fn folder_of(volume: &str) -> PathBuf {
-    docker::docker(&["volume", "inspect", "-f", "{{.Mountpoint}}", volume]).into()
+    let mut of_app = docker::volumes_named(&format!("{}_", world.project));
+    of_app.retain(|name| name.contains("_before_"));
+    of_app
 }
 
 /// Nothing of a job's own lies beside a volume's files.
@@ -149,7 +143,7 @@ fn volumes_take_the_place_of_the_live_ones_and_what_was_live_is_kept() {
     std::fs::set_permissions(&photo, PermissionsExt::from_mode(0o640)).expect("the test's own file");
     std::os::unix::fs::chown(&photo, Some(1234), Some(56)).expect("the test runs as root");
     world.add_workout("squats");
-    let id = backup(&world)["id"].as_str().expect("an ID").to_owned();
+    let id = world.back_up();
     wharf_tests::http::get_when_up(world.web_port, "/api/workouts");
     // Nothing of these may stay: a log beside a database that is another one now would break it.
     std::fs::write(uploads.join("app.db-wal"), "of what was live").expect("a file of the test's");
@@ -191,7 +185,7 @@ fn volumes_take_the_place_of_the_live_ones_and_what_was_live_is_kept() {
     for told in [folder.to_str().expect("UTF-8"), &volume] {
         assert!(done.stderr.contains(told), "{}", done.stderr);
     }
-    let listed = world.laptop.wharf(&["backup", "list", "--json"]).exits(0).json();
+    let listed = world.backups();
     assert_eq!(listed[0]["message"], "before a restore");
     store_is_clean(&volume);
     store_is_clean(&format!("{}_pgdata", world.project));
@@ -215,14 +209,9 @@ const PUT_BACK_SAMPLE: &[(&str, Option<&str>)] = &[("put_back.exchanged", Some("
 
 /// Its database lacks what the code asks for.
 fn a_volume_that_the_app_cannot_serve_with_is_put_back(world: &mut World) {
-    let database = world.container("db");
-    let sql = |statement: &str| {
-        let client = ["psql", "-Xq", "-U", "fitness", "-d", "fitness", "-c", statement];
-        docker::docker(&[&["exec", database.as_str()], &client[..]].concat())
-    };
-    sql("ALTER TABLE workouts RENAME COLUMN name TO title");
-    let id = backup(world)["id"].as_str().expect("an ID").to_owned();
-    sql("ALTER TABLE workouts RENAME COLUMN title TO name");
+    world.sql("fitness", "ALTER TABLE workouts RENAME COLUMN name TO title");
+    let id = world.back_up();
+    world.sql("fitness", "ALTER TABLE workouts RENAME COLUMN title TO name");
     wharf_tests::http::get_when_up(world.web_port, "/api/workouts");
     let before = kept_volumes(world);
     let restore = ["backup", "restore", &id, "--volume", "pgdata", "--confirm", &world.app];
@@ -236,18 +225,11 @@ fn a_volume_that_the_app_cannot_serve_with_is_put_back(world: &mut World) {
     assert_eq!(folder_of(made).read_dir().expect("the volume's folder").count(), 0);
     store_is_clean(&format!("{}_pgdata", world.project));
 
-    for (point, again) in if wharf_tests::long() { PUT_BACK_POINTS } else { PUT_BACK_SAMPLE } {
+    for (point, again) in points(PUT_BACK_POINTS, PUT_BACK_SAMPLE) {
         println!("killing the agent at {point}, and then at {again:?}");
-        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
-        let client = world.laptop.wharf_json(&restore);
-        world.server.wait_for_death();
-        client.kill();
-        if let Some(again) = again {
-            world.server.dies_again(again);
-        }
-        world.server.restart(&[]);
+        world.server.is_killed_at(point, *again, &world.laptop, &restore);
         wharf_tests::http::get_when_up(world.web_port, "/api/workouts");
-        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        let jobs = world.jobs();
         assert_eq!(jobs[0]["outcome"]["result"], "put_back", "{point}: {}", jobs[0]);
         assert_eq!(world.workouts(), ["squats"], "{point}");
         store_is_clean(&format!("{}_pgdata", world.project));
@@ -258,9 +240,9 @@ fn a_volume_that_the_app_cannot_serve_with_is_put_back(world: &mut World) {
 }
 
 fn a_damaged_backup_is_not_restored(world: &World, id: &str) {
-    let packs = world.server.folder.join("state/apps").join(&world.app).join("backups/data");
+    let packs = world.repository().join("data");
     let before = (world.fingerprint(), kept(world), kept_volumes(world));
-    for entry in walk(&packs) {
+    for entry in tree::files(&packs) {
         let mut content = std::fs::read(&entry).expect("a pack");
         let middle = content.len() / 3;
         content[middle] ^= 1;
@@ -271,15 +253,6 @@ fn a_damaged_backup_is_not_restored(world: &World, id: &str) {
     world.laptop.wharf(&restore).exits(1);
     assert_eq!((world.fingerprint(), kept(world), kept_volumes(world)), before);
     assert_eq!(world.workouts(), ["squats"]);
-}
-
-fn walk(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in folder.read_dir().expect("a folder of the repository").flatten() {
-        let path = entry.path();
-        if path.is_dir() { files.extend(walk(&path)) } else { files.push(path) }
-    }
-    files
 }
 
 /// Where the agent is killed while a folder and a volume are restored over what is live.
@@ -318,20 +291,16 @@ fn a_killed_restore_of_volumes_leaves_wholly_the_old_or_wholly_the_new() {
     };
     let read = |place: &Path| std::fs::read_to_string(place.join("file")).expect("the file");
     write("of the backup");
-    let id = backup(&world)["id"].as_str().expect("an ID").to_owned();
-    for point in if wharf_tests::long() { POINTS } else { SAMPLE } {
+    let id = world.back_up();
+    for point in points(POINTS, SAMPLE) {
         println!("killing the agent at {point}");
         write("live");
-        world.server.restart(&[("WHARFD_CRASH_AT", point)]);
         let volumes = ["--volume", "uploads", "--volume", "media"];
         let restore = [&["backup", "restore", &id, "--confirm", &world.app], &volumes[..]].concat();
-        let client = world.laptop.wharf_json(&restore);
-        world.server.wait_for_death();
-        client.kill();
-        world.server.restart(&[]);
+        world.server.is_killed_at(point, None, &world.laptop, &restore);
         wharf_tests::http::get_when_up(world.web_port, "/api/workouts");
         assert_eq!(state(&world, "backend"), "running", "{point}");
-        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        let jobs = world.jobs();
         let outcome = jobs[0]["outcome"]["result"].as_str().expect("an outcome");
         let (folders, kept_volumes) = (kept(&world), kept_volumes(&world));
         match [read(&places[0]), read(&places[1])].each_ref().map(String::as_str) {
@@ -391,7 +360,7 @@ fn a_volume_goes_only_after_a_proven_backup(world: &World, volume: &str) {
         assert_eq!(terminal.finish(), code);
     }
     assert_eq!(docker::volumes(&world.project), [format!("{}_pgdata", world.project)]);
-    let all = world.laptop.wharf(&["backup", "list", "--json"]).exits(0).json();
+    let all = world.backups();
     assert!(all.iter().any(|backup| backup["id"] == id && backup["pinned"] == true), "{all:?}");
     let audit = world.laptop.wharf(&["audit"]).exits(0).stdout;
     assert!(audit.contains(&format!("volume delete {volume}")), "{audit}");
@@ -424,7 +393,7 @@ fn who_is_held_when_the_agent_is_killed_runs_again() {
     world.server.restart(&[]);
     wharf_tests::http::get_when_up(world.web_port, "/api/workouts");
     assert_eq!(state(&world, "backend"), "running");
-    let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+    let jobs = world.jobs();
     assert_eq!(jobs[0]["outcome"]["result"], "failed", "{}", jobs[0]);
     assert_eq!(backup(&world)["volumes"][0]["files"], 6);
     assert_eq!(state(&world, "backend"), "running");
