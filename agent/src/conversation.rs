@@ -294,6 +294,16 @@ async fn attach(
     watch(agent, talk, job, from_index).await
 }
 
+/// Tells the client of its job, which has begun, and sends the job's events to its last one.
+///
+/// # Errors
+/// A client that left: the job goes on.
+pub async fn follow(agent: &Agent, talk: &mut Talk, job: JobId) -> Result<Option<Reply>, Stop> {
+    talk.say(&ServerMessage::Accepted { job }).await?;
+    watch(agent, talk, job, 0).await?;
+    Ok(None)
+}
+
 /// Sends a job's events from `from_index` to its last one.
 ///
 /// # Errors

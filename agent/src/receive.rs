@@ -4,7 +4,7 @@
 //! and sends only what is missing the next time.
 
 use crate::agent::Agent;
-use crate::conversation::{Stop, Talk, watch};
+use crate::conversation::{Stop, Talk};
 use crate::failures;
 use crate::jobs::{self, Work, paths};
 use crate::locks;
@@ -45,14 +45,7 @@ pub async fn deploy(
         locks::check(agent, &request.spec.app).await?;
     }
     let work = Work::deploy(agent, request, manifest, origin, &talk.who).await?;
-    if dry_run {
-        let plan = jobs::dry_run(agent, work, seat).await?;
-        return Ok(Some(Reply::Plan { plan: Box::new(plan) }));
-    }
-    let job = jobs::start(agent, work, seat, talk.who.clone(), Some(lease)).await?;
-    talk.say(&ServerMessage::Accepted { job }).await?;
-    watch(agent, talk, job, 0).await?;
-    Ok(None)
+    jobs::plan_or_run(agent, talk, work, seat, lease, dry_run).await
 }
 
 async fn receive_manifest(talk: &mut Talk) -> Result<Manifest, Stop> {

@@ -6,12 +6,12 @@ use super::prune;
 use super::task::{self, Task};
 use crate::agent::Agent;
 use crate::answers::known_app;
-use crate::conversation::{Stop, Talk, watch};
+use crate::conversation::{Stop, Talk, follow};
 use crate::jobs::queue::{self, Rank};
 use crate::locks;
 use wharf_access::Permit;
 use wharf_proto::backup::RestoreWhat;
-use wharf_proto::message::{MigrateDown, Reply, Request, ServerMessage};
+use wharf_proto::message::{MigrateDown, Reply, Request};
 use wharf_proto::{AppName, BackupId, Failure, FailureKind};
 use wharf_state::AppRecord;
 
@@ -106,9 +106,7 @@ async fn begin(
     }
     let task = resolve(agent, &record, asked).await?;
     let (job, _) = task::start(agent, record, task, seat, talk.who.clone()).await?;
-    talk.say(&ServerMessage::Accepted { job }).await?;
-    watch(agent, talk, job, 0).await?;
-    Ok(None)
+    follow(agent, talk, job).await
 }
 
 async fn resolve(agent: &Agent, record: &AppRecord, asked: Asked) -> Result<Task, Failure> {

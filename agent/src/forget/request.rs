@@ -4,13 +4,13 @@ use super::job;
 use super::leaving::Leaving;
 use crate::agent::Agent;
 use crate::answers::known_app;
-use crate::conversation::{Stop, Talk, watch};
+use crate::conversation::{Stop, Talk, follow};
 use crate::failures;
 use crate::jobs::others::Others;
 use crate::jobs::queue;
 use crate::locks;
 use wharf_access::Permit;
-use wharf_proto::message::{Reply, ServerMessage};
+use wharf_proto::message::Reply;
 use wharf_proto::{AppName, Failure, FailureKind};
 use wharf_state::AppRecord;
 
@@ -38,9 +38,7 @@ pub async fn requested(
     let record = known_app(agent, permit, app).await?;
     let leaving = look(agent, &record).await?;
     let job = job::start(agent, record, leaving, seat, talk.who.clone()).await?;
-    talk.say(&ServerMessage::Accepted { job }).await?;
-    watch(agent, talk, job, 0).await?;
-    Ok(None)
+    follow(agent, talk, job).await
 }
 
 async fn look(agent: &Agent, record: &AppRecord) -> Result<Leaving, Failure> {

@@ -47,7 +47,7 @@ pub mod verify;
 pub mod volumes;
 
 use crate::agent::Agent;
-use crate::conversation::Who;
+use crate::conversation::{Stop, Talk, Who, follow};
 use crate::failures;
 use crate::layout::Beside;
 use crate::promote::Origin;
@@ -58,7 +58,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use wharf_proto::event::JobKind;
-use wharf_proto::message::{DeployRequest, JobOptions};
+use wharf_proto::message::{DeployRequest, JobOptions, Reply};
 use wharf_proto::plan::DeployPlan;
 use wharf_proto::release::{AuditEntry, OfferedImages, PromotedFrom};
 use wharf_proto::{AppSpec, BackupId, Failure, FailureKind, JobId, Manifest, ReleaseId};
@@ -216,6 +216,26 @@ fn action(kind: &JobKind) -> String {
         JobKind::Forget => "forget".to_owned(),
         JobKind::Unknown => "something newer".to_owned(),
     }
+}
+
+/// Answers with the plan, or begins the job and follows it to its end.
+///
+/// # Errors
+/// Whatever keeps the job from starting, and a client that left: the job goes on.
+pub async fn plan_or_run(
+    agent: &Agent,
+    talk: &mut Talk,
+    work: Work,
+    seat: Seat,
+    lease: wharf_state::BlobLease,
+    dry_run: bool,
+) -> Result<Option<Reply>, Stop> {
+    if dry_run {
+        let plan = self::dry_run(agent, work, seat).await?;
+        return Ok(Some(Reply::Plan { plan: Box::new(plan) }));
+    }
+    let job = start(agent, work, seat, talk.who.clone(), Some(lease)).await?;
+    follow(agent, talk, job).await
 }
 
 /// Plans without changing anything.

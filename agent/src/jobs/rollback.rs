@@ -1,15 +1,15 @@
 //! Back to an earlier release: its files and images, without a build. Data stays as it is. The live release itself can be
 //! named too: everything is then made once more as it recorded it.
 
-use super::{Source, Work, paths, queue, start};
+use super::{Source, Work, paths, queue};
 use crate::agent::Agent;
 use crate::answers::known_app;
-use crate::conversation::{Stop, Talk, watch};
+use crate::conversation::{Stop, Talk};
 use crate::data::schema;
 use crate::failures;
 use crate::locks;
 use wharf_access::Permit;
-use wharf_proto::message::{Reply, RollbackRequest, ServerMessage};
+use wharf_proto::message::{Reply, RollbackRequest};
 use wharf_proto::{Failure, FailureKind, ReleaseId};
 use wharf_state::{AppRecord, ReleaseRecord};
 
@@ -53,14 +53,7 @@ pub async fn requested(
         env: None,
         role: None,
     };
-    if dry_run {
-        let plan = super::dry_run(agent, work, seat).await?;
-        return Ok(Some(Reply::Plan { plan: Box::new(plan) }));
-    }
-    let job = start(agent, work, seat, talk.who.clone(), Some(lease)).await?;
-    talk.say(&ServerMessage::Accepted { job }).await?;
-    watch(agent, talk, job, 0).await?;
-    Ok(None)
+    super::plan_or_run(agent, talk, work, seat, lease, dry_run).await
 }
 
 /// A release that lived with another schema than there is now may not run on it: that is a person's to decide.

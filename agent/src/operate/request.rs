@@ -4,12 +4,12 @@ use super::task::{self, Task};
 use super::{house, scale};
 use crate::agent::Agent;
 use crate::answers::{known_app, logs::no_such_service};
-use crate::conversation::{Stop, Talk, watch};
+use crate::conversation::{Stop, Talk, follow};
 use crate::failures;
 use crate::jobs::queue;
 use crate::locks;
 use wharf_access::Permit;
-use wharf_proto::message::{Reply, Request, ServerMessage};
+use wharf_proto::message::{Reply, Request};
 use wharf_proto::{Failure, FailureKind};
 use wharf_state::AppRecord;
 
@@ -61,9 +61,7 @@ pub async fn requested(
         Task::Prune { .. } => {}
     }
     let job = task::start(agent, record, task, seat, talk.who.clone()).await?;
-    talk.say(&ServerMessage::Accepted { job }).await?;
-    watch(agent, talk, job, 0).await?;
-    Ok(None)
+    follow(agent, talk, job).await
 }
 
 /// Every service that is named has a container; without names, there are containers.

@@ -15,7 +15,7 @@ pub use list::{list, recorded};
 pub use password::change as password;
 
 use crate::agent::Agent;
-use crate::conversation::{Stop, Talk, watch};
+use crate::conversation::{Stop, Talk};
 use crate::failures;
 use crate::jobs::env_change::{self, EnvChange};
 use crate::jobs::{self, Source, Work, paths, queue};
@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use std::path::Path;
 use wharf_access::Permit;
 use wharf_plan::secrets::check;
-use wharf_proto::message::{JobOptions, Reply, ServerMessage};
+use wharf_proto::message::{JobOptions, Reply};
 use wharf_proto::release::AuditEntry;
 use wharf_proto::secret::{SecretChange, SecretsChanged};
 use wharf_proto::{AppSpec, Failure, FailureKind};
@@ -72,14 +72,7 @@ pub async fn change(
     let dry_run = request.options.dry_run;
     let lease = agent.blobs.lease(live.manifest.chunks().map(|chunk| chunk.digest));
     let work = work(agent, live, edited.change, request.options, &talk.who.by).await?;
-    if dry_run {
-        let plan = jobs::dry_run(agent, work, seat).await?;
-        return Ok(Some(Reply::Plan { plan: Box::new(plan) }));
-    }
-    let job = jobs::start(agent, work, seat, talk.who.clone(), Some(lease)).await?;
-    talk.say(&ServerMessage::Accepted { job }).await?;
-    watch(agent, talk, job, 0).await?;
-    Ok(None)
+    jobs::plan_or_run(agent, talk, work, seat, lease, dry_run).await
 }
 
 /// The description by which the app runs, or is going to.

@@ -3,7 +3,7 @@
 use super::edit;
 use super::{refuse_adopted, work};
 use crate::agent::Agent;
-use crate::conversation::{Stop, Talk, watch};
+use crate::conversation::{Stop, Talk};
 use crate::data::schema;
 use crate::jobs::database::Database;
 use crate::jobs::queue::{self, Seat};
@@ -14,7 +14,7 @@ use crate::outside;
 use std::collections::{BTreeMap, BTreeSet};
 use wharf_access::Permit;
 use wharf_plan::Model;
-use wharf_proto::message::{JobOptions, Reply, ServerMessage};
+use wharf_proto::message::{JobOptions, Reply};
 use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::{Failure, FailureKind};
 use wharf_state::{AppRecord, ReleaseRecord};
@@ -47,14 +47,7 @@ pub async fn change(
     let dry_run = request.options.dry_run;
     let lease = agent.blobs.lease(live.manifest.chunks().map(|chunk| chunk.digest));
     let work = prepare(agent, &known, live, request, &seat, &talk.who.by).await?;
-    if dry_run {
-        let plan = jobs::dry_run(agent, work, seat).await?;
-        return Ok(Some(Reply::Plan { plan: Box::new(plan) }));
-    }
-    let job = jobs::start(agent, work, seat, talk.who.clone(), Some(lease)).await?;
-    talk.say(&ServerMessage::Accepted { job }).await?;
-    watch(agent, talk, job, 0).await?;
-    Ok(None)
+    jobs::plan_or_run(agent, talk, work, seat, lease, dry_run).await
 }
 
 async fn prepare(
