@@ -29,13 +29,6 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
     let Reply::Audit { entries } = context.session(&config).ask(request).await? else {
         return Err(wrong_reply("the audit"));
     };
-    if context.console.json {
-        entries.iter().for_each(|entry| context.console.object("audit", entry));
-    } else if entries.is_empty() {
-        context.console.say("nothing was done there yet");
-    } else {
-        let text = render::audit(&entries, &context.console.out_style);
-        context.console.data(&text);
-    }
+    context.console.list("audit", &entries, "nothing was done there yet", render::audit);
     Ok(Exit::DONE)
 }

@@ -29,13 +29,6 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
     let Reply::Jobs { jobs } = context.session(&config).ask(request).await? else {
         return Err(wrong_reply("the jobs"));
     };
-    if context.console.json {
-        jobs.iter().for_each(|job| context.console.object("job", job));
-    } else if jobs.is_empty() {
-        context.console.say("no job ran yet");
-    } else {
-        let text = render::jobs(&jobs, &context.console.out_style);
-        context.console.data(&text);
-    }
+    context.console.list("job", &jobs, "no job ran yet", render::jobs);
     Ok(Exit::DONE)
 }

@@ -22,13 +22,7 @@ pub(super) async fn run(_args: Args, context: &mut Context) -> Result<Exit, Fail
     else {
         return Err(wrong_reply("the releases"));
     };
-    if context.console.json {
-        releases.iter().for_each(|release| context.console.object("release", release));
-    } else if releases.is_empty() {
-        context.console.say(&format!("{app} has no release yet; `wharf deploy` makes the first"));
-    } else {
-        let text = render::releases(&releases, &context.console.out_style);
-        context.console.data(&text);
-    }
+    let none = format!("{app} has no release yet; `wharf deploy` makes the first");
+    context.console.list("release", &releases, &none, render::releases);
     Ok(Exit::DONE)
 }

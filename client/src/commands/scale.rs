@@ -94,14 +94,7 @@ async fn show(_: (), context: &mut Context) -> Result<Exit, Failure> {
     let Reply::Scales { scales } = context.session(&config).ask(request).await? else {
         return Err(wrong_reply("how services are scaled"));
     };
-    if context.console.json {
-        scales.iter().for_each(|scale| context.console.object("scale", scale));
-    } else if scales.is_empty() {
-        context.console.say("every service is as the Compose files say");
-    } else {
-        let text = render::scales(&scales, &context.console.out_style);
-        context.console.data(&text);
-    }
+    context.console.list("scale", &scales, "every service is as the Compose files say", render::scales);
     Ok(Exit::DONE)
 }
 

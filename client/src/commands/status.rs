@@ -55,14 +55,12 @@ fn answer(reply: Reply) -> Result<Vec<AppStatus>, Failure> {
 }
 
 fn show(context: &mut Context, apps: &[AppStatus]) {
-    if context.console.json {
-        apps.iter().for_each(|app| context.console.object("status", app));
-    } else if apps.is_empty() {
-        context.console.say("nothing was deployed there yet; `wharf deploy` makes the first release");
-    } else {
-        let text = render::status(apps, &context.console.out_style);
-        context.console.data(&text);
-    }
+    context.console.list(
+        "status",
+        apps,
+        "nothing was deployed there yet; `wharf deploy` makes the first release",
+        render::status,
+    );
 }
 
 /// What was shown last, where that decides whether to show again.

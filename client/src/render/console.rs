@@ -84,6 +84,24 @@ impl Console {
         self.data(&json::line(kind, body));
     }
 
+    /// Data that is a list: an object for each, a table of them, or `none`, which says what an empty list means.
+    pub fn list<T: Serialize>(
+        &mut self,
+        kind: &str,
+        items: &[T],
+        none: &str,
+        table: impl FnOnce(&[T], &Style) -> String,
+    ) {
+        if self.json {
+            items.iter().for_each(|item| self.object(kind, item));
+        } else if items.is_empty() {
+            self.say(none);
+        } else {
+            let text = table(items, &self.out_style);
+            self.data(&text);
+        }
+    }
+
     /// A line for people, unless they asked for quiet or for JSON.
     pub fn note(&mut self, text: &str) {
         if self.verbosity > Verbosity::Quiet && !self.json {

@@ -188,8 +188,8 @@ fn every_type_is_documented_and_printed() {
                 look(&path, found);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).expect("the source is text");
-                let told =
-                    text.split(".object(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+                let calls = [".object(", ".list("].into_iter().flat_map(|call| text.split(call).skip(1));
+                let told = calls.filter_map(|rest| rest.trim_start().strip_prefix('"'));
                 let kinds = told.filter_map(|rest| rest.split_once('"')).map(|(kind, _)| kind.to_owned());
                 found.extend(kinds.filter(|kind| is_name(kind)));
             }

@@ -19,13 +19,7 @@ pub(super) async fn run(_: Args, context: &mut Context) -> Result<Exit, Failure>
     let Reply::Keys { file, keys } = context.session(&config).ask(Request::Keys).await? else {
         return Err(wrong_reply("the keys"));
     };
-    if context.console.json {
-        keys.iter().for_each(|key| context.console.object("key", key));
-    } else if keys.is_empty() {
-        context.console.say(&format!("no key may connect to the agent's own port: {file} has none"));
-    } else {
-        let text = render::keys(&keys, &context.console.out_style);
-        context.console.data(&text);
-    }
+    let none = format!("no key may connect to the agent's own port: {file} has none");
+    context.console.list("key", &keys, &none, render::keys);
     Ok(Exit::DONE)
 }

@@ -12,14 +12,12 @@ pub struct Args {}
 
 pub(in crate::commands) async fn run(_: Args, context: &mut Context) -> Result<Exit, Failure> {
     let folders = super::ask(context).await?;
-    if context.console.json {
-        folders.iter().for_each(|folder| context.console.object("migrations", folder));
-    } else if folders.is_empty() {
-        context.console.say("the live release has no folder of migrations ([[migrate]] with folder)");
-    } else {
-        let text = render::migrations(&folders, &context.console.out_style);
-        context.console.data(&text);
-    }
+    context.console.list(
+        "migrations",
+        &folders,
+        "the live release has no folder of migrations ([[migrate]] with folder)",
+        render::migrations,
+    );
     let stands_in_the_way =
         |state: &MigrationState| matches!(state, MigrationState::Edited | MigrationState::Unfinished);
     let wrong = folders.iter().any(|folder| {
