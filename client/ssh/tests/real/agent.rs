@@ -13,7 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use wharf_agent_ssh::{Conversation, Handler, HostKey, Limits, Peer, ServerConfig};
 use wharf_proto::Failure;
 use wharf_proto::frame::{Frame, Kind};
-use wharf_ssh::{HostKeyPolicy, Link, Options, Prompt, Resolver, Secret, SshError, Target, Timeouts};
+use wharf_ssh::{
+    HostKeyPolicy, Link, Options, Prompt, Receiver, Resolver, Secret, SshError, Target, Timeouts,
+};
 
 /// No test takes longer than this, however busy the machine.
 pub const OVERALL: Duration = Duration::from_secs(180);
@@ -224,6 +226,21 @@ pub async fn exchange(link: &Link) -> Result<(), SshError> {
     assert_eq!(receiver.recv().await?, None);
     assert_eq!(receiver.end().exit_status, Some(0));
     Ok(())
+}
+
+/// Far more than a window goes up and comes back in a conversation of its own; how that ends is left to read.
+pub async fn much_comes_back(link: &Link) -> Receiver {
+    let (sender, mut receiver) = link.open().await.unwrap().split();
+    let up = tokio::spawn(async move {
+        for number in 0..64_u8 {
+            sender.send(bulk(vec![number; 256 * 1024])).await.unwrap();
+        }
+    });
+    for number in 0..64_u8 {
+        assert!(receiver.recv().await.unwrap() == Some(bulk(vec![number; 256 * 1024])), "frame {number}");
+    }
+    up.await.unwrap();
+    receiver
 }
 
 /// Built-in configuration, so that a test needs no `ssh` to resolve.

@@ -1,7 +1,8 @@
 //! The client against the real OpenSSH: as the way in with a forced command, and as a jump host.
 
 use crate::agent::{
-    Echo, Person, Place, built_in, bulk, connect, connect_asking, control, exchange, in_time, render,
+    Echo, Person, Place, built_in, connect, connect_asking, control, exchange, in_time, much_comes_back,
+    render,
 };
 use crate::sshd::Sshd;
 use wharf_ssh::{HostKeyPolicy, Options, SshError};
@@ -30,16 +31,7 @@ async fn a_forced_command_of_openssh_carries_conversations() {
         let sshd = Sshd::start(&place, "sshd", &format!("restrict,command=\"cat\" {line}\n"));
         let link = connect(&sshd.host(), &place.options("ada")).await.unwrap();
         exchange(&link).await.unwrap();
-        let (sender, mut receiver) = link.open().await.unwrap().split();
-        let up = tokio::spawn(async move {
-            for number in 0..64_u8 {
-                sender.send(bulk(vec![number; 256 * 1024])).await.unwrap();
-            }
-        });
-        for number in 0..64_u8 {
-            assert!(receiver.recv().await.unwrap() == Some(bulk(vec![number; 256 * 1024])), "frame {number}");
-        }
-        up.await.unwrap();
+        let mut receiver = much_comes_back(&link).await;
         assert_eq!(receiver.recv().await.unwrap(), None);
         link.disconnect().await;
     })
@@ -100,16 +92,7 @@ async fn a_jump_host_is_gone_through_and_checked_like_the_server() {
             let link = connect_asking("behind", &options, HostKeyPolicy::Ask, person.clone()).await.unwrap();
             assert_eq!(person.asked().len(), 2, "{:?}", person.asked());
             exchange(&link).await.unwrap();
-            let (sender, mut receiver) = link.open().await.unwrap().split();
-            let up = tokio::spawn(async move {
-                for number in 0..64_u8 {
-                    sender.send(bulk(vec![number; 256 * 1024])).await.unwrap();
-                }
-            });
-            for number in 0..64_u8 {
-                assert!(receiver.recv().await.unwrap() == Some(bulk(vec![number; 256 * 1024])), "frame {number}");
-            }
-            up.await.unwrap();
+            much_comes_back(&link).await;
             link.disconnect().await;
         }
         // What the jump host cannot reach.
