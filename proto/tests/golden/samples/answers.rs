@@ -1,21 +1,18 @@
 //! What agents say and answer.
 
+use super::backups::{backups, prune_plan};
 use super::events::{self, event, full_failure};
 use super::messages::{app, hello};
+use super::plans::{full_plan, minimal_plan};
 use super::{doctor, family, only, operate, terminal, text, variants};
-use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, PrunePlan, RecoveryKey, Retained, VolumeInfo};
-use wharf_proto::database::DatabaseKind;
+use wharf_proto::backup::{Proof, PrunePlan, RecoveryKey};
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{PackEncoding, Reply, ServerMessage};
-use wharf_proto::plan::{
-    ContainerAction, DataMount, DeployPlan, FileChanges, ImageAction, ServicePlan, VersionChange,
-};
 use wharf_proto::release::{
     AppStatus, AuditEntry, ContainerStatus, DiskSpace, FrontEnd, JobInfo, LastDrill, OfferedImages,
     PortableImage, PromotedFrom, ReleaseInfo, ReleaseSource, ScheduleStatus,
 };
 use wharf_proto::secret::{SecretInfo, SecretList, SecretsChanged};
-use wharf_proto::spec::VolumeMode;
 use wharf_proto::{BackupId, Digest, EventBody, Failure, FailureKind, JobId, Outcome, ReleaseId, Step};
 
 variants!(SERVER, server_variant, ServerMessage,
@@ -185,154 +182,6 @@ fn replies() -> Vec<[Reply; 2]> {
         operate::registries(),
         operate::lock(),
     ]
-}
-
-/// A backup of each state of proof.
-fn prune_plan() -> PrunePlan {
-    let retained = |id: &str, why: &[&str]| Retained {
-        backup: BackupId(id.into()),
-        time: text("2026-01-02T03:04:05Z"),
-        why: why.iter().map(|why| (*why).to_owned()).collect(),
-    };
-    PrunePlan {
-        keep: vec![retained("5d6a1c0be4b1f0a9", &["newest", "daily"])],
-        forget: vec![retained("00", &[])],
-    }
-}
-
-fn backups() -> Vec<BackupInfo> {
-    let full = BackupInfo {
-        id: BackupId("5d6a1c0be4b1f0a9".into()),
-        time: text("2026-01-02T03:04:30Z"),
-        release: Some(ReleaseId(3)),
-        before: Some(ReleaseId(4)),
-        files: 12,
-        size_bytes: 1_234_567,
-        databases: vec![DatabaseInfo {
-            service: "db".into(),
-            database: "app".into(),
-            size_bytes: 1_000_000,
-            tables: 7,
-            rows: 12_345,
-            kind: DatabaseKind::Mysql,
-        }],
-        volumes: vec![
-            VolumeInfo {
-                label: "uploads".into(),
-                volume: Some("fitnessapp_uploads".into()),
-                path: "/var/lib/docker/volumes/fitnessapp_uploads/_data".into(),
-                mode: VolumeMode::Live,
-                files: 7,
-                size_bytes: 7_000,
-                sqlite: 1,
-            },
-            VolumeInfo {
-                label: "media".into(),
-                volume: None,
-                path: "/home/deploy/fitnessapp/media".into(),
-                mode: VolumeMode::Pause,
-                files: 0,
-                size_bytes: 0,
-                sqlite: 0,
-            },
-        ],
-        message: Some("before the move".into()),
-        pinned: true,
-        checked: true,
-        proof: Proof::Proven { at: text("2026-01-03T04:00:00Z") },
-        copies: vec!["nas".into(), "bucket".into()],
-    };
-    let failed = BackupInfo {
-        proof: Proof::Failed {
-            at: text("2026-01-03T04:00:00Z"),
-            why: "public.users: 12 rows were recorded, 11 came back".into(),
-        },
-        ..full.clone()
-    };
-    let minimal = BackupInfo {
-        id: BackupId("00".into()),
-        time: text("2026-01-01T00:00:00Z"),
-        release: None,
-        before: None,
-        files: 0,
-        size_bytes: 0,
-        databases: vec![],
-        volumes: vec![],
-        message: None,
-        pinned: false,
-        checked: false,
-        proof: Proof::Unproven,
-        copies: vec![],
-    };
-    vec![full, failed, minimal]
-}
-
-/// A plan with everything that a plan can have, and each action of images and containers.
-pub fn full_plan() -> DeployPlan {
-    let service = |service: &str, image, container, why: &[&str]| ServicePlan {
-        service: service.into(),
-        image,
-        container,
-        why: why.iter().map(|why| (*why).to_owned()).collect(),
-    };
-    DeployPlan {
-        release: ReleaseId(4),
-        live: Some(ReleaseId(3)),
-        project: "fitnessapp".into(),
-        adopts: true,
-        versions: vec![
-            VersionChange { file: text("mobile/app.json"), from: Some("1.3.9".into()), to: "1.4.0".into() },
-            VersionChange { file: text("web/app.json"), from: None, to: "1.0.0".into() },
-        ],
-        files: FileChanges {
-            added: 1,
-            changed: 2,
-            removed: 3,
-            unchanged: 400,
-            drifted: vec![text("nginx.conf")],
-        },
-        services: vec![
-            service("api", ImageAction::Build, ContainerAction::Create, &["api/main.py changed"]),
-            service("web", ImageAction::Reuse, ContainerAction::Recreate, &["nginx.conf changed"]),
-            service("db", ImageAction::Keep, ContainerAction::Keep, &[]),
-            service("old", ImageAction::Pull, ContainerAction::Remove, &["not in the model"]),
-        ],
-        data: vec![
-            DataMount {
-                service: "db".into(),
-                target: "/var/lib/postgresql/data".into(),
-                before: Some("fitnessapp_pgdata".into()),
-                after: Some("fitnessapp_pgdata".into()),
-            },
-            DataMount { service: "api".into(), target: "/uploads".into(), before: None, after: None },
-        ],
-        dumps: vec!["db/app".into()],
-        migrations: vec!["api: alembic upgrade head".into()],
-        logs: vec!["at most 5 files of 20m for each container of api".into()],
-        warnings: vec!["web has no restart policy".into()],
-        promoted: Some(promoted()),
-        awaited_images: vec![Digest::of(b"image")],
-    }
-}
-
-/// The plan of a first deploy of nothing.
-pub fn minimal_plan() -> DeployPlan {
-    DeployPlan {
-        release: ReleaseId(1),
-        live: None,
-        project: "fitnessapp".into(),
-        adopts: false,
-        versions: vec![],
-        files: FileChanges::default(),
-        services: vec![],
-        data: vec![],
-        dumps: vec![],
-        migrations: vec![],
-        logs: vec![],
-        warnings: vec![],
-        promoted: None,
-        awaited_images: vec![],
-    }
 }
 
 /// Where a promoted release comes from.

@@ -1,6 +1,6 @@
 //! What jobs tell, how they end, why they failed, and what manifests list.
 
-use super::{answers, family, messages::app, only, text, variants};
+use super::{family, messages::app, only, plans, text, variants};
 use wharf_proto::event::{JobKind, Level};
 use wharf_proto::manifest::{Chunk, LinkTarget};
 use wharf_proto::{
@@ -100,8 +100,8 @@ fn events() -> Vec<[Event; 2]> {
             },
         ],
         [
-            EventBody::Planned { plan: Box::new(answers::full_plan()) },
-            EventBody::Planned { plan: Box::new(answers::minimal_plan()) },
+            EventBody::Planned { plan: Box::new(plans::full_plan()) },
+            EventBody::Planned { plan: Box::new(plans::minimal_plan()) },
         ],
         only(EventBody::StepStarted { step }),
         only(EventBody::StepFinished { step, duration_ms: 1_234 }),

@@ -1,10 +1,12 @@
 //! One value in full and one as empty as may be, for each variant of what crosses the wire.
 
 pub mod answers;
+pub mod backups;
 pub mod doctor;
 pub mod events;
 pub mod messages;
 pub mod operate;
+pub mod plans;
 pub mod terminal;
 pub mod words;
 
