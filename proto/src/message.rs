@@ -20,18 +20,13 @@
 
 use crate::{
     AppName, BackupId, Digest, Entry, Event, Failure, JobId, ReleaseId,
-    backup::{BackupInfo, PrunePlan, RecoveryKey, RestoreWhat},
-    database::DatabaseStatus,
-    doctor::ServerFacts,
-    key::{KeyInfo, NewKey},
-    lock::DeployLock,
+    backup::RestoreWhat,
+    key::NewKey,
     log::LogsRequest,
-    migration::MigrationFolder,
-    operate::{DockerPrunePlan, ScaleChange, ServiceScale},
-    plan::DeployPlan,
-    registry::{RegistryInfo, RegistryLogin},
-    release::{AppStatus, AuditEntry, FrontEnd, JobInfo, PortableImage, ReleaseInfo, ReleaseSource},
-    secret::{DatabasePassword, SecretChange, SecretList, SecretsChanged},
+    operate::ScaleChange,
+    registry::RegistryLogin,
+    release::{PortableImage, ReleaseSource},
+    secret::{DatabasePassword, SecretChange},
     spec::BumpRule,
     terminal::{ConsoleRequest, ExecRequest, OutputStream, TerminalSize},
     version::Hello,
@@ -39,8 +34,10 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 mod change;
+mod reply;
 
 pub use change::{DeployRequest, JobOptions, MigrateDown, Promoted, RollbackRequest, Source};
+pub use reply::Reply;
 
 /// What a client says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -359,93 +356,6 @@ pub enum Request {
     /// A request of a newer client.
     #[serde(other)]
     Unknown,
-}
-
-/// The answer to a question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reply", rename_all = "snake_case")]
-pub enum Reply {
-    FrontEnds {
-        front_ends: Vec<FrontEnd>,
-    },
-    Releases {
-        releases: Vec<ReleaseInfo>,
-    },
-    Jobs {
-        jobs: Vec<JobInfo>,
-    },
-    Status {
-        apps: Vec<AppStatus>,
-    },
-    Audit {
-        entries: Vec<AuditEntry>,
-    },
-    /// The image is on the engine, and is the one that was named.
-    ImageLoaded {
-        image: Digest,
-    },
-    /// The answer to a deploy or rollback with `dry_run`.
-    Plan {
-        plan: Box<DeployPlan>,
-    },
-    Backups {
-        /// Newest first.
-        backups: Vec<BackupInfo>,
-        /// Whether the owner has put the recovery key away.
-        key_saved: bool,
-    },
-    /// The answer to a prune with `dry_run`.
-    PrunePlan {
-        plan: PrunePlan,
-    },
-    BackupKey {
-        /// `None`: it was not asked for.
-        key: Option<RecoveryKey>,
-        /// Where the repository lies on the server.
-        repository: String,
-        saved: bool,
-    },
-    Secrets {
-        list: SecretList,
-    },
-    SecretsChanged {
-        change: SecretsChanged,
-    },
-    DbStatus {
-        databases: Vec<DatabaseStatus>,
-    },
-    Scales {
-        scales: Vec<ServiceScale>,
-    },
-    Migrations {
-        folders: Vec<MigrationFolder>,
-    },
-    Keys {
-        /// The file on the server.
-        file: String,
-        keys: Vec<KeyInfo>,
-    },
-    /// The key that was added or removed.
-    KeyChanged {
-        key: KeyInfo,
-    },
-    /// The answer to a prune of what Docker holds, with `dry_run`.
-    DockerPrunePlan {
-        plan: DockerPrunePlan,
-    },
-    Doctor {
-        facts: Box<ServerFacts>,
-    },
-    /// The logins that there are; the one that was kept or dropped.
-    Registries {
-        registries: Vec<RegistryInfo>,
-    },
-    Lock {
-        /// The lock that holds; the answer to an unlock: the one that was lifted.
-        lock: Option<DeployLock>,
-        /// The job that runs now.
-        job: Option<JobId>,
-    },
 }
 
 #[cfg(test)]
