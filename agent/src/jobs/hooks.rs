@@ -6,10 +6,10 @@
 //! - One before a deploy runs while nothing was changed, and changes nothing of the app's itself.
 
 use super::Work;
+use super::last_lines::LastLines;
 use super::run::Job;
 use crate::agent::Agent;
 use crate::failures;
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -129,17 +129,13 @@ async fn run(job: &Job, hook: &HookSpec, place: &Sandbox, why: Option<&str>) -> 
         spec.env.push((key.into(), value.into()));
     }
     let limit = Duration::from_secs(hook.timeout_seconds.into());
-    let last = Mutex::new(VecDeque::new());
+    let last = LastLines::new(LAST_LINES);
     let (tail, agent, supervisor) = (&last, &job.agent, &job.seat.supervisor);
     let ended = job
         .record
         .with_output(Step::Hook, None, |lines| async move {
             run_hook(place, &agent.program, supervisor, spec, limit, |line| {
-                let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
-                if tail.len() == LAST_LINES {
-                    tail.pop_front();
-                }
-                tail.push_back(line.to_owned());
+                tail.push(line);
                 lines.push(line);
             })
             .await
@@ -159,6 +155,6 @@ async fn run(job: &Job, hook: &HookSpec, place: &Sandbox, why: Option<&str>) -> 
         ),
         Err(error) => Failure::from_error(FailureKind::Hook, &error).cause(format!("while running {name}")),
     };
-    failure.causes.extend(last.into_inner().unwrap_or_else(PoisonError::into_inner));
+    failure.causes.extend(last.read());
     Err(failure)
 }

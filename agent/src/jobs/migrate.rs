@@ -1,6 +1,7 @@
 //! Migrations, after the backup and before the release serves: commands in the new image, and folders of SQL files.
 
 use super::compose::{self, JOB_LABEL};
+use super::last_lines::LastLines;
 use super::run::{Job, Ready};
 use super::{Work, log_limits};
 use crate::data::schema;
@@ -53,7 +54,7 @@ async fn run(job: &Job, ready: &Ready, number: usize, migration: &MigrateSpec) -
         labels: vec![(JOB_LABEL.to_owned(), job.label())],
         limit: Duration::from_secs(migration.timeout_seconds.into()),
     };
-    let last = std::sync::Mutex::new(std::collections::VecDeque::new());
+    let last = LastLines::new(LAST_LINES);
     let tail = &last;
     let result = job
         .record
@@ -61,11 +62,7 @@ async fn run(job: &Job, ready: &Ready, number: usize, migration: &MigrateSpec) -
             stack
                 .project()
                 .run_one_off(&job.agent.engine, &one_off, |_, line| {
-                    let mut tail = tail.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    if tail.len() == LAST_LINES {
-                        tail.pop_front();
-                    }
-                    tail.push_back(line.to_owned());
+                    tail.push(line);
                     lines.push(line);
                 })
                 .await
@@ -79,9 +76,7 @@ async fn run(job: &Job, ready: &Ready, number: usize, migration: &MigrateSpec) -
             Failure::from_error(FailureKind::Migration, &error).cause(format!("while running {name}"))
         }
     };
-    for line in last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-        failure.causes.push(line);
-    }
+    failure.causes.extend(last.read());
     Err(failure
         .cause("what it had changed in the database by then is still changed: data is never rolled back on its own")
         .hint("correct the migration and deploy again"))

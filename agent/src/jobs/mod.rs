@@ -24,6 +24,7 @@ mod ground;
 pub mod hold;
 pub mod hooks;
 pub mod images;
+pub mod last_lines;
 pub mod log_limits;
 pub mod migrate;
 pub mod others;

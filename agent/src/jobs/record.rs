@@ -1,9 +1,9 @@
 //! What a job tells: its events, written before anyone sees them.
 
+use super::last_lines::LastLines;
 use jiff::Timestamp;
-use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{Mutex, mpsc};
 use wharf_proto::event::{EventBody, Level};
@@ -17,20 +17,21 @@ const WAITING_LINES: usize = 4096;
 /// The last lines of a step that its failure is explained by.
 const TAIL_LINES: usize = 200;
 
-/// What programs wrote last.
-type Tail = Arc<std::sync::Mutex<VecDeque<String>>>;
-
 /// A job's event log. Cheap to clone.
 #[derive(Clone)]
 pub struct Record {
     log: Arc<Mutex<EventWriter>>,
-    tail: Tail,
+    tail: Arc<LastLines>,
     began: Timestamp,
 }
 
 impl Record {
     pub fn new(log: EventWriter) -> Self {
-        Self { log: Arc::new(Mutex::new(log)), tail: Tail::default(), began: Timestamp::now() }
+        Self {
+            log: Arc::new(Mutex::new(log)),
+            tail: Arc::new(LastLines::new(TAIL_LINES)),
+            began: Timestamp::now(),
+        }
     }
 
     /// When the job, or what goes on of it after a crash, began to tell.
@@ -40,7 +41,7 @@ impl Record {
 
     /// The last lines that programs of the present step wrote.
     pub fn last_lines(&self) -> Vec<String> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.tail.read()
     }
 
     /// Writes an event. A log that cannot be written is the agent's log's matter: the job must go on to its end.
@@ -69,7 +70,7 @@ impl Record {
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         crate::crash::point(&format!("{}.before", name(step)));
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.tail.clear();
         self.say(EventBody::StepStarted { step }).await;
         let began = Instant::now();
         // On the heap: the steps' futures are large, and those of a job lie within one another on a thread's stack.
@@ -109,18 +110,13 @@ impl Record {
 #[derive(Clone)]
 pub struct Lines {
     sender: mpsc::Sender<String>,
-    tail: Tail,
+    tail: Arc<LastLines>,
 }
 
 impl Lines {
     pub fn push(&self, line: impl Into<String>) {
         let line = line.into();
-        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        if tail.len() == TAIL_LINES {
-            tail.pop_front();
-        }
-        tail.push_back(line.clone());
-        drop(tail);
+        self.tail.push(&line);
         let _ = self.sender.try_send(line);
     }
 }
