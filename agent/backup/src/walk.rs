@@ -106,20 +106,9 @@ fn entry_of(
         return Some(Entry { node: node(NodeType::Dir), path, open: None });
     }
     if kind.is_symlink() {
-        return match std::fs::read_link(entry.path()) {
-            Ok(target) => {
-                data.inspect(|data| data.tally.file(0));
-                Some(Entry { node: node(NodeType::from_link(&target)), path, open: None })
-            }
-            Err(error) if is_gone(&error) || error.kind() == std::io::ErrorKind::InvalidInput => {
-                ledger.note(format!("{} went away while it was backed up", entry.path().display()));
-                None
-            }
-            Err(error) => {
-                ledger.fail(BackupError::unreadable(entry.path(), &error));
-                None
-            }
-        };
+        let target = target_of(entry.path(), ledger)?;
+        data.inspect(|data| data.tally.file(0));
+        return Some(Entry { node: node(NodeType::from_link(&target)), path, open: None });
     }
     if !kind.is_file() {
         ledger.note(format!("{} is a socket, pipe or device, and is left out", entry.path().display()));
@@ -146,6 +135,21 @@ fn entry_of(
         ledger: Arc::clone(ledger),
     };
     Some(Entry { node, path, open: Some(open) })
+}
+
+/// Where a link leads, unless it went away or is none any more.
+fn target_of(link: &Path, ledger: &Ledger) -> Option<PathBuf> {
+    match std::fs::read_link(link) {
+        Ok(target) => Some(target),
+        Err(error) if is_gone(&error) || error.kind() == std::io::ErrorKind::InvalidInput => {
+            ledger.note(format!("{} went away while it was backed up", link.display()));
+            None
+        }
+        Err(error) => {
+            ledger.fail(BackupError::unreadable(link, &error));
+            None
+        }
+    }
 }
 
 /// The copy that stands for a database, or `Some(None)` for a file that is itself what is copied.

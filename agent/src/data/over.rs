@@ -34,11 +34,56 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
         return Err(unknown(dump));
     }
     let suffix = suffix();
+    let Found { targets, servers, mysql } = find(job, app, &dumps, &suffix).await?;
+    let places = servers.iter().map(|server| &server.place).chain(mysql.iter().map(|target| &target.place));
+    let places: Vec<Place> = places.cloned().collect();
+    holders(job, app, &places).await?;
+    tell_of_volumes(job, app, backup).await?;
+    job.record.step(Step::Backup, safety(job, app, &targets, &mysql)).await?;
+    let restored = job.record.step(Step::Restore, restore_all(job, backup, &targets, &servers)).await?;
+    job.record.step(Step::Check, check_all(job, &targets, &restored, &servers)).await?;
+    holders(job, app, &places).await?;
+    // What was written since may have taken the room that there was.
+    mysql_over::room(&mysql)?;
+    let mut folders = servers.iter().map(redis_over::exchange).collect::<Result<Vec<_>, _>>()?;
+    for target in &mysql {
+        folders.push(mysql_over::prepare(job, target).await?);
+    }
+    let swaps = Swaps { folders, ..plan(job, app, &targets, restored, &suffix).await? };
+    note_undo(job, Undo::Swap(swaps.clone())).await?;
+    job.agent.state.set_phase(job.id, PhaseEvent::Change).await.map_err(|e| failures::of_state(&e))?;
+    job.record.step(Step::Swap, swap_all(job, backup, &mysql, &swaps)).await?;
+    Ok(summary(backup, &swaps))
+}
+
+/// What is to be replaced, and where.
+struct Found<'a> {
+    /// Of PostgreSQL.
+    targets: Vec<Target<'a>>,
+    /// Of Redis.
+    servers: Vec<redis_over::Target<'a>>,
+    mysql: Vec<mysql_over::Target<'a>>,
+}
+
+/// A database of PostgreSQL that is to be replaced.
+struct Target<'a> {
+    dump: &'a DumpReport,
+    at: super::database::Address,
+    /// Whether there is one to replace.
+    exists: bool,
+}
+
+async fn find<'a>(
+    job: &Job,
+    app: &AppRecord,
+    dumps: &'a [DumpReport],
+    suffix: &str,
+) -> Result<Found<'a>, Failure> {
     let mut targets = Vec::new();
     let mut servers = Vec::new();
     for (index, dump) in dumps.iter().enumerate() {
         if dump.kind == DatabaseKind::Redis {
-            servers.push(redis_over::find(job, app, dump, (index, &suffix)).await?);
+            servers.push(redis_over::find(job, app, dump, (index, suffix)).await?);
             continue;
         }
         if dump.kind == DatabaseKind::Mysql {
@@ -59,58 +104,38 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
         }
         targets.push(Target { dump, at, exists });
     }
-    let mysql = mysql_over::find(job, app, &dumps, (dumps.len(), &suffix)).await?;
+    let mysql = mysql_over::find(job, app, dumps, (dumps.len(), suffix)).await?;
     for target in &mysql {
         for missing in &target.missing {
             tell_missing(job, target.service(), missing).await;
         }
     }
-    let places = servers.iter().map(|server| &server.place).chain(mysql.iter().map(|target| &target.place));
-    let places: Vec<Place> = places.cloned().collect();
-    holders(job, app, &places).await?;
-    tell_of_volumes(job, app, backup).await?;
-    job.record.step(Step::Backup, safety(job, app, &targets, &mysql)).await?;
-    let restored = job.record.step(Step::Restore, restore_all(job, backup, &targets, &servers)).await?;
-    job.record.step(Step::Check, check_all(job, &targets, &restored, &servers)).await?;
-    holders(job, app, &places).await?;
-    // What was written since may have taken the room that there was.
-    mysql_over::room(&mysql)?;
-    let mut folders = servers.iter().map(redis_over::exchange).collect::<Result<Vec<_>, _>>()?;
-    for target in &mysql {
-        folders.push(mysql_over::prepare(job, target).await?);
+    Ok(Found { targets, servers, mysql })
+}
+
+async fn swap_all(
+    job: &Job,
+    backup: &BackupId,
+    mysql: &[mysql_over::Target<'_>],
+    swaps: &Swaps,
+) -> Result<(), Failure> {
+    swap::stop_all(job, swaps).await?;
+    let mut copied = Vec::new();
+    for (number, target) in mysql.iter().enumerate() {
+        copied.push(mysql_fill::fill(job, backup, number, target).await?);
     }
-    let swaps = Swaps { folders, ..plan(job, app, &targets, restored, &suffix).await? };
-    note_undo(job, Undo::Swap(swaps.clone())).await?;
-    job.agent.state.set_phase(job.id, PhaseEvent::Change).await.map_err(|e| failures::of_state(&e))?;
-    let swapping = async {
-        swap::stop_all(job, &swaps).await?;
-        let mut copied = Vec::new();
-        for (number, target) in mysql.iter().enumerate() {
-            copied.push(mysql_fill::fill(job, backup, number, target).await?);
+    if !mysql.is_empty() {
+        // That took a while, in which somebody may have started a container, and even stopped it again.
+        nobody_holds(job, &swaps.folders).await?;
+        for (target, started) in mysql.iter().zip(&copied) {
+            mysql_fill::not_started_since(job, target, started).await?;
         }
-        if !mysql.is_empty() {
-            // That took a while, in which somebody may have started a container, and even stopped it again.
-            nobody_holds(job, &swaps.folders).await?;
-            for (target, started) in mysql.iter().zip(&copied) {
-                mysql_fill::not_started_since(job, target, started).await?;
-            }
-        }
-        swap::exchange(job, &swaps).await
-    };
-    job.record.step(Step::Swap, swapping).await?;
-    Ok(summary(backup, &swaps))
+    }
+    swap::exchange(job, swaps).await
 }
 
 async fn tell_missing(job: &Job, service: &str, database: &str) {
     job.record.warn(format!("{service} has no database {database} now: it is made from the backup")).await;
-}
-
-/// A database that is to be replaced.
-struct Target<'a> {
-    dump: &'a DumpReport,
-    at: super::database::Address,
-    /// Whether there is one to replace.
-    exists: bool,
 }
 
 async fn safety(
