@@ -4,7 +4,6 @@
 //! **Invariant**: a dump is taken only where its program ended with exit code 0, the watch of its kind found it whole, and
 //! what was read back is what the program wrote.
 
-use crate::exec::Early;
 use crate::instance::Instance;
 use crate::line::Outbox;
 use crate::postgres::Counting;
@@ -39,8 +38,6 @@ pub(crate) struct Pending {
     pub(crate) program: DumpProgram,
     /// The program, where it was started early.
     pub(crate) waiting: Option<Waiting>,
-    /// What will check the dump, where it was started early.
-    pub(crate) checker: Option<Early>,
     pub(crate) watch: fn() -> Box<dyn Watch>,
     pub(crate) result: DumpResult,
     /// Databases of the same server that somebody may have made.

@@ -51,6 +51,7 @@ mod source;
 mod sqlite;
 mod statements;
 mod stream;
+mod trailer;
 mod verify;
 mod volumes;
 mod walk;

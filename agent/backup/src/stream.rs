@@ -2,6 +2,7 @@
 
 use crate::exec::{Early, Program, Running, Tail};
 use crate::instance::Instance;
+use crate::trailer::Trailer;
 use crate::{BackupError, TableRows};
 use bollard::Docker;
 use bytes::Bytes;
@@ -31,8 +32,17 @@ pub(crate) struct Dumped {
     pub(crate) sha256: [u8; 32],
 }
 
-/// Where the result of a dump will be, once [`Piece::End`] has come: what it was, and the rows that were seen in it.
-pub(crate) type DumpResult = Arc<Mutex<Option<(Dumped, Vec<TableRows>)>>>;
+/// A dump that was made.
+pub(crate) struct Written {
+    pub(crate) dumped: Dumped,
+    /// The rows that were seen in it.
+    pub(crate) rows: Vec<TableRows>,
+    /// What goes on in the same exec, and will check the dump.
+    pub(crate) checker: Option<Running>,
+}
+
+/// Where a dump that was made will be, once [`Piece::End`] has come.
+pub(crate) type DumpResult = Arc<Mutex<Option<Written>>>;
 
 /// Looks at a dump as it passes.
 pub(crate) trait Watch: Send {
@@ -56,8 +66,14 @@ impl DumpProgram {
     }
 }
 
-/// A program that was started early, and the line that it waits for.
-pub(crate) type Waiting = (Early, String);
+/// A program that was started early.
+pub(crate) struct Waiting {
+    pub(crate) early: Early,
+    /// What it waits for.
+    pub(crate) line: String,
+    /// How it tells that it has written the dump, and is ready to check one.
+    pub(crate) trailer: Trailer,
+}
 
 /// Starts a dump. The pieces must be read to their end.
 pub(crate) fn start_dump(
@@ -87,18 +103,18 @@ async fn start(
     instance: &Instance,
     program: &DumpProgram,
     waiting: Option<Waiting>,
-) -> Result<Running, String> {
-    if let Some((early, line)) = waiting {
+) -> Result<(Running, Option<Trailer>), String> {
+    if let Some(Waiting { early, line, trailer }) = waiting {
         let mut running = early.running().await?;
         // One that is gone says why in what it has written.
         let _ = running.tell(&line).await;
-        return Ok(running);
+        return Ok((running, Some(trailer)));
     }
     let arguments: Vec<&str> = program.arguments.iter().map(String::as_str).collect();
     let environment = program.environment.clone();
-    Program { container: &instance.container, arguments: &arguments, environment, input: false }
-        .start(docker)
-        .await
+    let program =
+        Program { container: &instance.container, arguments: &arguments, environment, input: false };
+    Ok((program.start(docker).await?, None))
 }
 
 async fn dump(
@@ -107,31 +123,74 @@ async fn dump(
     (program, waiting): (&DumpProgram, Option<Waiting>),
     watch: &mut dyn Watch,
     pieces: &Sender<Piece>,
-) -> Result<(Dumped, Vec<TableRows>), BackupError> {
+) -> Result<Written, BackupError> {
     let failed = |exit, text: &str| instance.failed(program.name(), exit, text);
-    let running = start(docker, instance, program, waiting);
-    let mut running = running.await.map_err(|cause| failed(None, &cause))?;
-    let (mut hash, mut size_bytes, mut head) = (Sha256::new(), 0, Tail::default());
-    while let Some(piece) = running.next().await.map_err(|cause| failed(None, &cause))? {
-        if size_bytes < HEAD_BYTES {
-            head.push(piece.get(..512).unwrap_or(&piece));
-        }
-        hash.update(&piece);
-        watch.see(&piece);
-        size_bytes += piece.len() as u64;
-        if pieces.send(Piece::Data(piece)).await.is_err() {
+    let silent = |cause: String| failed(None, &cause);
+    let (mut running, mut trailer) = start(docker, instance, program, waiting).await.map_err(silent)?;
+    let mut passing = Passing { watch, pieces, hash: Sha256::new(), size_bytes: 0, head: Tail::default() };
+    let exit = loop {
+        let Some(piece) = running.next().await.map_err(silent)? else {
+            break running.exit().await.map_err(silent)?;
+        };
+        let taken = match &mut trailer {
+            None => passing.take(piece).await,
+            Some(trailer) => {
+                let [earlier, now] = trailer.pass(&piece);
+                passing.take(earlier).await && passing.take(now).await
+            }
+        };
+        if !taken {
             return Err(failed(None, "nobody takes the dump any more"));
         }
-    }
-    let exit = running.exit().await.map_err(|cause| failed(None, &cause))?;
-    if exit != Some(0) {
+        if let Some(exit) = trailer.as_ref().and_then(Trailer::exit) {
+            break Some(exit);
+        }
+    };
+    let marked = trailer.as_ref().is_none_or(|trailer| trailer.exit().is_some());
+    if exit != Some(0) || !marked {
+        // What a program says in error may come after what it writes.
+        while let Ok(Some(_)) = running.next().await {}
+        passing.head.push(trailer.as_ref().filter(|_| !marked).map_or(&[][..], Trailer::rest));
         // The engine reports a program that is missing on standard output.
         let said = match running.stderr.text() {
-            text if text.is_empty() && matches!(exit, Some(126 | 127)) => head.text(),
+            text if text.is_empty() && matches!(exit, Some(126 | 127)) => passing.head.text(),
             text => text,
         };
         return Err(failed(exit, &said));
     }
-    let tables = watch.verdict().map_err(|why| failed(exit, &why))?;
-    Ok((Dumped { size_bytes, sha256: hash.finalize().into() }, tables))
+    let (dumped, rows) = passing.all().map_err(|why| failed(exit, &why))?;
+    // What it said of the dump is nothing of what it will say of the check.
+    running.stderr = Tail::default();
+    Ok(Written { dumped, rows, checker: trailer.map(|_| running) })
+}
+
+/// A dump as it passes.
+struct Passing<'a> {
+    watch: &'a mut dyn Watch,
+    pieces: &'a Sender<Piece>,
+    hash: Sha256,
+    size_bytes: u64,
+    head: Tail,
+}
+
+impl Passing<'_> {
+    /// Passes a piece on; `false` where nobody takes it.
+    async fn take(&mut self, piece: Bytes) -> bool {
+        if piece.is_empty() {
+            return true;
+        }
+        if self.size_bytes < HEAD_BYTES {
+            self.head.push(piece.get(..512).unwrap_or(&piece));
+        }
+        self.hash.update(&piece);
+        self.watch.see(&piece);
+        self.size_bytes += piece.len() as u64;
+        self.pieces.send(Piece::Data(piece)).await.is_ok()
+    }
+
+    /// What passed, where it is a whole dump.
+    fn all(self) -> Result<(Dumped, Vec<TableRows>), String> {
+        let rows = self.watch.verdict()?;
+        Ok((Dumped { size_bytes: self.size_bytes, sha256: self.hash.finalize().into() }, rows))
+    }
 }

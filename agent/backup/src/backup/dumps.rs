@@ -4,7 +4,7 @@
 use super::known::{known, node_of};
 use super::{archive, blocking, cut, open_to_write};
 use crate::dump::{Beside, Pending, prepare, tell_what_is_left_out};
-use crate::exec::Early;
+use crate::exec::Running;
 use crate::instance::Instance;
 use crate::ledger::Ledger;
 use crate::line::Outbox;
@@ -12,8 +12,8 @@ use crate::read_back::Shelf;
 use crate::reader::StreamReader;
 use crate::repository::{Indexed, Store};
 use crate::source::{Entry, Opener, SnapshotSource, sort};
-use crate::stream::{Dumped, start_dump};
-use crate::{BackupError, BackupRequest, DumpReport, Phase, TableRows};
+use crate::stream::{Dumped, Written, start_dump};
+use crate::{BackupError, BackupRequest, DumpReport, Phase};
 use bollard::Docker;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -34,7 +34,8 @@ pub(super) struct StoredDump {
     pub(super) program: String,
     /// What the program wrote.
     pub(super) dumped: Dumped,
-    pub(super) checker: Option<Early>,
+    /// What waits for it.
+    pub(super) checker: Option<Running>,
     /// As the repository has it, with the content and the size.
     pub(super) node: Node,
 }
@@ -64,7 +65,7 @@ pub(super) async fn dump_all(
     tell_what_is_left_out(&pending, outbox);
     cut(store, request, pending.iter().map(|dump| dump.size_bytes).sum()).await?;
     let snapshot = stage(store, request.time, docker, &mut pending, outbox).await?;
-    let sizes = pending.iter().map(|dump| Ok((dump.path.clone(), written(dump)?.0.size_bytes)));
+    let sizes = pending.iter().map(|dump| Ok((dump.path.clone(), size_of(dump)?)));
     let sizes = sizes.collect::<Result<Vec<_>, BackupError>>()?;
     let (nodes, repository, known) = {
         let (store, time) = (Arc::clone(store), request.time);
@@ -148,10 +149,10 @@ fn cut_off(dump: &Pending) -> BackupError {
     dump.instance.failed(dump.program.name(), None, "the dump was cut off")
 }
 
-/// What a dump's program wrote, and the rows that were seen in it.
-fn written(dump: &Pending) -> Result<(Dumped, Vec<TableRows>), BackupError> {
-    let written = dump.result.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    written.ok_or_else(|| cut_off(dump))
+/// How much a dump's program wrote.
+fn size_of(dump: &Pending) -> Result<u64, BackupError> {
+    let written = dump.result.lock().unwrap_or_else(PoisonError::into_inner);
+    written.as_ref().map(|written| written.dumped.size_bytes).ok_or_else(|| cut_off(dump))
 }
 
 /// What there is to tell of a dump that is in the repository, with its rows.
@@ -161,9 +162,10 @@ async fn stored(
     dump: Pending,
     node: Node,
 ) -> Result<StoredDump, BackupError> {
-    let (dumped, seen) = written(&dump)?;
+    let written = dump.result.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let Written { dumped, rows, checker } = written.ok_or_else(|| cut_off(&dump))?;
     let kind = dump.held.kind();
-    let tables = dump.held.rows(docker, &dump.instance, seen, || (shelf.clone(), node.clone())).await?;
+    let tables = dump.held.rows(docker, &dump.instance, rows, || (shelf.clone(), node.clone())).await?;
     let report = DumpReport {
         label: dump.instance.label.clone(),
         kind,
@@ -181,6 +183,5 @@ async fn stored(
         None => None,
     };
     let program = dump.program.name().to_owned();
-    let checker = dump.checker;
     Ok(StoredDump { report, beside, instance: dump.instance, program, dumped, checker, node })
 }

@@ -64,7 +64,6 @@ pub(crate) async fn prepare(
             watch: || -> Box<dyn Watch> { Box::new(Tally::default()) },
             size_bytes,
             waiting: None,
-            checker: None,
             result: DumpResult::default(),
             user: server.user,
             database,

@@ -60,3 +60,18 @@ impl Database {
         .collect()
     }
 }
+
+/// A database's name where libpq would take one with `=` for a connection string.
+pub(super) fn connection_string(database: &str) -> String {
+    format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_name_is_never_a_connection_string() {
+        assert_eq!(connection_string("a b='c\\"), "dbname='a b=\\'c\\\\'");
+    }
+}

@@ -56,7 +56,7 @@ impl Load {
     /// Feeds the dump to `pg_restore`, which stops at the first error.
     pub(crate) async fn run(&self, docker: &Docker, mut pieces: Receiver<Bytes>) -> Result<(), BackupError> {
         let server = &self.connects;
-        let target = format!("--dbname={}", super::dump::connection_string(&server.database));
+        let target = format!("--dbname={}", super::connection::connection_string(&server.database));
         let mut arguments = vec!["pg_restore", "-w", "--exit-on-error", "--no-tablespaces", &target];
         if self.creates {
             arguments.push("--create");

@@ -3,10 +3,13 @@
 //! `psql` holds a `REPEATABLE READ` transaction open and exports its snapshot; `pg_dump` dumps that snapshot, and rows
 //! are counted in it, so that a restore can be compared with numbers of the very same moment.
 
-use super::connection::Database;
+use super::connection::{Database, connection_string};
 use crate::exec::{Program, Running, SILENCE};
+use crate::line::Outbox;
 use crate::{BackupError, TableRows, panics};
 use bollard::Docker;
+use bytes::Bytes;
+use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -43,7 +46,21 @@ SELECT format('SELECT json_build_array(%L, count(*)) FROM ONLY %I.%I', n.nspname
  ORDER BY n.nspname, c.relname \\gexec
 ";
 
-/// Counts rows while the dump is made. The transaction ends with this, so it must outlive the dump's beginning.
+/// The largest globals: roles and tablespaces.
+const ROLES_BYTES: usize = 16 * 1024 * 1024;
+/// Where the program that dumps the roles finds to which database it is to connect. It takes no notice of PGDATABASE, but
+/// connects to the user's or to `postgres`, and either may be gone.
+const ROLES_AT: &str = "WHARF_ROLES_AT";
+/// The statements that make the roles, as far as anybody may know them: a dump says who owns what, and could not be restored
+/// where they are not.
+const ROLE_NAMES: &str =
+    "SELECT format('CREATE ROLE %I;', rolname) FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1;\n";
+
+/// Who waits for the server's roles.
+pub(crate) type Asker = oneshot::Sender<Result<Bytes, BackupError>>;
+
+/// Counts rows, and asks for the server's roles, while the dump is made. The transaction ends with this, so it must outlive
+/// the dump's beginning.
 pub(crate) struct Counting {
     pub(crate) superuser: bool,
     start: Option<oneshot::Sender<()>>,
@@ -51,8 +68,8 @@ pub(crate) struct Counting {
 }
 
 impl Counting {
-    /// Holds the transaction, and counts once it is told to.
-    pub(crate) fn prepare(mut session: Session) -> Self {
+    /// Holds the transaction; counts and asks once it is told to.
+    pub(crate) fn prepare(mut session: Session, roles: Option<(Asker, Arc<Outbox>)>) -> Self {
         let superuser = session.superuser;
         let (start, started) = oneshot::channel();
         let counting = tokio::spawn(async move {
@@ -64,6 +81,10 @@ impl Counting {
                 ));
             }
             let tables = session.count().await?;
+            if let Some((asker, outbox)) = roles {
+                // One who is gone has failed, and says so by itself.
+                let _ = asker.send(session.roles(&outbox).await);
+            }
             Ok((session, tables))
         });
         Self { superuser, start: Some(start), counting }
@@ -92,6 +113,8 @@ pub(crate) struct Session {
     running: Running,
     unread: Vec<u8>,
     questions: u32,
+    /// By which the end of an answer is known; nothing in a database has it.
+    mark: String,
     /// For `pg_dump --snapshot`.
     pub(crate) snapshot: String,
     pub(crate) server_version: String,
@@ -106,12 +129,10 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) async fn open(docker: &Docker, database: Database) -> Result<Self, BackupError> {
         let arguments = ["psql", "-X", "-w", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"];
-        let program = Program {
-            container: &database.at.container,
-            arguments: &arguments,
-            environment: database.environment(),
-            input: true,
-        };
+        let mut environment = database.environment();
+        environment.push(format!("{ROLES_AT}={}", connection_string(&database.database)));
+        let program =
+            Program { container: &database.at.container, arguments: &arguments, environment, input: true };
         let running =
             program.start(docker).await.map_err(|cause| database.at.failed("psql", None, &cause))?;
         let mut session = Self {
@@ -119,6 +140,7 @@ impl Session {
             running,
             unread: Vec::new(),
             questions: 0,
+            mark: format!("wharf-{:032x}", rand::random::<u128>()),
             snapshot: String::new(),
             server_version: String::new(),
             superuser: false,
@@ -151,48 +173,90 @@ impl Session {
         tables.ok_or_else(|| self.database.at.failed("psql", None, "row counts could not be read"))
     }
 
+    /// What the user may read of the server's roles and tablespaces, which `pg_dump` leaves out: without a superuser, roles come
+    /// without their passwords; where a managed server forbids their attributes, their names alone.
+    async fn roles(&mut self, outbox: &Outbox) -> Result<Bytes, BackupError> {
+        let (exit, dump, said) = self.dump_roles().await?;
+        if exit == Some(0) {
+            let tail = String::from_utf8_lossy(&dump[dump.len().saturating_sub(512)..]).into_owned();
+            return if tail.contains("database cluster dump complete") {
+                Ok(dump.into())
+            } else {
+                Err(self.database.at.failed("pg_dumpall", exit, "what it wrote is not complete"))
+            };
+        }
+        if exit.is_none() || self.superuser || !said.contains("permission denied") {
+            return Err(self.database.at.failed("pg_dumpall", exit, said.trim()));
+        }
+        outbox.note(format!(
+            "{} may not read the roles' attributes: the dump of {} has their names alone",
+            self.database.user, self.database.at.label
+        ));
+        Ok(self.answer(ROLE_NAMES, ROLES_BYTES).await?.into())
+    }
+
+    /// Has psql run the program, for one of its own would cost the engine more than all that it does. Its exit code, and what
+    /// it wrote and said.
+    async fn dump_roles(&mut self) -> Result<(Option<i64>, Vec<u8>, String), BackupError> {
+        let passwords = if self.superuser { "" } else { "--no-role-passwords" };
+        let program = format!("pg_dumpall -w --globals-only {passwords} \"--database=${ROLES_AT}\"");
+        let exit = format!("{}-exit-", self.mark);
+        // What it says in error must not come among what it writes.
+        let script = format!(
+            "\\! {{ said=$({program} 2>&1 >&3 3>&- </dev/null); code=$?; }} 3>&1; echo \"{exit}$code\"; \
+             printf '%s\\n' \"$said\"\n"
+        );
+        let mut answer = self.answer(&script, ROLES_BYTES).await?;
+        let Some(at) = answer.windows(exit.len()).rposition(|bytes| bytes == exit.as_bytes()) else {
+            return Ok((None, Vec::new(), String::from_utf8_lossy(&answer).into_owned()));
+        };
+        let rest = String::from_utf8_lossy(&answer[at + exit.len()..]).into_owned();
+        let (code, said) = rest.split_once('\n').unwrap_or((&rest, ""));
+        let (code, said) = (code.parse().ok(), said.to_owned());
+        answer.truncate(at);
+        Ok((code, answer, said))
+    }
+
     /// Runs statements and returns the lines that they print.
     async fn ask(&mut self, statements: &str) -> Result<Vec<String>, BackupError> {
+        let answer = self.answer(statements, ANSWER_BYTES).await?;
+        Ok(String::from_utf8_lossy(&answer).lines().map(|line| line.trim_end().to_owned()).collect())
+    }
+
+    /// Runs statements and returns what they print, at most `limit` bytes.
+    async fn answer(&mut self, statements: &str, limit: usize) -> Result<Vec<u8>, BackupError> {
         self.questions += 1;
-        let end = format!("wharf-end-of-answer-{}", self.questions);
-        let script = format!("{statements}SELECT '{end}';\n");
+        let end = format!("{}-{}\n", self.mark, self.questions);
+        let script = format!("{statements}SELECT '{}';\n", end.trim_end());
         let written = async {
             self.running.input.write_all(script.as_bytes()).await?;
             self.running.input.flush().await
         };
         if !matches!(timeout(SILENCE, written).await, Ok(Ok(()))) {
             // psql is gone; what it said is worth more than the broken pipe.
-            return Err(self.over(&[]).await);
+            return Err(self.over().await);
         }
-        let mut lines = Vec::new();
-        let mut total = 0;
-        loop {
-            while let Some(end_of_line) = self.unread.iter().position(|&b| b == b'\n') {
-                let line: Vec<u8> = self.unread.drain(..=end_of_line).collect();
-                let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-                if line == end {
-                    return Ok(lines);
-                }
-                lines.push(line);
-            }
+        // It prints nothing after that line until it is asked again.
+        while !self.unread.ends_with(end.as_bytes()) {
             match self.running.next().await {
                 Ok(Some(piece)) => {
-                    total += piece.len();
-                    if total > ANSWER_BYTES {
+                    if self.unread.len() + piece.len() > limit {
                         return Err(self.database.at.failed("psql", None, "its answer is too long"));
                     }
                     self.unread.extend_from_slice(&piece);
                 }
-                Ok(None) => return Err(self.over(&lines).await),
+                Ok(None) => return Err(self.over().await),
                 Err(cause) => return Err(self.database.at.failed("psql", None, &cause)),
             }
         }
+        let mut answer = std::mem::take(&mut self.unread);
+        answer.truncate(answer.len() - end.len());
+        Ok(answer)
     }
 
     /// psql has ended, which it should not have.
-    async fn over(&mut self, lines: &[String]) -> BackupError {
-        let mut said = lines.join("\n").into_bytes();
-        said.append(&mut self.unread);
+    async fn over(&mut self) -> BackupError {
+        let mut said = std::mem::take(&mut self.unread);
         while let Ok(Some(piece)) = self.running.next().await {
             said.extend_from_slice(&piece);
             said.truncate(ANSWER_BYTES);

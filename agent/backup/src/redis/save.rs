@@ -39,7 +39,6 @@ pub(crate) async fn prepare(docker: &Docker, request: &DumpRequest) -> Result<Pe
         // What it takes in memory; its file is hardly larger.
         size_bytes: field(&info, "used_memory").and_then(|bytes| bytes.parse().ok()).unwrap_or(0),
         waiting: None,
-        checker: None,
         result: DumpResult::default(),
         user: String::new(),
         database: crate::service_of(label).to_owned(),
