@@ -326,3 +326,43 @@ fn decide_earlier(survey: &Survey, service: &Service, id: Option<&str>, decided:
     }
     decided.why.insert(service.name.clone(), services::ImageDecision { action, why });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_own_base_will_be_is_known_only_where_it_is_kept() {
+        let model = r#"{"name":"shop","services":{"base":{"image":"docker.io/shop/base:latest","build":{"context":"/a"}},
+            "web":{"build":{"context":"/a"}}}}"#;
+        let model = Model::parse(model, "/a", "/a").unwrap();
+        let keep = || ImageDecision::Keep { id: "sha256:1".to_owned() };
+        for (base, action, kept) in [
+            (Some(keep()), ImageAction::Keep, true),
+            // Another app's, in a promotion.
+            (Some(keep()), ImageAction::Reuse, false),
+            // Another server's, in the plan of a promotion.
+            (Some(ImageDecision::Build), ImageAction::Reuse, false),
+            (Some(ImageDecision::Build), ImageAction::Build, false),
+            // Not yet decided: each is made from the other.
+            (None, ImageAction::Unknown, false),
+        ] {
+            let mut decided = Decided {
+                images: BTreeMap::new(),
+                why: BTreeMap::new(),
+                inputs: BTreeMap::new(),
+                highest: BTreeMap::new(),
+                awaited: Vec::new(),
+                made_from: MadeFrom::from([("web".to_owned(), BTreeSet::from(["base".to_owned()]))]),
+            };
+            if let Some(base) = base {
+                decided.images.insert("base".to_owned(), base);
+                decided.why.insert("base".to_owned(), services::ImageDecision { action, why: Vec::new() });
+            }
+            let own = own_bases(&model, model.service("web").unwrap(), &decided);
+            let stays = own.kept.get("shop/base").map(String::as_str);
+            assert_eq!(stays, kept.then_some("sha256:1"), "{action:?}");
+            assert_eq!(own.changing.is_empty(), kept, "{action:?}");
+        }
+    }
+}
