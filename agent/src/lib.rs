@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod answers;
 pub mod ask;
+pub mod audit;
 pub mod chores;
 pub mod clock;
 pub mod config;

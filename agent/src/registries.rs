@@ -8,13 +8,12 @@
 //! - A login is kept only where the registry took it.
 
 use crate::agent::Agent;
+use crate::audit;
 use crate::conversation::Who;
 use crate::failures;
-use jiff::Timestamp;
 use wharf_engine::registry::{Login, LoginError, RegistryError};
 use wharf_proto::message::{Reply, Request};
 use wharf_proto::registry::{self, PASSWORD_BYTES, RegistryInfo, RegistryLogin, USER_BYTES};
-use wharf_proto::release::AuditEntry;
 use wharf_proto::{Failure, FailureKind};
 
 /// Answers the requests about registries.
@@ -53,12 +52,25 @@ async fn log_in(agent: &Agent, who: &Who, asked: RegistryLogin) -> Result<Regist
     let proven = match agent.engine.prove_login(&host, login).await {
         Ok(proven) => proven,
         Err(error) => {
-            tell(agent, who, format!("registry login {host} as {}", asked.user), "refused, nothing was kept")
-                .await?;
+            audit::write(
+                agent,
+                who,
+                None,
+                format!("registry login {host} as {}", asked.user),
+                "refused, nothing was kept",
+            )
+            .await?;
             return Err(not_proven(&error));
         }
     };
-    tell(agent, who, format!("registry login {host} as {}", asked.user), "the registry takes it").await?;
+    audit::write(
+        agent,
+        who,
+        None,
+        format!("registry login {host} as {}", asked.user),
+        "the registry takes it",
+    )
+    .await?;
     let (logins, kept) = (agent.engine.logins().clone(), host.clone());
     failures::blocking(move || logins.keep(&kept, &proven).map_err(|e| of_file(&e))).await?;
     Ok(RegistryInfo { host, user: asked.user })
@@ -72,7 +84,7 @@ async fn log_out(agent: &Agent, who: &Who, asked: &str) -> Result<RegistryInfo, 
         return Err(Failure::new(FailureKind::NotFound, format!("the agent has no login for {host}"))
             .hint("see which it has: wharf registry list"));
     };
-    tell(agent, who, format!("registry logout {host}"), "the login is gone").await?;
+    audit::write(agent, who, None, format!("registry logout {host}"), "the login is gone").await?;
     Ok(RegistryInfo { host, user })
 }
 
@@ -116,16 +128,4 @@ fn not_proven(error: &LoginError) -> Failure {
 fn of_file(error: &RegistryError) -> Failure {
     Failure::from_error(FailureKind::Environment, error)
         .hint("look at the folder `docker` of the agent's state, and at its disk")
-}
-
-async fn tell(agent: &Agent, who: &Who, action: String, outcome: &str) -> Result<(), Failure> {
-    let entry = AuditEntry {
-        at: Timestamp::now(),
-        app: None,
-        by: who.by.clone(),
-        from: who.from.clone(),
-        action,
-        outcome: outcome.to_owned(),
-    };
-    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))
 }

@@ -89,6 +89,19 @@ impl Engine {
         );
     }
 
+    /// Lets it do nothing, until it is to [go on](Self::go_on).
+    pub fn hold(&self) {
+        self.signal("STOP");
+    }
+
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let _ = Command::new("kill").args(["-s", name]).arg(self.daemon.id().to_string()).status();
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("timeout");
         command
@@ -105,6 +118,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.go_on();
         let all = self.output(&["ps", "-aq"]);
         let all = String::from_utf8_lossy(&all.stdout).into_owned();
         let remove = [vec!["rm", "-f", "-v"], all.split_whitespace().collect()].concat();
@@ -112,7 +126,7 @@ impl Drop for Engine {
             self.output(&remove);
         }
         // It unmounts what it mounted, which its folder could not be removed with.
-        let _ = Command::new("kill").arg(self.daemon.id().to_string()).status();
+        self.signal("TERM");
         let until = Instant::now() + ENDS_WITHIN;
         while matches!(self.daemon.try_wait(), Ok(None)) && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(50));

@@ -10,6 +10,7 @@ use bollard::models::{
 };
 use bollard::query_parameters::CreateContainerOptions;
 use std::collections::HashMap;
+use tokio::sync::oneshot;
 
 /// What covers a volume that the image declares and nobody is to write to.
 pub(crate) const COVER_BYTES: u64 = 16 * 1024 * 1024;
@@ -55,6 +56,32 @@ impl Engine {
                 Err(error)
             }
         }
+    }
+
+    /// What `start` gives; where nobody waits for that any more, the container is removed at once.
+    ///
+    /// # Errors
+    /// As for `start`.
+    pub(crate) async fn unless_forgotten<S>(
+        &self,
+        name: &str,
+        start: impl FnOnce(Self) -> S,
+    ) -> Result<String, EngineError>
+    where
+        S: Future<Output = Result<String, EngineError>> + Send + 'static,
+    {
+        let (sender, started) = oneshot::channel();
+        let (engine, start) = (self.clone(), start(self.clone()));
+        // A task of its own: dropped between two calls, nobody would know of the container.
+        tokio::spawn(async move {
+            if let Err(Ok(unwanted)) = sender.send(start.await)
+                && let Err(error) = engine.remove_container(&unwanted).await
+            {
+                tracing::warn!(%error, "a container that nobody waits for is left");
+            }
+        });
+        let ended = |_| EngineError::malformed(&format!("make container {name}"), "the task has ended");
+        started.await.map_err(ended)?
     }
 
     /// Makes it, and does not start it; its ID.

@@ -32,7 +32,7 @@ pub mod toolbox;
 pub mod travel;
 pub mod volume;
 
-pub use build::{BuildError, BuildLine, BuildSpec, Dockerfile, SecretSource};
+pub use build::{BuildError, BuildLine, BuildSpec, Dockerfile, Dropped, SecretSource};
 pub use compose::{ComposeCli, ComposeError, ComposeProject, OneOff, Recreate, UpSpec};
 pub use connection::{Engine, EngineInfo};
 pub use error::EngineError;

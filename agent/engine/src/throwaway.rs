@@ -44,11 +44,18 @@ pub enum Scratch {
 }
 
 impl Engine {
-    /// Makes and starts a container; its ID. Whoever asks removes it.
+    /// Makes and starts a container; its ID. Whoever asks removes it; where he does not wait for it any more, it is removed at
+    /// once.
     ///
     /// # Errors
     /// The engine does not answer, lacks the image, or could not start it; then it is gone again.
     pub async fn start_throwaway(&self, spec: &Throwaway) -> Result<String, EngineError> {
+        let throwaway = spec.clone();
+        self.unless_forgotten(&spec.name, |engine| async move { engine.make_throwaway(&throwaway).await })
+            .await
+    }
+
+    async fn make_throwaway(&self, spec: &Throwaway) -> Result<String, EngineError> {
         let (target, scratch) = &spec.scratch;
         let scratch = match scratch {
             Scratch::Memory { bytes } => in_memory(target, *bytes),

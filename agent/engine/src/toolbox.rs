@@ -14,7 +14,6 @@ use bollard::models::HostConfig;
 use bollard::query_parameters::InspectContainerOptions;
 use std::collections::HashMap;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// Where what is secret lies.
 pub const TOOLBOX_FOLDER: &str = "/run/wharf";
@@ -48,19 +47,8 @@ impl Engine {
     /// # Errors
     /// The engine does not answer, lacks the image or the network, or could not start it; then it is gone again.
     pub async fn start_toolbox(&self, spec: &Toolbox) -> Result<String, EngineError> {
-        let (sender, made) = oneshot::channel();
-        let (engine, toolbox) = (self.clone(), spec.clone());
-        // A task of its own: dropped between two calls, nobody would know of the container.
-        tokio::spawn(async move {
-            if let Err(Ok(unwanted)) = sender.send(engine.make_toolbox(&toolbox).await)
-                && let Err(error) = engine.remove_container(&unwanted).await
-            {
-                tracing::warn!(%error, "a container that nobody waits for is left");
-            }
-        });
-        let ended =
-            |_| EngineError::malformed(&format!("make container {}", spec.name), "the task has ended");
-        made.await.map_err(ended)?
+        let toolbox = spec.clone();
+        self.unless_forgotten(&spec.name, |engine| async move { engine.make_toolbox(&toolbox).await }).await
     }
 
     async fn make_toolbox(&self, spec: &Toolbox) -> Result<String, EngineError> {

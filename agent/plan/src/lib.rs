@@ -2,6 +2,7 @@
 //!
 //! **Invariant**: nothing here does I/O. Facts come in, plans and refusals go out, and every rule can be tested by table.
 
+pub mod bases;
 pub mod bump;
 pub mod causes;
 pub mod data;

@@ -25,6 +25,8 @@ pub struct ImageFactsOf<'a> {
     pub changed: &'a [RelPath],
     /// Whether the image is on the engine.
     pub present: bool,
+    /// The services whose images it is made from, and that get another one.
+    pub changing_bases: &'a [String],
     pub rebuild: bool,
     pub pull: bool,
     pub origin: Origin<'a>,
@@ -115,6 +117,11 @@ fn own_image(facts: &ImageFactsOf<'_>) -> ImageDecision {
     let decide = |action, why: &str| ImageDecision { action, why: vec![why.to_owned()] };
     if !facts.present {
         return decide(ImageAction::Build, "there is no image yet");
+    }
+    // What goes into those is not known before they are built.
+    if !facts.changing_bases.is_empty() {
+        let why = format!("made from an image that changes: {}", facts.changing_bases.join(", "));
+        return decide(ImageAction::Build, &why);
     }
     match (&facts.before, &facts.now) {
         (_, None | Some(Err(InputsError::ContextElsewhere(_)))) => {

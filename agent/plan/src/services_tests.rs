@@ -160,12 +160,14 @@ fn images_are_built_when_something_says_so() {
     let (web, db) = (model.service("web").unwrap(), model.service("db").unwrap());
     let changed: [RelPath; 4] = ["a", "b", "c", "d"].map(|p| p.parse().unwrap());
     let same = Some(Digest([1; 32]));
+    let bases = ["base".to_owned(), "core".to_owned()];
     let base = |service| ImageFactsOf {
         service,
         before: same,
         now: same.map(Ok),
         changed: &[],
         present: true,
+        changing_bases: &[],
         rebuild: false,
         pull: false,
         origin: Origin::Laptop,
@@ -196,6 +198,27 @@ fn images_are_built_when_something_says_so() {
             ImageAction::Build,
             "the content of the build secret npm is not known",
         ),
+        // Though all that goes into it seems to be the same.
+        (
+            ImageFactsOf { changing_bases: &bases[..1], ..base(web) },
+            ImageAction::Build,
+            "made from an image that changes: base",
+        ),
+        (
+            ImageFactsOf { changing_bases: &bases, now: other(), changed: &changed, ..base(web) },
+            ImageAction::Build,
+            "made from an image that changes: base, core",
+        ),
+        (
+            ImageFactsOf { changing_bases: &bases, present: false, ..base(web) },
+            ImageAction::Build,
+            "there is no image yet",
+        ),
+        (
+            ImageFactsOf { changing_bases: &bases, rebuild: true, ..base(web) },
+            ImageAction::Build,
+            "--rebuild",
+        ),
         (ImageFactsOf { now: None, ..base(db) }, ImageAction::Keep, ""),
         (ImageFactsOf { now: None, pull: true, ..base(db) }, ImageAction::Pull, "--pull"),
         (ImageFactsOf { now: None, rebuild: true, ..base(db) }, ImageAction::Keep, ""),
@@ -217,12 +240,14 @@ fn a_promoted_image_serves_where_all_that_goes_into_it_is_the_same() {
     let (one, two) = (Digest([1; 32]), Digest([2; 32]));
     let here = |inputs, present| Origin::Here { name: "staging v12", inputs, present };
     let elsewhere = |image| Origin::Elsewhere { name: "staging v12", image };
+    let bases = ["base".to_owned()];
     let first = |origin| ImageFactsOf {
         service: web,
         before: None,
         now: Some(Ok(one)),
         changed: &[],
         present: false,
+        changing_bases: &[],
         rebuild: false,
         pull: false,
         origin,
@@ -256,6 +281,12 @@ fn a_promoted_image_serves_where_all_that_goes_into_it_is_the_same() {
             "there is no image yet",
         ),
         (ImageFactsOf { rebuild: true, ..first(here(Some(one), true)) }, ImageAction::Build, "--rebuild"),
+        // Built on what this app has, not on what the other made its own from.
+        (
+            ImageFactsOf { changing_bases: &bases, ..live(one, Origin::Laptop) },
+            ImageAction::Build,
+            "made from an image that changes: base",
+        ),
         (
             first(elsewhere(Travelled::No("it is for linux/arm64"))),
             ImageAction::Build,

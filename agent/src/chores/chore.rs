@@ -54,7 +54,8 @@ impl Chore {
 
     pub fn rank(self) -> Rank {
         match self {
-            Self::Backup | Self::House => Rank::Chore,
+            Self::Backup => Rank::Chore,
+            Self::House => Rank::House,
             Self::Drill => Rank::Drill,
         }
     }

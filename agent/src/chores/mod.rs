@@ -83,6 +83,10 @@ async fn begin_if_due(
     if due > agent.clock.now() {
         return Ok(());
     }
+    // The engine has one build cache for all, and somebody may be building.
+    if chore == Chore::House && agent.queue.something_changes() {
+        return Ok(());
+    }
     let Some(seat) = queue::take_if_free(agent, &app.app, chore.rank()).await? else { return Ok(()) };
     // The app may have changed before the seat was ours.
     let Some(app) = agent.state.app(&app.app).await.map_err(|e| failures::of_state(&e))? else {
@@ -100,7 +104,14 @@ async fn begin(
     permit: OwnedSemaphorePermit,
 ) -> Result<(), Failure> {
     let name = app.app.clone();
-    let Some(task) = chore.task(agent, &app).await? else {
+    let gave_way = seat.wanted();
+    let task = tokio::select! {
+        biased;
+        // It is due as before.
+        () = gave_way.cancelled() => return Ok(()),
+        task = chore.task(agent, &app) => task?,
+    };
+    let Some(task) = task else {
         if chore == Chore::House {
             // It was looked at, and there is nothing to do.
             let looked = ChoreRecord { last_run: Some(agent.clock.now()), failures: 0, why: None, ..before };
@@ -115,7 +126,6 @@ async fn begin(
         ..before.clone()
     };
     remember(agent, &name, tried.clone()).await?;
-    let gave_way = seat.wanted();
     let who = Arc::new(Who { by: "the agent's schedule".to_owned(), from: "the server itself".to_owned() });
     let (job, ended) = match data::start(agent, app, task, seat, who).await {
         Ok(started) => started,

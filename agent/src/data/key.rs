@@ -2,13 +2,13 @@
 
 use crate::agent::Agent;
 use crate::answers::known_app;
+use crate::audit;
 use crate::conversation::Who;
 use crate::failures;
 use jiff::Timestamp;
 use wharf_access::Permit;
 use wharf_proto::backup::RecoveryKey;
 use wharf_proto::message::Reply;
-use wharf_proto::release::AuditEntry;
 use wharf_proto::{AppName, Failure, FailureKind};
 
 /// Tells the key, or takes note that it is saved. Both are in the audit.
@@ -41,15 +41,9 @@ pub async fn answer(
         let key = wharf_backup::recovery_key(&agent.layout.repository_key(app)).map_err(|e| e.failure())?;
         Some(RecoveryKey::new(key.expose()))
     };
-    let entry = AuditEntry {
-        at: Timestamp::now(),
-        app: Some(app.clone()),
-        by: who.by.clone(),
-        from: who.from.clone(),
-        action: if saved { "backup key --saved" } else { "backup key" }.to_owned(),
-        outcome: if saved { "the recovery key is saved" } else { "the recovery key was shown" }.to_owned(),
-    };
-    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))?;
+    let action = if saved { "backup key --saved" } else { "backup key" };
+    let outcome = if saved { "the recovery key is saved" } else { "the recovery key was shown" };
+    audit::write(agent, who, Some(app), action, outcome).await?;
     let saved = is_saved(agent, app).await?;
     Ok(Reply::BackupKey { key, repository: repository.display().to_string(), saved })
 }

@@ -6,15 +6,14 @@
 
 use super::known::{self, Known};
 use crate::agent::Agent;
+use crate::audit;
 use crate::conversation::Who;
 use crate::failures;
 use crate::jobs::backup::child;
 use crate::jobs::run::Job;
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use wharf_backup::ForgetRequest;
 use wharf_proto::backup::{Proof, PrunePlan, Retained};
-use wharf_proto::release::AuditEntry;
 use wharf_proto::{AppName, AppSpec, BackupId, Failure, FailureKind};
 use wharf_schedule::{Candidate, Kept, Plan};
 use wharf_state::AppRecord;
@@ -122,13 +121,7 @@ pub async fn pin(
         return Err(Failure::new(FailureKind::Config, text).hint("it is never forgotten, pinned or not"));
     }
     agent.state.pin_backup(app, &backup.id, pinned).await.map_err(|e| failures::of_state(&e))?;
-    let entry = AuditEntry {
-        at: Timestamp::now(),
-        app: Some(app.clone()),
-        by: who.by.clone(),
-        from: who.from.clone(),
-        action: format!("backup pin {}{}", backup.id.short(), if pinned { "" } else { " --off" }),
-        outcome: if pinned { "it stays" } else { "retention decides" }.to_owned(),
-    };
-    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))
+    let action = format!("backup pin {}{}", backup.id.short(), if pinned { "" } else { " --off" });
+    let outcome = if pinned { "it stays" } else { "retention decides" };
+    audit::write(agent, who, Some(app), action, outcome).await
 }

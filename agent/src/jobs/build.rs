@@ -1,19 +1,20 @@
 //! The images of a release, and the tags that keep them.
 //!
-//! **Invariant**: nothing here changes what Compose's image names mean, but for `--pull` and Compose's own builds, whose undo
-//! is written down first; each image of the release gets a tag of its own, `<app>-<service>:vN`, so that nothing prunes it.
+//! **Invariant**: nothing here changes what Compose's image names mean, but for `--pull`, Compose's own builds and images that
+//! others of the project are built from, whose undo is written down first; each image of the release gets a tag of its own, `<app>-<service>:vN`, so that nothing prunes it.
 
 use super::decide::ImageDecision;
 use super::images::{Staged, Way};
 use super::plan::Planned;
 use super::run::Job;
 use super::undo::Undo;
-use super::{Work, compose, hold, put_back};
+use super::{Work, apply, compose, hold, put_back};
 use crate::failures;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wharf_engine::{BuildError, EngineError};
+use wharf_plan::bases;
 use wharf_plan::model::{Model, Service};
 use wharf_proto::{AppName, Digest, Failure, FailureKind, ReleaseId, Step};
 use wharf_state::ReleaseImage;
@@ -41,7 +42,7 @@ pub async fn build(job: &Job, work: &Work, planned: &Planned) -> Result<Images, 
     let mut images = Images { by_service: BTreeMap::new(), inputs: BTreeMap::new() };
     // Services that share a build get the one image.
     let mut built: Vec<(String, String)> = Vec::new();
-    for service in planned.model.start_order() {
+    for service in bases::build_order(&planned.model, &planned.made_from) {
         let Some(decision) = planned.images.get(&service.name) else { continue };
         let id = match decision {
             ImageDecision::Keep { id } => id.clone(),
@@ -61,6 +62,11 @@ pub async fn build(job: &Job, work: &Work, planned: &Planned) -> Result<Images, 
             }
         };
         let image = pinned(job, planned, service, id).await?;
+        if planned.is_built_on(service) {
+            // A Dockerfile says `FROM` that name.
+            apply::retag(job, &BTreeMap::from([(service.name.clone(), image.clone())])).await?;
+            crate::crash::point("build.named");
+        }
         images.by_service.insert(service.name.clone(), image);
     }
     Ok(images)
@@ -183,8 +189,8 @@ async fn build_one(
             let tag = pin(job.app(), &service.name, job.release);
             journal(job, Undo::Pin { tag: tag.clone() }).await?;
             recipe.spec.tags = vec![tag];
-            refresh_bases(job, planned.pull, &recipe.from).await;
-            if let Some(digest) = staged.digest(&recipe).await? {
+            refresh_bases(job, planned, service, recipe.from()).await;
+            if let Some(digest) = staged.digest(&recipe, &BTreeMap::new()).await? {
                 images.inputs.insert(service.name.clone(), digest);
             }
             let cancel = CancellationToken::new();
@@ -200,20 +206,27 @@ async fn build_one(
                 .await;
             built.map_err(|e| build_failed(service, &e))?
         }
-        Way::Compose { why } => {
+        Way::Compose { why, from } => {
             job.record.note(format!("{} is built by docker compose: {why}", service.name)).await;
-            by_compose(job, planned, service).await?
+            // Compose would fetch all of them, also those that the project builds itself.
+            let by_itself = !planned.made_from.contains_key(&service.name);
+            if !by_itself && planned.pull {
+                refresh_bases(job, planned, service, &from).await;
+            }
+            by_compose(job, planned, service, planned.pull && by_itself).await?
         }
     };
     kept_if_equal(job, planned, service, id).await
 }
 
-/// Fetches base images that are missing, or all with `--pull`. A registry that does not answer is only told of: the build
-/// finds out whether it can do without.
-async fn refresh_bases(job: &Job, all: bool, from: &[String]) {
-    for reference in from {
+/// Fetches base images that are missing, or all with `--pull`; but for those that the project builds itself, since what a
+/// registry has by such a name is a stranger's. A registry that does not answer is only told of: the build finds out whether
+/// it can do without.
+async fn refresh_bases(job: &Job, planned: &Planned, service: &Service, from: &[String]) {
+    let is_own = |image: &str| bases::builders(&planned.model, service, image).next().is_some();
+    for reference in from.iter().filter(|reference| !is_own(reference)) {
         let here = job.agent.engine.image(reference).await.ok().flatten();
-        if here.is_some() && !all {
+        if here.is_some() && !planned.pull {
             continue;
         }
         match (fetch(job, None, reference).await, here) {
@@ -234,7 +247,7 @@ async fn refresh_bases(job: &Job, all: bool, from: &[String]) {
     }
 }
 
-async fn by_compose(job: &Job, planned: &Planned, service: &Service) -> Result<String, Failure> {
+async fn by_compose(job: &Job, planned: &Planned, service: &Service, pull: bool) -> Result<String, Failure> {
     let reference = planned.model.image_reference(service);
     let engine = &job.agent.engine;
     // Compose tags what it builds with the names that production runs by; that is undone if the deploy fails.
@@ -250,7 +263,7 @@ async fn by_compose(job: &Job, planned: &Planned, service: &Service) -> Result<S
         .with_output(Step::Build, Some(&service.name), |lines| async move {
             stack
                 .project()
-                .build_fallback(&service.name, true, planned.pull, BUILD_LIMIT, |_, line| lines.push(line))
+                .build_fallback(&service.name, true, pull, BUILD_LIMIT, |_, line| lines.push(line))
                 .await
         })
         .await;

@@ -9,6 +9,7 @@ use crate::layout::Beside;
 use crate::promote::images;
 use std::collections::{BTreeMap, BTreeSet};
 use wharf_plan::Model;
+use wharf_plan::bases::{self, MadeFrom};
 use wharf_plan::inputs::{changed_paths, folder_entries, mounted_inputs};
 use wharf_plan::model::{Context, Service};
 use wharf_plan::services::{self, ImageFactsOf, image_decision};
@@ -39,6 +40,8 @@ pub struct Decided {
     pub highest: BTreeMap<String, String>,
     /// Images of another server's release that would serve, and are not here yet.
     pub awaited: Vec<Digest>,
+    /// The services whose images others are made from.
+    pub made_from: MadeFrom,
 }
 
 /// Decides every service's image, and digests what its containers are made from.
@@ -66,16 +69,20 @@ pub async fn decide(
         inputs: BTreeMap::new(),
         highest,
         awaited: Vec::new(),
+        made_from: MadeFrom::new(),
     };
     let origin = origin(agent, work).await?;
-    for service in survey.model.services() {
+    let mut ways = ways(&staged, work, &mut decided)?;
+    for service in bases::build_order(&survey.model, &decided.made_from) {
+        let way = ways.remove(&service.name);
         let (image, portable) = match &work.source {
             Source::Shipped { rebuild, pull, .. } => {
                 let asked = Asked { rebuild: *rebuild, pull: *pull, origin: origin.as_ref() };
-                decide_shipped(&staged, work, survey, service, asked, &mut decided).await?
+                decide_shipped(&staged, work, survey, (service, way), asked, &mut decided).await?
             }
             Source::Again | Source::Recovered { .. } => {
-                decide_shipped(&staged, work, survey, service, Asked::default(), &mut decided).await?
+                let asked = Asked::default();
+                decide_shipped(&staged, work, survey, (service, way), asked, &mut decided).await?
             }
             Source::Earlier { images, .. } => {
                 decide_earlier(
@@ -97,6 +104,24 @@ pub async fn decide(
         decided.inputs.insert(service.name.clone(), inputs);
     }
     Ok(decided)
+}
+
+/// How each service is built that is, and what of the project's own goes into it; none for a rollback, which builds nothing.
+fn ways(staged: &Staged<'_>, work: &Work, decided: &mut Decided) -> Result<BTreeMap<String, Way>, Failure> {
+    let mut ways = BTreeMap::new();
+    if matches!(work.source, Source::Earlier { .. }) {
+        return Ok(ways);
+    }
+    for service in staged.model.services() {
+        let Some(build) = &service.build else { continue };
+        let way = staged.way(service, build)?;
+        let bases = bases::bases(staged.model, service, way.from());
+        if !bases.is_empty() {
+            decided.made_from.insert(service.name.clone(), bases);
+        }
+        ways.insert(service.name.clone(), way);
+    }
+    Ok(ways)
 }
 
 /// What was asked for besides, and whose source it is.
@@ -159,7 +184,7 @@ async fn decide_shipped(
     staged: &Staged<'_>,
     work: &Work,
     survey: &Survey,
-    service: &Service,
+    (service, way): (&Service, Option<Way>),
     asked: Asked<'_>,
     decided: &mut Decided,
 ) -> Result<(Digest, Option<Digest>), Failure> {
@@ -185,20 +210,16 @@ async fn decide_shipped(
         Some(id) => staged.engine.image(id).await.map_err(|e| failures::of_engine(&e))?.is_some(),
         None => false,
     };
-    let (mut on_own, mut portable) = (false, None);
-    let (now, changed) = match &service.build {
-        Some(build) => match staged.way(service, build)? {
-            Way::Engine(recipe) => {
-                on_own = builds_on_own(&survey.model, service, &recipe.from);
-                // What an environment sets may be in the image that it is made from.
-                portable = if on_own { None } else { recipe.portable() };
-                let digest = staged.digest(&recipe).await?;
-                let changed = changed_context(survey, &recipe, service);
-                (digest, changed)
-            }
-            Way::Compose { .. } => (None, Vec::new()),
-        },
-        None => (None, Vec::new()),
+    let on_own = decided.made_from.contains_key(&service.name);
+    let own = own_bases(&survey.model, service, decided);
+    let (now, portable, changed) = match &way {
+        Some(Way::Engine(recipe)) => {
+            // What an environment sets may be in the image that it is made from.
+            let portable = if on_own { None } else { recipe.portable() };
+            let digest = staged.digest(recipe, &own.kept).await?;
+            (digest, portable, changed_context(survey, recipe, service))
+        }
+        Some(Way::Compose { .. }) | None => (None, None, Vec::new()),
     };
     let before = live.and_then(|live| live.inputs.get(&service.name)).map(|inputs| inputs.image);
     let travels = asked.origin.filter(|origin| origin.record.is_none() && service.build.is_some());
@@ -227,6 +248,7 @@ async fn decide_shipped(
         now: now.map(Ok),
         changed: &changed,
         present,
+        changing_bases: &own.changing,
         rebuild: asked.rebuild,
         pull: asked.pull,
         origin: match asked.origin {
@@ -257,19 +279,28 @@ async fn decide_shipped(
     Ok((now, portable))
 }
 
-/// Whether it is made from an image that another service of the project builds. That one is built with what this app has,
-/// so that what another app made from its own is not the same, though the name means that one's until then.
-fn builds_on_own(model: &Model, service: &Service, from: &[String]) -> bool {
-    let others = model.services().filter(|other| other.name != service.name && other.build.is_some());
-    let own: BTreeSet<String> = others.map(|other| plain(&model.image_reference(other)).to_owned()).collect();
-    from.iter().any(|image| own.contains(plain(image)))
+/// The images of the project that a service's own is made from, once the release is there. One that another app made from its
+/// own base is not the same, though the name means that one's until then.
+struct OwnBases {
+    /// What stays, by its plain name.
+    kept: BTreeMap<String, String>,
+    /// The services that get another.
+    changing: Vec<String>,
 }
 
-/// An image's name as people write it.
-fn plain(reference: &str) -> &str {
-    let short = ["docker.io/library/", "docker.io/"].iter().find_map(|prefix| reference.strip_prefix(prefix));
-    let short = short.unwrap_or(reference);
-    short.strip_suffix(":latest").unwrap_or(short)
+fn own_bases(model: &Model, service: &Service, decided: &Decided) -> OwnBases {
+    let mut own = OwnBases { kept: BTreeMap::new(), changing: Vec::new() };
+    for base in decided.made_from.get(&service.name).into_iter().flatten() {
+        let stays = decided.why.get(base).is_some_and(|why| why.action == ImageAction::Keep);
+        match (decided.images.get(base), model.service(base)) {
+            (Some(ImageDecision::Keep { id }), Some(base)) if stays => {
+                own.kept.insert(bases::plain(&model.image_reference(base)).to_owned(), id.clone());
+            }
+            // One that is not decided yet is made from this one in turn: nothing is known of either.
+            _ => own.changing.push(base.clone()),
+        }
+    }
+    own
 }
 
 fn changed_context(survey: &Survey, recipe: &Recipe, service: &Service) -> Vec<RelPath> {
@@ -294,4 +325,44 @@ fn decide_earlier(survey: &Survey, service: &Service, id: Option<&str>, decided:
         decided.images.insert(service.name.clone(), ImageDecision::Keep { id: id.to_owned() });
     }
     decided.why.insert(service.name.clone(), services::ImageDecision { action, why });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_own_base_will_be_is_known_only_where_it_is_kept() {
+        let model = r#"{"name":"shop","services":{"base":{"image":"docker.io/shop/base:latest","build":{"context":"/a"}},
+            "web":{"build":{"context":"/a"}}}}"#;
+        let model = Model::parse(model, "/a", "/a").unwrap();
+        let keep = || ImageDecision::Keep { id: "sha256:1".to_owned() };
+        for (base, action, kept) in [
+            (Some(keep()), ImageAction::Keep, true),
+            // Another app's, in a promotion.
+            (Some(keep()), ImageAction::Reuse, false),
+            // Another server's, in the plan of a promotion.
+            (Some(ImageDecision::Build), ImageAction::Reuse, false),
+            (Some(ImageDecision::Build), ImageAction::Build, false),
+            // Not yet decided: each is made from the other.
+            (None, ImageAction::Unknown, false),
+        ] {
+            let mut decided = Decided {
+                images: BTreeMap::new(),
+                why: BTreeMap::new(),
+                inputs: BTreeMap::new(),
+                highest: BTreeMap::new(),
+                awaited: Vec::new(),
+                made_from: MadeFrom::from([("web".to_owned(), BTreeSet::from(["base".to_owned()]))]),
+            };
+            if let Some(base) = base {
+                decided.images.insert("base".to_owned(), base);
+                decided.why.insert("base".to_owned(), services::ImageDecision { action, why: Vec::new() });
+            }
+            let own = own_bases(&model, model.service("web").unwrap(), &decided);
+            let stays = own.kept.get("shop/base").map(String::as_str);
+            assert_eq!(stays, kept.then_some("sha256:1"), "{action:?}");
+            assert_eq!(own.changing.is_empty(), kept, "{action:?}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use wharf_engine::build::AdditionalContext;
 use wharf_engine::{BuildSpec, Dockerfile, Engine, SecretSource};
 use wharf_plan::inputs::{self, ImageInputs, InputsError};
 use wharf_plan::model::{Build, Content, Service};
-use wharf_plan::{InputKey, Model, dockerfile, dockerignore};
+use wharf_plan::{InputKey, Model, bases, dockerfile, dockerignore};
 use wharf_proto::{Digest, Entry, Failure, FailureKind, Manifest, RelPath};
 
 /// What a build is made from, as it lies in the stage.
@@ -35,7 +35,7 @@ pub struct Recipe {
     additional: BTreeMap<String, Vec<Entry>>,
     secrets: BTreeMap<String, Digest>,
     /// The images that it is made from.
-    pub from: Vec<String>,
+    from: Vec<String>,
     /// Whether those are all: its Dockerfile could be read.
     from_is_known: bool,
 }
@@ -46,7 +46,19 @@ pub enum Way {
     /// With what the engine's interface does not reach (ssh mounts, remote contexts): by `docker compose build`.
     Compose {
         why: String,
+        /// The images that it is made from, as far as that can be read.
+        from: Vec<String>,
     },
+}
+
+impl Way {
+    /// The images that it is made from, as far as is known.
+    pub fn from(&self) -> &[String] {
+        match self {
+            Self::Engine(recipe) => &recipe.from,
+            Self::Compose { from, .. } => from,
+        }
+    }
 }
 
 impl Staged<'_> {
@@ -56,12 +68,13 @@ impl Staged<'_> {
     /// A Dockerfile that is not there, an ignore file that cannot be read.
     pub fn way(&self, service: &Service, build: &Build) -> Result<Way, Failure> {
         if let Some(why) = out_of_reach(build) {
-            return Ok(Way::Compose { why });
+            return Ok(Way::Compose { why, from: self.from_if_readable(service, build) });
         }
         let folder = match inputs::context_folder(build, self.manifest) {
             Ok(folder) => folder.cloned(),
             Err(error @ InputsError::ContextElsewhere(_)) => {
-                return Ok(Way::Compose { why: error.to_string() });
+                let from = self.from_if_readable(service, build);
+                return Ok(Way::Compose { why: error.to_string(), from });
             }
             Err(error) => return Err(self.wrong(service, &error)),
         };
@@ -92,6 +105,20 @@ impl Staged<'_> {
             from: from.unwrap_or_default(),
         };
         Ok(Way::Engine(Box::new(recipe)))
+    }
+
+    /// The images that a build is made from which Compose does; none where its Dockerfile is not at hand.
+    fn from_if_readable(&self, service: &Service, build: &Build) -> Vec<String> {
+        let text = match (&build.dockerfile_inline, inputs::context_folder(build, self.manifest)) {
+            (Some(text), _) => text.clone(),
+            (None, Ok(folder)) => {
+                let dockerfile = dockerfile_path(build, folder);
+                self.dockerfile_text(service, build, dockerfile.as_ref()).unwrap_or_default()
+            }
+            (None, Err(_)) => return Vec::new(),
+        };
+        let (target, contexts) = (build.target.as_deref(), &build.additional_contexts);
+        dockerfile::from_images(&text, &build.args, target, contexts).unwrap_or_default()
     }
 
     fn spec(
@@ -223,17 +250,26 @@ impl Staged<'_> {
         failure.hint("correct the service's build in the Compose file")
     }
 
-    /// One digest for all that goes into the image; `None` where something of it is not known.
+    /// One digest for all that goes into the image; `None` where something of it is not known. `own` are images of the
+    /// project that it is made from, by their [plain](bases::plain) names, which mean others until they are put in place.
     ///
     /// # Errors
     /// The engine does not answer.
-    pub async fn digest(&self, recipe: &Recipe) -> Result<Option<Digest>, Failure> {
+    pub async fn digest(
+        &self,
+        recipe: &Recipe,
+        own: &BTreeMap<String, String>,
+    ) -> Result<Option<Digest>, Failure> {
         if !recipe.from_is_known {
             return Ok(None);
         }
         let mut from_images = BTreeMap::new();
         for reference in &recipe.from {
-            if let Some(image) = self.engine.image(reference).await.map_err(|e| failures::of_engine(&e))? {
+            if let Some(id) = own.get(bases::plain(reference)) {
+                from_images.insert(reference.clone(), id.clone());
+            } else if let Some(image) =
+                self.engine.image(reference).await.map_err(|e| failures::of_engine(&e))?
+            {
                 from_images.insert(reference.clone(), image.id);
             }
         }
@@ -242,6 +278,11 @@ impl Staged<'_> {
 }
 
 impl Recipe {
+    /// The images that it is made from.
+    pub fn from(&self) -> &[String] {
+        &self.from
+    }
+
     /// A digest that other agents would make, too; `None` where that cannot be.
     pub fn portable(&self) -> Option<Digest> {
         self.from_is_known.then(|| inputs::portable_inputs(&self.inputs(&BTreeMap::new())))?

@@ -15,6 +15,7 @@ use crate::layout::Beside;
 use crate::migrations;
 use crate::outside;
 use std::collections::{BTreeMap, BTreeSet};
+use wharf_plan::bases::MadeFrom;
 use wharf_plan::bump::{self, BumpFacts};
 use wharf_plan::data::{DataFacts, DataPlan, data_plan};
 use wharf_plan::facts::{ContainerFacts, MountSource};
@@ -49,6 +50,8 @@ pub struct Planned {
     pub ops: Vec<FileOp>,
     pub images: BTreeMap<String, ImageDecision>,
     pub inputs: BTreeMap<String, ServiceInputs>,
+    /// The services whose images others are made from.
+    pub made_from: MadeFrom,
     pub env: BTreeMap<String, String>,
     pub key: InputKey,
     /// Whether base images are to be refreshed.
@@ -69,6 +72,13 @@ impl Planned {
             self.live.as_ref().and_then(|live| live.images.get(&service.name)).map(|image| image.id.clone());
         let running = || self.before.iter().find(|c| c.service == service.name).map(|c| c.image_id.clone());
         recorded.or_else(running)
+    }
+
+    /// Whether an image is built that is made from this service's.
+    pub fn is_built_on(&self, service: &Service) -> bool {
+        self.made_from.iter().any(|(of, bases)| {
+            bases.contains(&service.name) && self.images.get(of) == Some(&ImageDecision::Build)
+        })
     }
 
     /// Whether two services are built from the very same inputs.
@@ -203,6 +213,7 @@ fn planned(
         ops: overlay.ops,
         images: decided.images,
         inputs: decided.inputs,
+        made_from: decided.made_from,
         env: survey.env,
         key: survey.key,
         pull: matches!(work.source, Source::Shipped { pull: true, .. }),

@@ -11,6 +11,7 @@ use super::{files, role, start, verify};
 use crate::failures;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use wharf_engine::{Engine, EngineError};
 use wharf_plan::facts::{ContainerFacts, ContainerState};
 use wharf_proto::{AppSpec, Failure, FailureKind, Outcome, Step};
 use wharf_state::{Phase, PhaseEvent};
@@ -98,21 +99,27 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
 /// before it was given the release's own name.
 ///
 /// # Errors
-/// The engine does not answer.
+/// The engine does not answer, or an image that had a name is gone. The other names are back all the same.
 pub async fn tags(job: &Job, entries: &[Undo]) -> Result<(), Failure> {
-    let engine = &job.agent.engine;
+    let mut all = Ok(());
     for entry in entries.iter().rev() {
         let Undo::Tag { reference, before, .. } = entry else { continue };
-        let now = engine.image(reference).await.map_err(|e| failures::of_engine(&e))?;
-        match before {
-            Some(id) => engine.tag(id, reference).await.map_err(|e| failures::of_engine(&e))?,
-            None => {
-                engine.untag(reference).await.map_err(|e| failures::of_engine(&e))?;
-            }
+        let back = name_back(&job.agent.engine, reference, before.as_deref()).await;
+        all = all.and(back.map_err(|e| failures::of_engine(&e)));
+    }
+    all
+}
+
+async fn name_back(engine: &Engine, reference: &str, before: Option<&str>) -> Result<(), EngineError> {
+    let now = engine.image(reference).await?;
+    match before {
+        Some(id) => engine.tag(id, reference).await?,
+        None => {
+            engine.untag(reference).await?;
         }
-        if let Some(now) = now {
-            engine.remove_nameless(&now.id).await.map_err(|e| failures::of_engine(&e))?;
-        }
+    }
+    if let Some(now) = now {
+        engine.remove_nameless(&now.id).await?;
     }
     Ok(())
 }

@@ -4,10 +4,12 @@
 //! memory, for which others wait in turn, and one on a file that the agent's children hold too, so that a new agent cannot
 //! begin while a child of a killed one still acts.
 //!
-//! Before the agent leaves, the queue is closed: no new seat is handed out, and nobody who has one is hurried but drills.
+//! Before the agent leaves, the queue is closed: no new seat is handed out, and nobody who has one is hurried but drills and
+//! prunes.
 //!
-//! A drill holds its seat only while nobody wants to change the app: it is told, ends, and the other has the seat then. A
-//! backup by the schedule is waited for.
+//! A drill holds its seat only while nobody wants to change the app: it is told, ends, and the other has the seat then. So
+//! does a prune of images and build cache; and since the engine has one build cache for all, the agent's own also ends where
+//! another app is to be changed. A backup by the schedule is waited for.
 
 use crate::agent::Agent;
 use std::collections::HashMap;
@@ -22,8 +24,8 @@ use wharf_proto::{AppName, Failure, FailureKind, JobId};
 
 /// How long a leftover child of a former agent may take to end. They are killed; this bounds how long that can hang.
 const CHILDREN_GONE_WITHIN: Duration = Duration::from_secs(60);
-/// How long a drill may take to end once it is told to.
-const DRILL_ENDS_WITHIN: Duration = Duration::from_secs(60);
+/// How long what gives way may take to end once it is told to.
+const GIVES_WAY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a backup by the schedule is waited for by those who would otherwise not wait.
 const CHORE_ENDS_WITHIN: Duration = Duration::from_secs(600);
 /// Whoever waits looks so often at who holds the seat.
@@ -36,8 +38,12 @@ pub enum Rank {
     OwnDrill,
     /// A drill that somebody asked for.
     Drill,
+    /// The agent keeps images and build cache within the server's own limits.
+    House,
     /// A chore of the agent's own that is not to be cut short.
     Chore,
+    /// A prune of images and build cache that somebody asked for.
+    Prune,
     /// Whatever somebody asked for that changes the app or its backups.
     Change,
 }
@@ -45,7 +51,10 @@ pub enum Rank {
 impl Rank {
     /// Whether it ends early for a holder of a higher rank.
     fn gives_way(self) -> bool {
-        self <= Self::Drill
+        match self {
+            Self::OwnDrill | Self::Drill | Self::House | Self::Prune => true,
+            Self::Chore | Self::Change => false,
+        }
     }
 }
 
@@ -112,9 +121,18 @@ impl Queue {
         let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
         let open = !self.is_closed();
         if open {
+            if holder.rank == Rank::Change {
+                holders.values().filter(|other| other.rank == Rank::House).for_each(|h| h.wanted.cancel());
+            }
             holders.insert(app.clone(), holder);
         }
         open
+    }
+
+    /// Whether some app is being changed.
+    pub fn something_changes(&self) -> bool {
+        let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        holders.values().any(|holder| holder.rank == Rank::Change)
     }
 
     /// Completes when a seat may have become free.
@@ -131,7 +149,7 @@ impl Queue {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner).get_mut(app).map(look)
     }
 
-    /// Tells a drill that somebody wants its seat.
+    /// Tells whoever gives way that somebody wants the seat.
     fn want(&self, app: &AppName, rank: Rank) {
         self.holder(app, |holder| {
             if holder.rank.gives_way() && holder.rank < rank {
@@ -144,7 +162,7 @@ impl Queue {
     fn patience(&self, app: &AppName, wait_seconds: u32, rank: Rank) -> Duration {
         let holder = self.holder(app, |holder| holder.rank).filter(|holder| *holder < rank);
         let least = match holder {
-            Some(Rank::OwnDrill | Rank::Drill) => DRILL_ENDS_WITHIN,
+            Some(Rank::OwnDrill | Rank::Drill | Rank::House | Rank::Prune) => GIVES_WAY_WITHIN,
             Some(Rank::Chore) => CHORE_ENDS_WITHIN,
             Some(Rank::Change) | None => Duration::ZERO,
         };
@@ -168,7 +186,7 @@ impl Seat {
         self.queue.holder(&self.app, |holder| holder.job = Some(job));
     }
 
-    /// Cancelled when somebody wants the seat of a drill.
+    /// Cancelled when somebody wants a seat whose holder gives way.
     pub fn wanted(&self) -> CancellationToken {
         self.wanted.clone()
     }
@@ -198,7 +216,7 @@ pub fn check(agent: &Agent, app: &AppName, wait_seconds: u32) -> Result<(), Fail
     Ok(())
 }
 
-/// Takes the seat of `app` to change it, waiting at most `wait_seconds` for another who does; a drill is ended for it.
+/// Takes the seat of `app` to change it, waiting at most `wait_seconds` for another who does; a drill or prune is ended for it.
 ///
 /// # Errors
 /// [`FailureKind::Busy`] where it is still taken then.
@@ -235,7 +253,7 @@ pub async fn take_as(agent: &Agent, app: &AppName, wait_seconds: u32, rank: Rank
     seat(agent, app, turn, rank).await
 }
 
-/// Takes the seat of `app` where nobody has it or waits for it; a drill is told that it is wanted.
+/// Takes the seat of `app` where nobody has it or waits for it; who gives way is told that it is wanted.
 ///
 /// # Errors
 /// The lock's file cannot be made, or a former agent's child still holds it.
@@ -317,6 +335,44 @@ mod tests {
 
     fn holder(rank: Rank) -> Holder {
         Holder { rank, job: None, wanted: CancellationToken::new() }
+    }
+
+    #[test]
+    fn drills_and_prunes_give_way_and_the_agents_own_prune_to_every_app() {
+        let (blog, shop): (AppName, AppName) = ("blog".parse().unwrap(), "shop".parse().unwrap());
+        for (has, wants, ends) in [
+            (Rank::Drill, Rank::House, true),
+            (Rank::Drill, Rank::Change, true),
+            (Rank::House, Rank::Drill, false),
+            (Rank::House, Rank::Chore, true),
+            (Rank::House, Rank::Prune, true),
+            (Rank::House, Rank::Change, true),
+            (Rank::Chore, Rank::Change, false),
+            (Rank::Prune, Rank::Chore, false),
+            (Rank::Prune, Rank::Prune, false),
+            (Rank::Prune, Rank::Change, true),
+            (Rank::Change, Rank::Change, false),
+        ] {
+            let (queue, has_it) = (Queue::default(), holder(has));
+            let wanted = has_it.wanted.clone();
+            assert!(queue.enter(&blog, has_it));
+            queue.want(&blog, wants);
+            assert_eq!(wanted.is_cancelled(), ends, "{has:?} has it, {wants:?} wants it");
+            let waits = queue.patience(&blog, 0, wants) > Duration::ZERO;
+            assert_eq!(waits, has < wants, "{wants:?} waits for {has:?}");
+        }
+        for (has, begins, ends) in [
+            (Rank::House, Rank::Change, true),
+            (Rank::House, Rank::Chore, false),
+            (Rank::Prune, Rank::Change, false),
+            (Rank::Drill, Rank::Change, false),
+        ] {
+            let (queue, has_it) = (Queue::default(), holder(has));
+            let wanted = has_it.wanted.clone();
+            assert!(queue.enter(&blog, has_it) && queue.enter(&shop, holder(begins)));
+            assert_eq!(wanted.is_cancelled(), ends, "{has:?}, and {begins:?} begins elsewhere");
+            assert_eq!(queue.something_changes(), begins == Rank::Change);
+        }
     }
 
     #[tokio::test(start_paused = true)]

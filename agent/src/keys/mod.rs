@@ -9,6 +9,7 @@
 mod file;
 
 use crate::agent::Agent;
+use crate::audit;
 use crate::conversation::Who;
 use crate::failures;
 use file::KeyFile;
@@ -17,7 +18,6 @@ use wharf_access::{ForcedCommand, Grant};
 use wharf_agent_ssh::key_list::{self, GivenKey, GivenKeyError, ListedKey};
 use wharf_proto::key::{KeyInfo, NewKey};
 use wharf_proto::message::{Reply, Request};
-use wharf_proto::release::AuditEntry;
 use wharf_proto::{Apps, Failure, FailureKind};
 
 /// The longest name of a key.
@@ -176,15 +176,7 @@ async fn tell(agent: &Agent, who: &Who, what: &str, key: &KeyInfo, outcome: &str
         (Some(role), Some(apps)) => format!(" ({role} for {apps})"),
         _ => String::new(),
     };
-    let entry = AuditEntry {
-        at: Timestamp::now(),
-        app: None,
-        by: who.by.clone(),
-        from: who.from.clone(),
-        action: format!("{what} {}{rights}", key.fingerprint),
-        outcome: outcome.to_owned(),
-    };
-    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))
+    audit::write(agent, who, None, format!("{what} {}{rights}", key.fingerprint), outcome).await
 }
 
 #[cfg(test)]

@@ -12,13 +12,13 @@ pub use table::restores_over;
 
 use crate::agent::Agent;
 use crate::answers::known_app;
+use crate::audit;
 use crate::conversation::Who;
 use crate::failures;
 use jiff::Timestamp;
 use wharf_access::Permit;
 use wharf_proto::lock::{DeployLock, REASON_CHARACTERS};
 use wharf_proto::message::{Reply, Request};
-use wharf_proto::release::AuditEntry;
 use wharf_proto::{AppName, Failure, FailureKind, JobId};
 
 /// Whether a lock keeps this request back.
@@ -76,7 +76,7 @@ pub async fn requested(
             if let Some(before) = agent.state.lock_of(&app).await.map_err(|e| failures::of_state(&e))? {
                 return Err(already(&app, &before));
             }
-            tell(agent, who, &app, "lock", outcome).await?;
+            audit::write(agent, who, Some(&app), "lock", outcome).await?;
             match agent.state.lock(&app, lock.clone()).await.map_err(|e| failures::of_state(&e))? {
                 Some(before) => Err(already(&app, &before)),
                 None => Ok(Reply::Lock { lock: Some(lock), job: unfinished(agent, &app).await? }),
@@ -87,7 +87,7 @@ pub async fn requested(
             let held = agent.state.lock_of(&app).await.map_err(|e| failures::of_state(&e))?;
             if let Some(lock) = held {
                 let outcome = format!("it was locked by {} since {:.0}", lock.by, lock.at);
-                tell(agent, who, &app, "unlock", outcome).await?;
+                audit::write(agent, who, Some(&app), "unlock", outcome).await?;
             }
             let lock = agent.state.unlock(&app).await.map_err(|e| failures::of_state(&e))?;
             Ok(Reply::Lock { lock, job: unfinished(agent, &app).await? })
@@ -122,18 +122,6 @@ fn checked(reason: Option<String>) -> Result<Option<String>, Failure> {
     let line = reason.split_whitespace().collect::<Vec<_>>().join(" ");
     let line: String = line.chars().filter(|c| !c.is_control()).collect();
     Ok((!line.is_empty()).then_some(line))
-}
-
-async fn tell(agent: &Agent, who: &Who, app: &AppName, action: &str, outcome: String) -> Result<(), Failure> {
-    let entry = AuditEntry {
-        at: Timestamp::now(),
-        app: Some(app.clone()),
-        by: who.by.clone(),
-        from: who.from.clone(),
-        action: action.to_owned(),
-        outcome,
-    };
-    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))
 }
 
 #[cfg(test)]

@@ -2,17 +2,26 @@
 //!
 //! **Invariant**: no volume, no container, nothing that a listed release or a container of anybody's needs; see
 //! [`wharf_plan::house`]. The engine refuses what came into use after the plan.
+//!
+//! **Invariant**: nobody waits for it. It may be ended anywhere, and is when another job wants to begin.
 
 use crate::agent::Agent;
 use crate::config::House;
 use crate::failures;
 use crate::jobs::run::Job;
 use std::collections::BTreeSet;
+use std::fmt;
+use std::time::{Duration, Instant};
 use wharf_engine::BuildError;
 use wharf_plan::house::{self, HouseFacts, Unneeded};
 use wharf_proto::operate::{DockerPrunePlan, UnneededImage};
 use wharf_proto::{AppName, Failure, FailureKind};
 use wharf_state::AppRecord;
+
+/// How long build cache is dropped before it is told how far that is.
+const CACHE_STEP: Duration = Duration::from_secs(20);
+/// How long one job drops build cache.
+const CACHE_LIMIT: Duration = Duration::from_secs(900);
 
 /// What is to be kept in bounds.
 #[derive(Debug, Clone, Copy)]
@@ -89,37 +98,76 @@ async fn unneeded(agent: &Agent, app: &AppName, project: &str) -> Result<Vec<Unn
     Ok(house::unneeded(&facts))
 }
 
-/// Removes it; a summary.
+/// Removes it, until somebody wants the app's seat; a summary.
+///
+/// A build beside it, of another app, loses nothing: BuildKit keeps what a build uses, and what is left from earlier ones is
+/// of no use to builds of ours, which use no cache. A mounted cache (`RUN --mount=type=cache`) that goes is filled again.
 ///
 /// # Errors
-/// The engine does not answer. What was removed until then is gone, and the rest is the next time.
+/// The engine does not answer, or another job goes first. What was removed until then is gone, and the rest is the next time.
 pub async fn prune(job: &Job, project: &str, bounds: Bounds) -> Result<String, Failure> {
-    let agent = &job.agent;
-    let (mut removed, mut freed_bytes) = (0_u32, 0_u64);
-    let gone = if bounds.images { unneeded(agent, job.app(), project).await? } else { Vec::new() };
+    let wanted = job.seat.wanted();
+    let mut freed = Freed::default();
+    let ended = tokio::select! {
+        biased;
+        () = wanted.cancelled() => None,
+        ended = remove(job, project, bounds, &mut freed) => Some(ended),
+    };
+    match ended {
+        Some(ended) => ended.map(|()| freed.to_string()),
+        None => Err(Failure::new(FailureKind::Busy, "the prune gave way to another job")
+            .cause(format!("until then: {freed}"))
+            .hint("what is left goes the next time: wharf prune")),
+    }
+}
+
+async fn remove(job: &Job, project: &str, bounds: Bounds, freed: &mut Freed) -> Result<(), Failure> {
+    let engine = &job.agent.engine;
+    let gone = if bounds.images { unneeded(&job.agent, job.app(), project).await? } else { Vec::new() };
     for unneeded in gone {
         let (gone, what, size_bytes) = match unneeded {
-            Unneeded::Name { name, size_bytes, .. } => (agent.engine.untag(&name).await, name, size_bytes),
-            Unneeded::Nameless { id, size_bytes } => {
-                (agent.engine.remove_nameless(&id).await, id, size_bytes)
-            }
+            Unneeded::Name { name, size_bytes, .. } => (engine.untag(&name).await, name, size_bytes),
+            Unneeded::Nameless { id, size_bytes } => (engine.remove_nameless(&id).await, id, size_bytes),
         };
         if gone.map_err(|e| failures::of_engine(&e))? {
-            removed += 1;
-            freed_bytes += size_bytes;
+            freed.images += 1;
+            freed.image_bytes += size_bytes;
             job.record.note(format!("removed {what}")).await;
         }
     }
-    let cache_bytes = match bounds.cache_bytes {
-        Some(keep) => agent.engine.prune_build_cache(keep).await.map_err(|e| of_cache(&e))?,
-        None => 0,
-    };
-    let images = if removed == 1 { "1 image".to_owned() } else { format!("{removed} images") };
-    Ok(format!(
-        "{images} removed, {} of build cache dropped, {} freed",
-        megabytes(cache_bytes),
-        megabytes(freed_bytes.saturating_add(cache_bytes))
-    ))
+    let Some(keep) = bounds.cache_bytes else { return Ok(()) };
+    let until = Instant::now() + CACHE_LIMIT;
+    while Instant::now() < until {
+        let step = engine.drop_build_cache(keep, CACHE_STEP).await.map_err(|e| of_cache(&e))?;
+        freed.cache_bytes += step.bytes;
+        if step.is_done {
+            return Ok(());
+        }
+        job.record.note(format!("{} of build cache dropped so far", megabytes(freed.cache_bytes))).await;
+    }
+    job.record.warn("there is more build cache than is to stay; the rest goes the next time").await;
+    Ok(())
+}
+
+/// What is gone.
+#[derive(Default)]
+struct Freed {
+    images: u32,
+    image_bytes: u64,
+    cache_bytes: u64,
+}
+
+impl fmt::Display for Freed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let images = if self.images == 1 { "image" } else { "images" };
+        write!(
+            f,
+            "{} {images} removed, {} of build cache dropped, {} freed",
+            self.images,
+            megabytes(self.cache_bytes),
+            megabytes(self.image_bytes.saturating_add(self.cache_bytes))
+        )
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]

@@ -6,7 +6,7 @@ use crate::agent::Agent;
 use crate::answers::{known_app, logs::no_such_service};
 use crate::conversation::{Stop, Talk, follow};
 use crate::failures;
-use crate::jobs::queue;
+use crate::jobs::queue::{self, Rank};
 use crate::locks;
 use wharf_access::Permit;
 use wharf_proto::message::{Reply, Request};
@@ -50,7 +50,8 @@ pub async fn requested(
         }
     };
     let record = known_app(agent, permit, &app).await?;
-    let seat = talk.unless_gone(queue::take(agent, &app, lock_wait_seconds)).await?;
+    let rank = if matches!(task, Task::Prune { .. }) { Rank::Prune } else { Rank::Change };
+    let seat = talk.unless_gone(queue::take_as(agent, &app, lock_wait_seconds, rank)).await?;
     if task.changes_the_app() {
         // Once more: it may have been locked while this stood in line.
         locks::check(agent, &app).await?;

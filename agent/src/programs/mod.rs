@@ -11,17 +11,16 @@ mod pump;
 
 use crate::agent::Agent;
 use crate::answers::known_app;
+use crate::audit;
 use crate::conversation::{Stop, Talk};
 use crate::failures;
 use crate::outside;
-use jiff::Timestamp;
 use wharf_access::Permit;
 use wharf_engine::exec::ExecSpec;
 use wharf_engine::interactive::{Program, Size, Template};
 use wharf_engine::{Engine, EngineError};
 use wharf_plan::facts::{ContainerFacts, ContainerState};
 use wharf_proto::message::{Request, ServerMessage};
-use wharf_proto::release::AuditEntry;
 use wharf_proto::terminal::{ExecRequest, Terminal, TerminalSize};
 use wharf_proto::{AppName, Failure, FailureKind};
 
@@ -127,7 +126,7 @@ async fn hold(
 ) -> Result<(), Stop> {
     let size = exec.terminal.as_ref().map(|terminal| size(terminal.size));
     let action = format!("{verb} {}: {}", exec.service, name_of(&exec.command));
-    audit(agent, talk, &exec.app, &action, "began".to_owned()).await?;
+    audit::write(agent, &talk.who, Some(&exec.app), &action, "began").await?;
     // Whatever becomes of this conversation, the program does not outlive it.
     let guard = Guard { engine: agent.engine.clone(), program: Some((program.clone(), note)) };
     let ended = match agent.engine.start_program(&program, size).await {
@@ -143,7 +142,7 @@ async fn hold(
         Err(Stop::Gone) => "ended: the client left".to_owned(),
         Err(Stop::Failed(failure)) => format!("failed: {failure}"),
     };
-    audit(agent, talk, &exec.app, &action, outcome).await?;
+    audit::write(agent, &talk.who, Some(&exec.app), &action, outcome).await?;
     let code = ended?;
     talk.say(&ServerMessage::Exited { code }).await
 }
@@ -246,24 +245,6 @@ fn name_of(command: &[String]) -> String {
     let first = command.first().map(String::as_str).unwrap_or_default();
     let name = first.rsplit('/').next().unwrap_or_default();
     name.chars().filter(|c| !c.is_control() && !c.is_whitespace()).take(64).collect()
-}
-
-async fn audit(
-    agent: &Agent,
-    talk: &Talk,
-    app: &AppName,
-    action: &str,
-    outcome: String,
-) -> Result<(), Failure> {
-    let entry = AuditEntry {
-        at: Timestamp::now(),
-        app: Some(app.clone()),
-        by: talk.who.by.clone(),
-        from: talk.who.from.clone(),
-        action: action.to_owned(),
-        outcome,
-    };
-    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))
 }
 
 #[cfg(test)]

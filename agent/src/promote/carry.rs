@@ -10,12 +10,12 @@
 use super::images;
 use crate::agent::Agent;
 use crate::answers::known_app;
+use crate::audit;
 use crate::conversation::{Stop, Talk};
 use crate::failures;
 use crate::room;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
-use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use wharf_engine::travel::{COPY_LIMIT, Passage, PassageError};
 use wharf_proto::frame::{Frame, Kind};
 use wharf_proto::limits;
 use wharf_proto::message::{ClientMessage, PackEncoding, Reply, ServerMessage};
-use wharf_proto::release::{AuditEntry, PortableImage};
+use wharf_proto::release::PortableImage;
 use wharf_proto::{AppName, Digest, Failure, FailureKind, ReleaseId};
 
 /// Images that an agent sends or takes in at once: an engine copies each of them whole on its disk.
@@ -69,7 +69,8 @@ pub async fn send(
     };
     let _place = place()?;
     let action = format!("promote {}: image of {}", wanted.release, image.service);
-    audit(agent, talk, app, &action, format!("sent to another server: {}", image.id())).await?;
+    audit::write(agent, &talk.who, Some(app), &action, format!("sent to another server: {}", image.id()))
+        .await?;
     let mut passage = Passage::new(image.image, &image.layers, left_out(&image.layers, &wanted.without));
     let mut pieces = std::pin::pin!(agent.engine.export(&image.id()));
     let (mut held, mut within): (Vec<u8>, _) = (Vec::new(), COPY_LIMIT);
@@ -133,10 +134,10 @@ pub async fn load(
     let missing: Vec<Digest> = upper.to_vec();
     let without: BTreeSet<Digest> = lower.iter().filter(|layer| !upper.contains(layer)).copied().collect();
     let action = format!("promote: image of {}", plain(&image.service));
-    audit(
+    audit::write(
         agent,
-        talk,
-        app,
+        &talk.who,
+        Some(app),
         &action,
         format!("comes from another server, as the client says: {}", image.id()),
     )
@@ -178,7 +179,7 @@ pub async fn load(
             .hint("have it built instead: --rebuild")
             .into());
     }
-    audit(agent, talk, app, &action, format!("is here: {}", image.id())).await?;
+    audit::write(agent, &talk.who, Some(app), &action, format!("is here: {}", image.id())).await?;
     Ok(loaded)
 }
 
@@ -305,24 +306,6 @@ fn place() -> Result<SemaphorePermit<'static>, Failure> {
 /// Of what the other server has, the layers that are this image's.
 fn left_out(layers: &[Digest], without: &[Digest]) -> BTreeSet<Digest> {
     without.iter().filter(|layer| layers.contains(layer)).copied().collect()
-}
-
-async fn audit(
-    agent: &Agent,
-    talk: &Talk,
-    app: &AppName,
-    action: &str,
-    outcome: String,
-) -> Result<(), Failure> {
-    let entry = AuditEntry {
-        at: Timestamp::now(),
-        app: Some(app.clone()),
-        by: talk.who.by.clone(),
-        from: talk.who.from.clone(),
-        action: action.to_owned(),
-        outcome,
-    };
-    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))
 }
 
 /// A text of the client's, for a line.

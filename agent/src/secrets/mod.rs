@@ -15,17 +15,16 @@ pub use list::{list, recorded};
 pub use password::change as password;
 
 use crate::agent::Agent;
+use crate::audit;
 use crate::conversation::{Stop, Talk};
 use crate::failures;
 use crate::jobs::env_change::{self, EnvChange};
 use crate::jobs::{self, Source, Work, paths, queue};
 use crate::locks;
-use jiff::Timestamp;
 use std::path::Path;
 use wharf_access::Permit;
 use wharf_plan::secrets::check;
 use wharf_proto::message::{JobOptions, Reply};
-use wharf_proto::release::AuditEntry;
 use wharf_proto::secret::{SecretChange, SecretsChanged};
 use wharf_proto::{AppSpec, Failure, FailureKind};
 use wharf_state::ReleaseRecord;
@@ -144,15 +143,9 @@ async fn write(agent: &Agent, talk: &Talk, spec: &AppSpec, change: &EnvChange) -
     })
     .await?;
     let keys: Vec<&str> = change.changed.iter().map(String::as_str).collect();
-    let entry = AuditEntry {
-        at: Timestamp::now(),
-        app: Some(spec.app.clone()),
-        by: talk.who.by.clone(),
-        from: talk.who.from.clone(),
-        action: format!("secrets {}", keys.join(" ")),
-        outcome: "the env file was changed, and nothing restarted".to_owned(),
-    };
-    agent.state.audit(entry).await.map_err(|e| failures::of_state(&e))
+    let action = format!("secrets {}", keys.join(" "));
+    let outcome = "the env file was changed, and nothing restarted";
+    audit::write(agent, &talk.who, Some(&spec.app), action, outcome).await
 }
 
 fn unneeded(spec: &AppSpec, change: &EnvChange, stale: bool) -> Reply {

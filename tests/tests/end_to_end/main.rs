@@ -14,6 +14,7 @@ mod doctor;
 mod engines;
 mod guard;
 mod hooks;
+mod house;
 mod init;
 mod keep;
 mod look;

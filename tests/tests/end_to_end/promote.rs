@@ -207,3 +207,45 @@ fn the_very_source_of_staging_goes_to_production_and_a_laptop_needs_no_server() 
     assert!(ways.len() == 1 && ways[0]["level"] == "ok", "{doctor:?}");
     assert!(!doctor.iter().any(|check| check["check"] == "connection"), "{doctor:?}");
 }
+
+/// `web` is taken from staging as it is; what is made from it is built here, on that very image.
+#[test]
+fn what_is_made_from_a_promoted_image_is_built_on_it() {
+    let world = World::with_project("promote");
+    let apps = world.server.folder.join("apps");
+    let (staging, production) =
+        (Place::new(&world, "staging", &apps), Place::new(&world, "production", &apps));
+    let compose = "services:\n  api:\n    build:\n      context: ./api\n      args:\n        BASE: ${COMPOSE_PROJECT_NAME}-web\n    \
+                   restart: unless-stopped\n    stop_grace_period: 1s\n    ports: [\"127.0.0.1:${API_PORT}:8000\"]\n  \
+                   web:\n    build: ./web\n    restart: unless-stopped\n    stop_grace_period: 1s\n";
+    world.laptop.write("docker-compose.yml", compose);
+    let label = format!("LABEL {}={}\n", docker::APP_LABEL, world.app);
+    let serve = "WORKDIR /srv\nCOPY version.txt .\nCMD [\"python3\", \"-m\", \"http.server\", \"8000\"]\n";
+    world.laptop.write("web/Dockerfile", format!("FROM wharf-base/python:3\n{serve}{label}"));
+    world.laptop.write("web/version.txt", "one");
+    world.laptop.write("api/Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN cp version.txt copy.txt\n");
+    let on = |name: &str, place: &Place| {
+        let (key, path) = (world.laptop.key(), place.folder.display().to_string());
+        let host = format!("tester@{}", world.server.address);
+        let server = format!(
+            "server = {{ host = \"{host}\", identity = \"{}\", path = \"{path}\" }}\n",
+            key.display()
+        );
+        place.environment(name, &server)
+    };
+    let config = [
+        "app = \"nowhere\"\n[compose]\nfiles = [\"docker-compose.yml\"]\nenv_file = \".env\"\n".to_owned(),
+        "[verify]\nstable_seconds = 0\n[backup]\ndrill = \"off\"\n".to_owned(),
+        on("staging", &staging),
+        on("production", &production),
+    ];
+    world.laptop.write("wharf.toml", config.concat());
+    for text in ["one", "two"] {
+        world.laptop.write("web/version.txt", text);
+        world.deploy(&["--env", "staging"]).exits(0);
+        let promoted = promote(&world, &["staging", "production"]).exits(0);
+        assert!(!promoted.stderr.contains("cannot be fetched"), "{}", promoted.stderr);
+        assert_eq!((staging.api(), production.api()), (text.to_owned(), text.to_owned()));
+        assert_eq!(production.image("web"), staging.image("web"));
+    }
+}

@@ -8,9 +8,18 @@ use crate::Engine;
 use bollard_buildkit_proto::moby::buildkit::v1::{DiskUsageRequest, PruneRequest};
 use std::time::Duration;
 
-/// Counting reads a database; dropping removes gigabytes of small files.
+/// Counting reads a database.
 const COUNT_LIMIT: Duration = Duration::from_secs(60);
-const DROP_LIMIT: Duration = Duration::from_secs(900);
+/// How long it may take until dropping begins: another prune may be under way, and one at a time drops.
+const BEGIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// What one step dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    pub bytes: u64,
+    /// Whether no more is left than is to stay.
+    pub is_done: bool,
+}
 
 impl Engine {
     /// The size of what is kept and that nothing uses now, neither a build nor an image.
@@ -27,25 +36,35 @@ impl Engine {
         within(COUNT_LIMIT, counting).await
     }
 
-    /// Drops what was used longest ago until no more than `keep_bytes` are left; how much that freed. What a build uses
-    /// stays.
+    /// Drops what was used longest ago until no more than `keep_bytes` are left, for no longer than `step`; how much that
+    /// freed. What a build uses stays: BuildKit drops nothing that something refers to.
+    ///
+    /// It ends when the future is dropped, too: BuildKit drops one record after the other, a thousand in minutes, and looks
+    /// before each whether whoever asked is still there.
     ///
     /// # Errors
     /// BuildKit does not answer, or stops in between: what was dropped until then is gone.
-    pub async fn prune_build_cache(&self, keep_bytes: u64) -> Result<u64, BuildError> {
+    pub async fn drop_build_cache(&self, keep_bytes: u64, step: Duration) -> Result<Dropped, BuildError> {
         let keep = i64::try_from(keep_bytes).unwrap_or(i64::MAX);
         // No bound at all is written as 0, and means: keep nothing.
         let request = PruneRequest { reserved_space: keep, max_used_space: keep, ..PruneRequest::default() };
-        let dropping = async {
+        let beginning = async {
             let mut client = control(wire::channel(&self.socket).await?);
-            let mut dropped = client.prune(request).await.map_err(refused)?.into_inner();
-            let mut freed = 0;
-            while let Some(kept) = dropped.message().await.map_err(refused)? {
-                freed += u64::try_from(kept.size).unwrap_or(0);
-            }
-            Ok(freed)
+            Ok(client.prune(request).await.map_err(refused)?.into_inner())
         };
-        within(DROP_LIMIT, dropping).await
+        let mut records = within(BEGIN_LIMIT, beginning).await?;
+        let mut bytes = 0;
+        let dropping = async {
+            while let Some(record) = records.message().await.map_err(refused)? {
+                bytes += u64::try_from(record.size).unwrap_or(0);
+            }
+            Ok::<(), BuildError>(())
+        };
+        let is_done = match tokio::time::timeout(step, dropping).await {
+            Ok(ended) => ended.map(|()| true)?,
+            Err(_) => false,
+        };
+        Ok(Dropped { bytes, is_done })
     }
 }
 

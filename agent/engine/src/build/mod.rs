@@ -19,6 +19,7 @@ mod source;
 mod spec;
 mod wire;
 
+pub use cache::Dropped;
 pub use error::BuildError;
 pub use progress::{BuildLine, BuildLineKind};
 pub use spec::{AdditionalContext, BuildSpec, Dockerfile, SecretSource};

@@ -4,7 +4,9 @@ use crate::support::{BUSYBOX, Cleanup, docker, docker_ok, engine, unique};
 use futures_util::{FutureExt, StreamExt};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use wharf_engine::{Engine, EngineError, ExecOutput, ExecSpec, LogOptions, StreamKind, Toolbox};
+use wharf_engine::{
+    Engine, EngineError, ExecOutput, ExecSpec, LogOptions, Scratch, StreamKind, Throwaway, Toolbox,
+};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -198,7 +200,7 @@ async fn a_pull_from_nowhere_fails_with_the_engines_reason() {
 
 /// Who stops waiting in the middle of it has no ID, and nobody would find what is made then.
 #[tokio::test]
-async fn a_toolbox_that_nobody_waits_for_is_removed() {
+async fn what_nobody_waits_for_is_removed() {
     let engine = engine().await;
     let mut clean = Cleanup::default();
     let name = unique("wharf-engine-test-toolbox");
@@ -221,9 +223,29 @@ async fn a_toolbox_that_nobody_waits_for_is_removed() {
     let since = docker_ok(&["info", "-f", "{{.SystemTime}}"]);
     // Asked once, and dropped.
     assert!(engine.start_toolbox(&toolbox).now_or_never().is_none());
+    is_destroyed(&name, &since).await;
+
+    let throwaway = Throwaway {
+        image: BUSYBOX.to_owned(),
+        name: unique("wharf-engine-test-throwaway"),
+        entrypoint: None,
+        command: vec!["sleep".to_owned(), "600".to_owned()],
+        env: vec![],
+        user: None,
+        labels: vec![],
+        scratch: ("/scratch".to_owned(), Scratch::Memory { bytes: 1024 * 1024 }),
+        small: vec![],
+        memory_bytes: 64 * 1024 * 1024,
+    };
+    clean.containers.push(throwaway.name.clone());
+    assert!(engine.start_throwaway(&throwaway).now_or_never().is_none());
+    is_destroyed(&throwaway.name, &since).await;
+}
+
+async fn is_destroyed(name: &str, since: &str) {
     let filter = format!("container={name}");
     let watch =
-        ["60", "docker", "events", "--since", &since, "--filter", &filter, "--filter", "event=destroy"];
+        ["60", "docker", "events", "--since", since, "--filter", &filter, "--filter", "event=destroy"];
     let mut events = tokio::process::Command::new("timeout")
         .args(watch)
         .kill_on_drop(true)
@@ -232,5 +254,5 @@ async fn a_toolbox_that_nobody_waits_for_is_removed() {
         .unwrap();
     let mut told = BufReader::new(events.stdout.take().unwrap()).lines();
     let line = told.next_line().await.unwrap();
-    assert!(line.is_some_and(|line| line.contains("destroy")), "it is never removed");
+    assert!(line.is_some_and(|line| line.contains("destroy")), "{name} is never removed");
 }
