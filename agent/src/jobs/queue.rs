@@ -8,6 +8,9 @@
 //!
 //! A drill holds its seat only while nobody wants to change the app: it is told, ends, and the other has the seat then. A
 //! backup by the schedule is waited for.
+//!
+//! Who only looks ([`take_for`]) ends nothing: it sits down beside a drill, and whoever changes the app waits until it
+//! has left.
 
 use crate::agent::Agent;
 use std::collections::HashMap;
@@ -18,12 +21,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 use wharf_engine::{AppLock, Supervisor};
+use wharf_proto::message::JobOptions;
 use wharf_proto::{AppName, Failure, FailureKind, JobId};
 
 /// How long a leftover child of a former agent may take to end. They are killed; this bounds how long that can hang.
 const CHILDREN_GONE_WITHIN: Duration = Duration::from_secs(60);
 /// How long a drill may take to end once it is told to.
 const DRILL_ENDS_WITHIN: Duration = Duration::from_secs(60);
+/// How long somebody who only looks is waited for by those who would otherwise not wait.
+const LOOK_ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// How long a backup by the schedule is waited for by those who would otherwise not wait.
 const CHORE_ENDS_WITHIN: Duration = Duration::from_secs(600);
 /// Whoever waits looks so often at who holds the seat.
@@ -36,6 +42,8 @@ pub enum Rank {
     OwnDrill,
     /// A drill that somebody asked for.
     Drill,
+    /// What plans a change without making it.
+    Look,
     /// A chore of the agent's own that is not to be cut short.
     Chore,
     /// Whatever somebody asked for that changes the app or its backups.
@@ -52,11 +60,19 @@ impl Rank {
 /// Which apps have a job.
 #[derive(Default)]
 pub struct Queue {
-    apps: Mutex<HashMap<AppName, Arc<tokio::sync::Mutex<()>>>>,
+    lines: Mutex<HashMap<AppName, Line>>,
     holders: Mutex<HashMap<AppName, Holder>>,
     /// Changed and read under the lock of `holders`.
     closed: AtomicBool,
     freed: Notify,
+}
+
+/// Where people stand in line for an app.
+#[derive(Default, Clone)]
+struct Line {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Held by who looks beside a drill. Who wants to change the app waits for it once the turn is theirs.
+    beside: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct Holder {
@@ -65,15 +81,27 @@ struct Holder {
     wanted: CancellationToken,
 }
 
-/// The right to change one app.
+/// The right to change one app, or to look at one that nobody changes meanwhile.
 pub struct Seat {
-    turn: Option<OwnedMutexGuard<()>>,
+    /// None for who sits beside a drill.
+    entered: Option<Entered>,
     lock: Option<AppLock>,
+    place: Option<Place>,
     /// Starts the job's children, which hold the lock too.
     pub supervisor: Arc<Supervisor>,
-    app: AppName,
     wanted: CancellationToken,
+}
+
+/// Known as who holds the seat, until it is dropped.
+struct Entered {
+    app: AppName,
     queue: Arc<Queue>,
+}
+
+enum Place {
+    Turn(#[expect(dead_code, reason = "held until it is dropped")] OwnedMutexGuard<()>),
+    /// Beside a drill, which has the turn.
+    Beside(#[expect(dead_code, reason = "held until it is dropped")] OwnedMutexGuard<()>),
 }
 
 impl Queue {
@@ -90,7 +118,7 @@ impl Queue {
             {
                 let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
                 self.closed.store(true, Ordering::Release);
-                if holders.is_empty() {
+                if holders.is_empty() && !self.is_looked_at() {
                     return true;
                 }
                 holders.values().filter(|holder| holder.rank.gives_way()).for_each(|h| h.wanted.cancel());
@@ -101,6 +129,12 @@ impl Queue {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Whether somebody looks at an app beside a drill.
+    fn is_looked_at(&self) -> bool {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.values().any(|line| line.beside.try_lock().is_err())
     }
 
     fn is_closed(&self) -> bool {
@@ -140,11 +174,20 @@ impl Queue {
         });
     }
 
+    /// A place beside a drill that has the seat, where nobody else has it.
+    fn beside_drill(&self, app: &AppName) -> Option<OwnedMutexGuard<()>> {
+        // Taken before the look at who holds the seat: whoever takes it after that look waits for this.
+        let place = self.line(app).beside.try_lock_owned().ok()?;
+        let is_drill = self.holder(app, |holder| !self.is_closed() && holder.rank.gives_way());
+        is_drill.unwrap_or(false).then_some(place)
+    }
+
     /// How long somebody waits who said `wait_seconds`.
     fn patience(&self, app: &AppName, wait_seconds: u32, rank: Rank) -> Duration {
         let holder = self.holder(app, |holder| holder.rank).filter(|holder| *holder < rank);
         let least = match holder {
             Some(Rank::OwnDrill | Rank::Drill) => DRILL_ENDS_WITHIN,
+            Some(Rank::Look) => LOOK_ENDS_WITHIN,
             Some(Rank::Chore) => CHORE_ENDS_WITHIN,
             Some(Rank::Change) | None => Duration::ZERO,
         };
@@ -153,19 +196,21 @@ impl Queue {
 
     /// Whether somebody has the app's seat.
     pub fn is_taken(&self, app: &AppName) -> bool {
-        self.turn(app).try_lock().is_err()
+        self.line(app).turn.try_lock().is_err()
     }
 
-    fn turn(&self, app: &AppName) -> Arc<tokio::sync::Mutex<()>> {
-        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(apps.entry(app.clone()).or_default())
+    fn line(&self, app: &AppName) -> Line {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.entry(app.clone()).or_default().clone()
     }
 }
 
 impl Seat {
     /// Names the job that the seat was taken for.
     pub fn runs(&self, job: JobId) {
-        self.queue.holder(&self.app, |holder| holder.job = Some(job));
+        if let Some(entered) = &self.entered {
+            entered.queue.holder(&entered.app, |holder| holder.job = Some(job));
+        }
     }
 
     /// Cancelled when somebody wants the seat of a drill.
@@ -176,10 +221,19 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.queue.holders.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.app);
+        let queue = self.entered.as_ref().map(|entered| Arc::clone(&entered.queue));
+        drop(self.entered.take());
         drop(self.lock.take());
-        drop(self.turn.take());
-        self.queue.look_again();
+        drop(self.place.take());
+        if let Some(queue) = queue {
+            queue.look_again();
+        }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.queue.holders.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.app);
     }
 }
 
@@ -206,33 +260,48 @@ pub async fn take(agent: &Agent, app: &AppName, wait_seconds: u32) -> Result<Sea
     take_as(agent, app, wait_seconds, Rank::Change).await
 }
 
+/// Takes the seat of `app` to change it, or, for a dry run, a place from which to look at it.
+///
+/// # Errors
+/// As for [`take`].
+pub async fn take_for(agent: &Agent, app: &AppName, options: &JobOptions) -> Result<Seat, Failure> {
+    let rank = if options.dry_run { Rank::Look } else { Rank::Change };
+    take_as(agent, app, options.lock_wait_seconds, rank).await
+}
+
 /// As [`take`], for something of another rank.
 ///
 /// # Errors
 /// As for [`take`].
 pub async fn take_as(agent: &Agent, app: &AppName, wait_seconds: u32, rank: Rank) -> Result<Seat, Failure> {
-    let turn = agent.queue.turn(app);
-    let turn = match Arc::clone(&turn).try_lock_owned() {
-        Ok(turn) => turn,
+    let turn = agent.queue.line(app).turn;
+    let place = match Arc::clone(&turn).try_lock_owned() {
+        Ok(turn) => Place::Turn(turn),
         Err(_) => {
             let patience = agent.queue.patience(app, wait_seconds, rank);
             if patience.is_zero() {
                 return Err(busy(agent, app, patience));
             }
-            let locked = async {
+            let place = async {
                 let mut locked = std::pin::pin!(turn.lock_owned());
                 loop {
-                    // Again and again, since another drill may have been before us in line.
-                    agent.queue.want(app, rank);
+                    if rank == Rank::Look {
+                        if let Some(place) = agent.queue.beside_drill(app) {
+                            break Place::Beside(place);
+                        }
+                    } else {
+                        // Again and again, since another drill may have been before us in line.
+                        agent.queue.want(app, rank);
+                    }
                     if let Ok(turn) = tokio::time::timeout(LOOK_EVERY, &mut locked).await {
-                        break turn;
+                        break Place::Turn(turn);
                     }
                 }
             };
-            tokio::time::timeout(patience, locked).await.map_err(|_| busy(agent, app, patience))?
+            tokio::time::timeout(patience, place).await.map_err(|_| busy(agent, app, patience))?
         }
     };
-    seat(agent, app, turn, rank).await
+    seat(agent, app, place, rank).await
 }
 
 /// Takes the seat of `app` where nobody has it or waits for it; a drill is told that it is wanted.
@@ -243,8 +312,8 @@ pub async fn take_if_free(agent: &Agent, app: &AppName, rank: Rank) -> Result<Op
     if agent.queue.is_closed() {
         return Ok(None);
     }
-    match agent.queue.turn(app).try_lock_owned() {
-        Ok(turn) => seat(agent, app, turn, rank).await.map(Some),
+    match agent.queue.line(app).turn.try_lock_owned() {
+        Ok(turn) => seat(agent, app, Place::Turn(turn), rank).await.map(Some),
         Err(_) => {
             agent.queue.want(app, rank);
             Ok(None)
@@ -252,32 +321,28 @@ pub async fn take_if_free(agent: &Agent, app: &AppName, rank: Rank) -> Result<Op
     }
 }
 
-async fn seat(agent: &Agent, app: &AppName, turn: OwnedMutexGuard<()>, rank: Rank) -> Result<Seat, Failure> {
+async fn seat(agent: &Agent, app: &AppName, place: Place, rank: Rank) -> Result<Seat, Failure> {
     let wanted = CancellationToken::new();
-    let holder = Holder { rank, job: None, wanted: wanted.clone() };
-    if !agent.queue.enter(app, holder) {
-        return Err(leaving());
-    }
-    let made = async {
-        let lock = lock_file(agent, app).await?;
-        let supervisor = Supervisor::new(agent.program.as_ref(), Some(&lock))
-            .map_err(|e| Failure::from_error(FailureKind::Environment, &e))?;
-        Ok((lock, supervisor))
-    };
-    match made.await {
-        Ok((lock, supervisor)) => Ok(Seat {
-            turn: Some(turn),
-            lock: Some(lock),
-            supervisor: Arc::new(supervisor),
-            app: app.clone(),
-            wanted,
-            queue: Arc::clone(&agent.queue),
-        }),
-        Err(failure) => {
-            agent.queue.holders.lock().unwrap_or_else(PoisonError::into_inner).remove(app);
-            Err(failure)
+    let (entered, lock) = match &place {
+        // The drill has both.
+        Place::Beside(_) => (None, None),
+        Place::Turn(_) => {
+            let holder = Holder { rank, job: None, wanted: wanted.clone() };
+            if !agent.queue.enter(app, holder) {
+                return Err(leaving());
+            }
+            let entered = Entered { app: app.clone(), queue: Arc::clone(&agent.queue) };
+            if rank >= Rank::Look {
+                let left = agent.queue.line(app).beside;
+                let left = tokio::time::timeout(LOOK_ENDS_WITHIN, left.lock_owned()).await;
+                left.map_err(|_| busy(agent, app, LOOK_ENDS_WITHIN))?;
+            }
+            (Some(entered), Some(lock_file(agent, app).await?))
         }
-    }
+    };
+    let supervisor = Supervisor::new(agent.program.as_ref(), lock.as_ref())
+        .map_err(|e| Failure::from_error(FailureKind::Environment, &e))?;
+    Ok(Seat { entered, lock, place: Some(place), supervisor: Arc::new(supervisor), wanted })
 }
 
 async fn lock_file(agent: &Agent, app: &AppName) -> Result<AppLock, Failure> {
@@ -317,6 +382,44 @@ mod tests {
 
     fn holder(rank: Rank) -> Holder {
         Holder { rank, job: None, wanted: CancellationToken::new() }
+    }
+
+    #[tokio::test]
+    async fn who_looks_sits_beside_a_drill_and_beside_nobody_else() {
+        let blog: AppName = "blog".parse().unwrap();
+        for (rank, sits) in [
+            (Some(Rank::OwnDrill), true),
+            (Some(Rank::Drill), true),
+            (Some(Rank::Look), false),
+            (Some(Rank::Chore), false),
+            (Some(Rank::Change), false),
+            (None, false),
+        ] {
+            let queue = Queue::default();
+            let holder = rank.map(holder);
+            let wanted = holder.as_ref().map(|holder| holder.wanted.clone());
+            holder.into_iter().for_each(|holder| assert!(queue.enter(&blog, holder)));
+            let place = queue.beside_drill(&blog);
+            assert_eq!(place.is_some(), sits, "{rank:?}");
+            assert_eq!(queue.is_looked_at(), sits, "{rank:?}");
+            assert!(queue.beside_drill(&blog).is_none(), "there is one place");
+            assert!(!wanted.is_some_and(|wanted| wanted.is_cancelled()), "{rank:?} is left alone");
+            drop(place);
+            assert!(!queue.is_looked_at());
+        }
+    }
+
+    #[tokio::test]
+    async fn only_who_changes_something_ends_a_drill() {
+        let blog: AppName = "blog".parse().unwrap();
+        for (rank, ends) in [(Rank::Drill, false), (Rank::Chore, true), (Rank::Change, true)] {
+            let queue = Queue::default();
+            let drill = holder(Rank::Drill);
+            let wanted = drill.wanted.clone();
+            assert!(queue.enter(&blog, drill));
+            queue.want(&blog, rank);
+            assert_eq!(wanted.is_cancelled(), ends, "{rank:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -185,6 +185,7 @@ fn described(outcome: &Outcome) -> String {
         Outcome::PutBack { failure, .. } => format!("failed and put back: {failure}"),
         Outcome::NotPutBack { failure, put_back } => format!("failed: {failure}; NOT put back: {put_back}"),
         Outcome::Done { summary } => summary.clone(),
+        Outcome::Postponed { failure } => format!("postponed: {failure}"),
         Outcome::Unknown => "an outcome of a newer wharfd's".to_owned(),
     }
 }

@@ -198,9 +198,17 @@ fn each_release_is_proven_by_itself_and_a_drill_gives_way_to_a_deploy() {
             && !docker::docker(&["ps", "-q", "--filter", &prefix]).is_empty()
     });
     let slow = drills()[0]["job"].clone();
+    // Who only looks is answered at once, and the drill goes on.
+    let throwaway = docker::docker(&["ps", "-q", "--filter", &prefix]);
+    world.deploy(&["--dry-run"]).exits(0);
+    world.laptop.wharf(&["rollback", "--dry-run"]).exits(0);
+    let running = drills().into_iter().find(|job| job["job"] == slow).expect("the drill is known");
+    assert!(running["outcome"].is_null(), "a dry run leaves a drill alone: {running}");
+    assert_eq!(docker::docker(&["ps", "-q", "--filter", &prefix]), throwaway);
     world.laptop.edit("wharf.toml", "\ncheck_sql = \"SELECT pg_sleep(600) IS NOT NULL\"", "");
     world.deploy(&[]).exits(0);
     let ended = drills().into_iter().find(|job| job["job"] == slow).expect("the drill is known");
+    assert_eq!(ended["outcome"]["result"], "postponed", "{ended}");
     assert!(ended["outcome"].to_string().contains("gave way"), "{ended}");
 
     // And then, with nobody in its way, the release's restore point is proven.
@@ -208,6 +216,7 @@ fn each_release_is_proven_by_itself_and_a_drill_gives_way_to_a_deploy() {
     until("v3 is proven", || releases()[0]["proof"]["state"] == "proven");
     assert!(status(&world).contains("last drill"), "{}", status(&world));
     assert!(!status(&world).contains("failed"), "giving way is no failure: {}", status(&world));
+    assert!(drills().iter().all(|job| job["outcome"]["result"] != "failed"), "{:?}", drills());
     assert_eq!(docker::docker(&["ps", "-aq", "--filter", &prefix]), "");
     assert_eq!(world.workouts(), ["squats"]);
 }
