@@ -94,7 +94,9 @@ fn a_schedule_backs_up_forgets_catches_up_once_and_is_never_silent() {
     // Not on before somebody has saved the key, and it says so; a deploy goes on.
     assert!(status(&world).contains("NOT ON"), "{}", status(&world));
     world.server.set_clock("2026-01-01T01:30:00Z");
-    world.deploy(&[]).exits(0);
+    let told = world.deploy(&[]).exits(0).stderr;
+    let last: Vec<&str> = told.trim_end().lines().rev().take(2).collect();
+    assert!(last[1].contains("schedule is not on") && last[1].ends_with("wharf backup key"), "{told}");
     world.laptop.wharf(&["backup", "key", "--saved"]).exits(0);
     until("the schedule is on", || status(&world).contains("0 * * * * (UTC), next "));
     assert_eq!(times(&world), ["01-01T01:30", "01-01T00:30"], "an hour in which it was off is not owed");
