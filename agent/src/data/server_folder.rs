@@ -5,7 +5,7 @@ use super::task::containers;
 use crate::failures;
 use crate::jobs::run::Job;
 use std::path::{Path, PathBuf};
-use wharf_plan::facts::{MountFacts, MountSource};
+use wharf_plan::facts::{ContainerFacts, MountFacts, MountSource};
 use wharf_proto::Failure;
 use wharf_state::AppRecord;
 
@@ -20,9 +20,15 @@ pub async fn mounted_at(
     folder: &str,
 ) -> Result<Result<Where, String>, Failure> {
     let containers = containers(job, app).await?;
+    let folder = folder.trim_end_matches('/');
+    if let Some(other) = shared(&containers, container, folder) {
+        // Compose starts a service's containers together, stopped ones too: two servers would work on the one folder.
+        return Ok(Err(format!(
+            "another container of it, {other}, has its data folder mounted too: remove that one"
+        )));
+    }
     let mounts = containers.into_iter().find(|one| one.id == container).map(|one| one.mounts);
     let mounts: Vec<MountFacts> = mounts.into_iter().flatten().collect();
-    let folder = folder.trim_end_matches('/');
     if let Some(below) = below(&mounts, folder) {
         // It is the container's own, and seen nowhere else: a copy lacks it, and old and new would share it.
         return Ok(Err(format!("something else is mounted in its data folder, at {below}")));
@@ -42,6 +48,15 @@ pub async fn mounted_at(
     Ok(found.ok_or_else(|| {
         format!("no volume with a name and no folder is mounted at {folder}, where its data is")
     }))
+}
+
+/// Another container of the same service that has what is mounted at `folder` of this one, whether it runs or not.
+fn shared<'a>(all: &'a [ContainerFacts], container: &str, folder: &str) -> Option<&'a str> {
+    let server = all.iter().find(|one| one.id == container)?;
+    let mount = server.mounts.iter().find(|mount| mount.target.trim_end_matches('/') == folder)?;
+    let has = |one: &&ContainerFacts| one.mounts.iter().any(|other| other.source == mount.source);
+    let mut others = all.iter().filter(|one| one.service == server.service && one.id != container);
+    others.find(has).map(|one| one.name.as_str())
 }
 
 /// Where something is mounted below `folder`.
