@@ -20,6 +20,7 @@ use crate::jobs::run::Job;
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 use wharf_backup::{DumpReport, mysql_identifier as identifier};
@@ -116,6 +117,12 @@ async fn find_one<'a>(
     let mounted = mounted.map_err(|why| refused(service, &why))?;
     let place = place_of(job, app, &mounted, names).await?;
     let live = place.live.clone();
+    if blocking(move || Ok(is_set_up_as_replica(&live))).await? {
+        let why = "it is set up as a replica, though it does not replicate now: it would go on with what is restored";
+        let forget = "if it is none any more, make it forget that: RESET REPLICA ALL";
+        return Err(refused(service, why).hint(forget));
+    }
+    let live = place.live.clone();
     let size = blocking(move || Ok(folder_copy::size(&live))).await?;
     let size = size.map_err(|error| refused(service, &format!("its folder cannot be copied: {error}")))?;
     let dumped: u64 = dumps.iter().map(|dump| dump.size_bytes).sum();
@@ -147,6 +154,12 @@ async fn against(job: &Job, at: &Address, settings: &Settings) -> Result<Option<
         return Ok(Some("a plugin encrypts its tables, with a key that no other server has".to_owned()));
     }
     not_in_folder(job, at, settings).await
+}
+
+/// By what MariaDB keeps in its folder. MySQL keeps that in a table.
+fn is_set_up_as_replica(folder: &Path) -> bool {
+    folder.join("master.info").exists()
+        || folder.join("multi-master.info").metadata().is_ok_and(|connections| connections.len() > 0)
 }
 
 /// What of a server's tables its data folder alone does not hold, and cannot be seen there.
@@ -290,6 +303,20 @@ mod tests {
             [("999:998", Some("999:998")), ("0:0", None), ("mysql:mysql", None), ("999", None), ("", None)]
         {
             assert_eq!(owner_in(answer).as_deref(), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_replica_that_rests_is_known_by_its_folder() {
+        for (file, content, expected) in [
+            ("multi-master.info", "", false),
+            ("multi-master.info", "other\n", true),
+            ("master.info", "", true),
+            ("ibdata1", "more", false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(file), content).unwrap();
+            assert_eq!(is_set_up_as_replica(folder.path()), expected, "{file} {content:?}");
         }
     }
 

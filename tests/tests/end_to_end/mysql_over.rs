@@ -74,6 +74,11 @@ fn mariadb_is_restored_over_what_is_live_also_when_killed() {
     assert_eq!(world.leftovers(), Vec::<PathBuf>::new());
 
     a_replica_on_the_same_folder_is_refused(world, &id);
+    // One that replicates from somewhere, and rests.
+    sql(world, "mysql", "CHANGE MASTER TO MASTER_HOST='nowhere.invalid', MASTER_USER='nobody'");
+    let refused = over(&id).exits(3);
+    assert!(refused.stderr.contains("set up as a replica"), "{}", refused.stderr);
+    sql(world, "mysql", "RESET SLAVE ALL");
     let done = over(&id).exits(0);
     assert_eq!(rows(world), "2 tea; (,it's\n-- Dump completed".replace('\n', "\\n"));
     assert_eq!(docker::containers(&world.project), containers, "the very same containers serve");
