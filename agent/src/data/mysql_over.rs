@@ -12,7 +12,7 @@ use super::mysql_settings::{
     ENCRYPTED, ENCRYPTION, FILES, GRANTS, QUESTION, REPLICATION, Settings, sees_all,
 };
 use super::place::Place;
-use super::server_folder::mounted_at;
+use super::server_folder::{is_set_up_as_replica, mounted_at};
 use super::undo::{Exchange, MysqlServer, Undo};
 use super::{beside, folder_copy, task};
 use crate::failures::{self, blocking};
@@ -20,7 +20,6 @@ use crate::jobs::run::Job;
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 use std::time::Duration;
 use tokio::time::Instant;
 use wharf_backup::{DumpReport, mysql_identifier as identifier};
@@ -154,12 +153,6 @@ async fn against(job: &Job, at: &Address, settings: &Settings) -> Result<Option<
         return Ok(Some("a plugin encrypts its tables, with a key that no other server has".to_owned()));
     }
     not_in_folder(job, at, settings).await
-}
-
-/// By what MariaDB keeps in its folder. MySQL keeps that in a table.
-fn is_set_up_as_replica(folder: &Path) -> bool {
-    folder.join("master.info").exists()
-        || folder.join("multi-master.info").metadata().is_ok_and(|connections| connections.len() > 0)
 }
 
 /// What of a server's tables its data folder alone does not hold, and cannot be seen there.
@@ -303,20 +296,6 @@ mod tests {
             [("999:998", Some("999:998")), ("0:0", None), ("mysql:mysql", None), ("999", None), ("", None)]
         {
             assert_eq!(owner_in(answer).as_deref(), expected, "{answer}");
-        }
-    }
-
-    #[test]
-    fn a_replica_that_rests_is_known_by_its_folder() {
-        for (file, content, expected) in [
-            ("multi-master.info", "", false),
-            ("multi-master.info", "other\n", true),
-            ("master.info", "", true),
-            ("ibdata1", "more", false),
-        ] {
-            let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join(file), content).unwrap();
-            assert_eq!(is_set_up_as_replica(folder.path()), expected, "{file} {content:?}");
         }
     }
 
