@@ -105,6 +105,7 @@ fn ended(outcome: Outcome) -> Result<String, Failure> {
         Outcome::Done { summary } => Ok(summary),
         Outcome::Released { release } => Ok(format!("{release} is live")),
         Outcome::Failed { failure }
+        | Outcome::Postponed { failure }
         | Outcome::PutBack { failure, .. }
         | Outcome::NotPutBack { failure, .. } => Err(failure),
         Outcome::Unknown => {

@@ -37,7 +37,7 @@ pub async fn deploy(
     let lease = agent.blobs.lease(manifest.chunks().map(|chunk| chunk.digest));
     receive_content(agent, talk, &manifest).await?;
     // Only now: a client that is slow, or gone, keeps nobody else from deploying.
-    let seat = talk.unless_gone(jobs::queue::take(agent, &request.spec.app, wait_seconds)).await?;
+    let seat = talk.unless_gone(jobs::queue::take_for(agent, &request.spec.app, &request.options)).await?;
 
     let dry_run = request.options.dry_run;
     if !dry_run {

@@ -204,6 +204,8 @@ pub enum Outcome {
     NotPutBack { failure: Failure, put_back: Failure },
     /// A job that makes no release did what was asked.
     Done { summary: String },
+    /// A drill gave way to another job before it was done; it changed nothing and found nothing.
+    Postponed { failure: Failure },
     /// One that a newer agent tells of and this build does not know.
     #[serde(other)]
     Unknown,
@@ -214,7 +216,7 @@ impl Outcome {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Released { .. } | Self::Done { .. } => 0,
-            Self::Failed { failure } => failure.exit_code(),
+            Self::Failed { failure } | Self::Postponed { failure } => failure.exit_code(),
             Self::PutBack { .. } => 1,
             Self::NotPutBack { .. } => crate::failure::EXIT_NOT_PUT_BACK,
             // Neither success nor a known failure: one side is too old for the other.

@@ -6,9 +6,10 @@
 //!   ([`crate::child_main`]). An agent that asks for a hold has written it down first, and lets go besides.
 
 use crate::exec::said;
+use crate::freezer::thaw;
 use crate::{BackupError, Hold, HoldRequest};
 use bollard::Docker;
-use bollard::query_parameters::{StartContainerOptions, StopContainerOptions};
+use bollard::query_parameters::{InspectContainerOptions, StartContainerOptions, StopContainerOptions};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,8 +22,6 @@ const STOPS_WITHIN_SECONDS: i32 = 60;
 const TRIES: u32 = 10;
 /// The same, where each attempt takes ten seconds.
 const TRIES_WITH_PATIENCE: u32 = 3;
-/// How often more, where it must be let go; each takes ten seconds.
-const TRIES_TO_THAW: u32 = 6;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// For one call to the engine.
 const CALL: Duration = Duration::from_secs(100);
@@ -71,7 +70,10 @@ impl Holds {
         armed.runtime.block_on(async {
             for hold in &armed.holds {
                 // The agent lets go too, and tells what does not.
-                let _ = timeout(CALL, release_one(&armed.docker, hold)).await;
+                let released = timeout(CALL, release_one(&armed.docker, hold)).await;
+                if matches!(released, Ok(Err(error)) if is_not_frozen(&error)) {
+                    let _ = let_go_of_what_is_frozen(&armed.docker, hold).await;
+                }
             }
         });
     }
@@ -92,38 +94,39 @@ impl Drop for Guard {
 
 async fn hold_one(docker: &Docker, hold: &HoldRequest) -> Result<(), BackupError> {
     let mut tries = 1;
-    let mut freezes = false;
     loop {
-        let Err(cause) = try_hold(docker, hold).await else { return Ok(()) };
-        freezes |= is_freezing(&cause);
-        if tries < tries_for(&cause) {
+        let Err(mut cause) = try_hold(docker, hold).await else { return Ok(()) };
+        let let_go = let_go_of_what_is_frozen(docker, hold).await;
+        if let Err(why) = &let_go {
+            cause = format!(
+                "{cause}; it may be frozen now ({why}), and runs on with: docker restart {:.12}",
+                hold.container
+            );
+        } else if tries < tries_for(&cause) {
             tries += 1;
             tokio::time::sleep(TRY_AGAIN_AFTER).await;
             continue;
         }
-        let cause = if freezes && !thaw(docker, hold).await {
-            format!("{cause}; it may be frozen now, and runs on with: docker restart {:.12}", hold.container)
-        } else {
-            cause
-        };
         return Err(BackupError::NotHeld { service: hold.service.clone(), how: hold.how, cause });
     }
 }
 
-/// Lets go of what the kernel goes on to freeze though the engine has given up. The engine takes it for running, and would let
-/// go of nothing: it must have frozen it first.
-async fn thaw(docker: &Docker, hold: &HoldRequest) -> bool {
-    for _ in 0..TRIES_TO_THAW {
-        if try_hold(docker, hold).await.is_ok() {
-            return match timeout(CALL, release_one(docker, hold)).await {
-                Ok(Ok(())) => true,
-                Ok(Err(error)) => is_not_frozen(&error),
-                Err(_) => false,
-            };
-        }
-        tokio::time::sleep(TRY_AGAIN_AFTER).await;
+/// Lets go of what the kernel goes on to freeze though the engine has given up: neither this nor a next attempt would get
+/// it out of that by the engine.
+async fn let_go_of_what_is_frozen(docker: &Docker, hold: &HoldRequest) -> Result<(), String> {
+    if hold.how != Hold::Pause {
+        return Ok(());
     }
-    false
+    let inspected = docker.inspect_container(&hold.container, None::<InspectContainerOptions>);
+    let state = match timeout(CALL, inspected).await {
+        Ok(Ok(found)) => found.state.unwrap_or_default(),
+        Ok(Err(error)) if is_not_frozen(&error) => return Ok(()),
+        Ok(Err(error)) => return Err(said(&error)),
+        Err(_) => return Err("the engine does not tell".to_owned()),
+    };
+    let pid = state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0);
+    let Some(pid) = pid else { return Ok(()) };
+    thaw(&hold.container, pid).map(drop).map_err(|error| error.to_string())
 }
 
 /// How often a busy container is tried to be frozen, by what the engine said.
@@ -131,16 +134,12 @@ fn tries_for(cause: &str) -> u32 {
     if cause.contains("unable to freeze") {
         // Control groups of version 1: that is said at once, and the container runs on.
         TRIES
-    } else if is_freezing(cause) {
-        // Of version 2: said after ten seconds, and the kernel goes on with it, so that the next attempt finds it done.
+    } else if cause.contains("waiting for the cgroup to freeze") {
+        // Of version 2: said after ten seconds.
         TRIES_WITH_PATIENCE
     } else {
         1
     }
-}
-
-fn is_freezing(cause: &str) -> bool {
-    cause.contains("waiting for the cgroup to freeze")
 }
 
 /// Else why not.

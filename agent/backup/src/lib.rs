@@ -21,6 +21,7 @@ mod dump;
 mod error;
 mod exec;
 mod forget;
+mod freezer;
 mod gate;
 mod hold;
 mod instance;
@@ -58,6 +59,7 @@ mod walk;
 
 pub use child::child_main;
 pub use error::BackupError;
+pub use freezer::thaw;
 pub use key::{Initialized, RecoveryKey, init_repo, recovery_key, recovery_key_file};
 pub use location::Location;
 pub use mysql::{identifier as mysql_identifier, literal as mysql_literal};

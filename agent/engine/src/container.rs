@@ -78,6 +78,22 @@ impl Engine {
         }
     }
 
+    /// The ID and the first process of a container that runs or is frozen; `None`: it does neither.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn process(&self, id: &str) -> Result<Option<(String, u32)>, EngineError> {
+        let inspected = self.docker.inspect_container(id, None::<InspectContainerOptions>);
+        match self.call(&format!("look at container {id}"), inspected).await {
+            Ok(inspect) => {
+                let pid = inspect.state.and_then(|state| state.pid).and_then(|pid| u32::try_from(pid).ok());
+                Ok(inspect.id.zip(pid.filter(|pid| *pid != 0)))
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Stops a container: its signal first, a kill after `patience`. One that is gone or stopped is fine.
     ///
     /// # Errors

@@ -46,4 +46,4 @@ pub use starts::Start;
 pub use supervise::{SuperviseError, SuperviseSpec, Supervised, Supervisor};
 pub use throwaway::{Scratch, Throwaway};
 pub use toolbox::{TOOLBOX_FOLDER, Toolbox};
-pub use volume::RunningMounts;
+pub use volume::Mounts;

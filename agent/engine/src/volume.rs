@@ -9,7 +9,7 @@ use wharf_plan::facts::VolumeFacts;
 
 /// A container that runs, and the folders of the server that it has mounted, those of volumes too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunningMounts {
+pub struct Mounts {
     pub id: String,
     pub name: String,
     pub sources: Vec<PathBuf>,
@@ -87,12 +87,25 @@ impl Engine {
     ///
     /// # Errors
     /// The engine does not answer.
-    pub async fn running_mounts(&self) -> Result<Vec<RunningMounts>, EngineError> {
-        let listed = self.call("list containers", self.docker.list_containers(None::<ListContainersOptions>));
+    pub async fn running_mounts(&self) -> Result<Vec<Mounts>, EngineError> {
+        self.mounts_of(false).await
+    }
+
+    /// The same of every container, whether it runs or not.
+    ///
+    /// # Errors
+    /// The engine does not answer.
+    pub async fn all_mounts(&self) -> Result<Vec<Mounts>, EngineError> {
+        self.mounts_of(true).await
+    }
+
+    async fn mounts_of(&self, all: bool) -> Result<Vec<Mounts>, EngineError> {
+        let options = ListContainersOptions { all, ..Default::default() };
+        let listed = self.call("list containers", self.docker.list_containers(Some(options)));
         let mounts = listed.await?.into_iter().filter_map(|container| {
             let name = container.names.into_iter().flatten().next().unwrap_or_default();
             let sources = container.mounts.into_iter().flatten().filter_map(|mount| mount.source);
-            Some(RunningMounts {
+            Some(Mounts {
                 id: container.id?,
                 name: name.trim_start_matches('/').to_owned(),
                 sources: sources.map(Into::into).collect(),

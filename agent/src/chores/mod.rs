@@ -139,9 +139,7 @@ async fn begin(
     let agent = agent.clone();
     tokio::spawn(async move {
         let _ = ended.await;
-        let learned = learned(&agent, job, tried).await;
-        // What gave way was neither done nor a failure: it is due as before.
-        let record = if gave_way.is_cancelled() && learned.failures > 0 { before } else { learned };
+        let record = learned(&agent, job, tried, before).await;
         if let Err(failure) = remember(&agent, &name, record).await {
             tracing::error!(app = %name, chore = chore.name(), %failure, "cannot remember a chore");
         }
@@ -152,7 +150,7 @@ async fn begin(
 }
 
 /// What is to be remembered of a run, by how its job ended.
-async fn learned(agent: &Agent, job: JobId, tried: ChoreRecord) -> ChoreRecord {
+async fn learned(agent: &Agent, job: JobId, tried: ChoreRecord, before: ChoreRecord) -> ChoreRecord {
     let record = agent.state.job(job).await.ok().flatten();
     let tried = ChoreRecord { job: Some(job), ..tried };
     match record.and_then(|record| record.outcome) {
@@ -164,6 +162,8 @@ async fn learned(agent: &Agent, job: JobId, tried: ChoreRecord) -> ChoreRecord {
             | Outcome::PutBack { failure, .. }
             | Outcome::NotPutBack { failure, .. },
         ) => ChoreRecord { why: Some(failure.to_string()), ..tried },
+        // Neither done nor a failure: it is due as before.
+        Some(Outcome::Postponed { .. }) => before,
         None | Some(Outcome::Unknown) => tried,
     }
 }

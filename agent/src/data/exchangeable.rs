@@ -122,7 +122,8 @@ fn binds(container: &ContainerFacts) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-fn canonical(path: &Path) -> PathBuf {
+/// The path without symbolic links, as far as it is there.
+pub fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 

@@ -57,6 +57,30 @@ pub async fn is_saved(agent: &Agent, app: &AppName) -> Result<bool, Failure> {
     Ok(saved.is_some())
 }
 
+/// What the last lines of a deploy say until then.
+///
+/// # Errors
+/// The state cannot be read.
+pub async fn reminder(agent: &Agent, app: &AppName, scheduled: bool) -> Result<Option<String>, Failure> {
+    let has_backups = agent.layout.repository(app).is_dir();
+    Ok(remind(has_backups, scheduled, is_saved(agent, app).await?).map(str::to_owned))
+}
+
+fn remind(has_backups: bool, scheduled: bool, saved: bool) -> Option<&'static str> {
+    match (saved, scheduled, has_backups) {
+        (true, ..) | (false, false, false) => None,
+        (false, true, true) => Some(
+            "the recovery key is not saved, and the backup schedule is not on until it is: wharf backup key",
+        ),
+        (false, true, false) => Some(
+            "the backup schedule is not on until the recovery key is saved: wharf backup create, then wharf backup key",
+        ),
+        (false, false, true) => Some(
+            "the recovery key is not saved, and without it the backups open on this server alone: wharf backup key",
+        ),
+    }
+}
+
 /// What `wharf status` says until then.
 ///
 /// # Errors
@@ -68,4 +92,21 @@ pub async fn warning(agent: &Agent, app: &AppName) -> Result<Option<String>, Fai
     let text = "nobody has saved the recovery key: without it the backups cannot be opened on another server; \
         run: wharf backup key";
     Ok(Some(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_backups_or_a_schedule_is_reminded_until_the_key_is_saved() {
+        let all = [false, true].map(|has_backups| {
+            [false, true].map(|scheduled| {
+                assert_eq!(remind(has_backups, scheduled, true), None);
+                let said = remind(has_backups, scheduled, false).unwrap_or("nothing");
+                format!("backups {has_backups}, schedule {scheduled}: {said}\n")
+            })
+        });
+        insta::assert_snapshot!(all.concat().concat());
+    }
 }

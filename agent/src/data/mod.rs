@@ -44,7 +44,7 @@ mod volumes_over;
 
 pub use afresh::restore as restore_afresh;
 pub use database::Address;
-pub use key::{is_saved as key_is_saved, warning as key_warning};
+pub use key::{is_saved as key_is_saved, reminder as key_reminder, warning as key_warning};
 pub use offsite::{keep_up as keep_copies, warnings as copy_warnings};
 pub use recipe::probe;
 pub use request::requested;

@@ -10,6 +10,7 @@
 
 use super::compare::differences;
 use super::database::{Address, load};
+use super::exchangeable::canonical;
 use super::mysql_over::Target;
 use super::recipe::{MIB, MYSQL, probe};
 use super::throwaway::{self, Server, last_lines};
@@ -17,6 +18,7 @@ use super::{folder_copy, mysql, mysql_over};
 use crate::failures::{self, blocking};
 use crate::jobs::compose::JOB_LABEL;
 use crate::jobs::run::Job;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use wharf_backup::{BackupError, LoadTarget, mysql_identifier as identifier};
 use wharf_engine::{Scratch, Throwaway};
@@ -48,7 +50,7 @@ const OPTIONS: [&str; 12] = [
     "--loose-mysqlx=OFF",
 ];
 
-/// Fills the folder beside the live one, whose server has stopped. When the server was started last.
+/// Fills the folder beside the live one, whose server has stopped. When whoever has it mounted was started last.
 ///
 /// # Errors
 /// It did not stop well, the dump cannot be restored, or what came back is not what was dumped.
@@ -95,25 +97,42 @@ pub async fn fill(
     Ok(started)
 }
 
-/// When a container was started last; `None`: never, or it is gone.
-type Started = Option<String>;
+/// When whoever has the data folder mounted was started last, by ID, with the name; who never was is left out.
+pub type Started = BTreeMap<String, (String, String)>;
 
 async fn started(job: &Job, target: &Target<'_>) -> Result<Started, Failure> {
-    let found =
-        job.agent.engine.container(&target.at.container).await.map_err(|e| failures::of_engine(&e))?;
-    Ok(found.and_then(|found| found.started_at))
+    let engine = &job.agent.engine;
+    let all = engine.all_mounts().await.map_err(|e| failures::of_engine(&e))?;
+    let live = canonical(&target.place.live);
+    let mut started = Started::new();
+    for one in all {
+        let mounts = one.sources.iter().any(|source| canonical(source).starts_with(&live));
+        if !mounts && one.id != target.at.container {
+            continue;
+        }
+        let found = engine.container(&one.id).await.map_err(|e| failures::of_engine(&e))?;
+        if let Some(at) = found.and_then(|found| found.started_at) {
+            started.insert(one.id, (one.name, at));
+        }
+    }
+    Ok(started)
 }
 
-/// Makes sure that the server has not run since it was copied: the copy lacks what it wrote, or is of two moments.
+/// Who was started since, by name.
+fn started_since<'a>(before: &Started, now: &'a Started) -> Option<&'a str> {
+    now.iter().find(|(id, started)| before.get(*id) != Some(started)).map(|(_, (name, _))| name.as_str())
+}
+
+/// Makes sure that neither the server nor another container on its folder has run since it was copied, though it may have
+/// stopped again: the copy lacks what it wrote, or is of two moments.
 ///
 /// # Errors
 /// It has.
 pub async fn not_started_since(job: &Job, target: &Target<'_>, before: &Started) -> Result<(), Failure> {
-    if started(job, target).await? == *before {
-        return Ok(());
-    }
-    let text = format!("{} was started while its data was copied", target.at.service);
-    Err(Failure::new(FailureKind::Environment, text).hint("leave its container alone, then try again"))
+    let now = started(job, target).await?;
+    let Some(name) = started_since(before, &now) else { return Ok(()) };
+    let text = format!("{name} was started while the data of {} was copied", target.at.service);
+    Err(Failure::new(FailureKind::Environment, text).hint("leave that container alone, then try again"))
 }
 
 async fn start(job: &Job, number: usize, target: &Target<'_>) -> Result<Server, Failure> {
@@ -246,6 +265,23 @@ async fn ended_well(job: &Job, container: &str) -> Result<Ended, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_ran_since_is_seen_though_it_has_stopped_again() {
+        let started = |all: &[(&str, &str)]| -> Started {
+            all.iter().map(|&(id, at)| (id.to_owned(), (format!("name of {id}"), at.to_owned()))).collect()
+        };
+        let before = started(&[("server", "1"), ("sidecar", "2")]);
+        for (now, expected) in [
+            (vec![("server", "1"), ("sidecar", "2")], None),
+            (vec![("server", "1")], None), // the other one is gone
+            (vec![("server", "3"), ("sidecar", "2")], Some("name of server")),
+            (vec![("server", "1"), ("sidecar", "3")], Some("name of sidecar")),
+            (vec![("server", "1"), ("sidecar", "2"), ("replica", "3")], Some("name of replica")),
+        ] {
+            assert_eq!(started_since(&before, &started(&now)), expected, "{now:?}");
+        }
+    }
 
     #[test]
     fn a_database_is_made_anew_under_its_own_name_and_character_set() {

@@ -12,7 +12,7 @@ use super::mysql_settings::{
     ENCRYPTED, ENCRYPTION, FILES, GRANTS, QUESTION, REPLICATION, Settings, sees_all,
 };
 use super::place::Place;
-use super::server_folder::mounted_at;
+use super::server_folder::{is_set_up_as_replica, mounted_at};
 use super::undo::{Exchange, MysqlServer, Undo};
 use super::{beside, folder_copy, task};
 use crate::failures::{self, blocking};
@@ -115,6 +115,12 @@ async fn find_one<'a>(
     let mounted = mounted_at(job, app, (service, &at.container), &settings.folder).await?;
     let mounted = mounted.map_err(|why| refused(service, &why))?;
     let place = place_of(job, app, &mounted, names).await?;
+    let live = place.live.clone();
+    if blocking(move || Ok(is_set_up_as_replica(&live))).await? {
+        let why = "it is set up as a replica, though it does not replicate now: it would go on with what is restored";
+        let forget = "if it is none any more, make it forget that: RESET REPLICA ALL";
+        return Err(refused(service, why).hint(forget));
+    }
     let live = place.live.clone();
     let size = blocking(move || Ok(folder_copy::size(&live))).await?;
     let size = size.map_err(|error| refused(service, &format!("its folder cannot be copied: {error}")))?;

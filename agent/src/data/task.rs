@@ -111,7 +111,14 @@ pub async fn start(
 }
 
 async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
-    let ended = match task {
+    if let Task::Drill { backup } = task {
+        return drill_unless_wanted(job, app, backup).await;
+    }
+    ended(job, do_it(job, app, task).await).await
+}
+
+async fn do_it(job: &Job, app: &AppRecord, task: &Task) -> Result<String, Failure> {
+    match task {
         Task::Backup { message } => create(job, app, "on-demand", message.clone()).await,
         Task::Scheduled => scheduled(job, app).await,
         Task::Prune => job.record.step(Step::Prune, prune::prune(job)).await,
@@ -120,7 +127,7 @@ async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
             let bounds = Bounds { images, cache_bytes: build_cache };
             job.record.step(Step::Prune, house::prune(job, &app.project, bounds)).await
         }
-        Task::Drill { backup } => drill_unless_wanted(job, app, backup).await,
+        Task::Drill { backup } => drill::drill(job, app, backup).await,
         Task::Restore { backup, what: RestoreWhat::ToFolder { folder, volume } } => {
             folder::restore(job, app, backup, volume.as_deref(), Path::new(folder)).await
         }
@@ -139,8 +146,11 @@ async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
         Task::Restore { what: RestoreWhat::Unknown, .. } => {
             Err(Failure::new(FailureKind::Unsupported, "this agent does not know that restore"))
         }
-    };
-    match ended {
+    }
+}
+
+async fn ended(job: &Job, result: Result<String, Failure>) -> Outcome {
+    match result {
         Ok(summary) => {
             recover::clear(job).await;
             Outcome::Done { summary }
@@ -149,16 +159,20 @@ async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
     }
 }
 
-/// A drill ends when somebody wants to change the app: what it made for itself is cleared away as after any failure.
-async fn drill_unless_wanted(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<String, Failure> {
+/// A drill is postponed when somebody wants to change the app: what it made for itself is cleared away as after a failure.
+async fn drill_unless_wanted(job: &Job, app: &AppRecord, backup: &BackupId) -> Outcome {
     let wanted = job.seat.wanted();
     tokio::select! {
         biased;
         () = wanted.cancelled() => {
             let text = format!("the drill of backup {} gave way to another job", backup.short());
-            Err(Failure::new(FailureKind::Busy, text).hint("hold it again: wharf backup verify"))
+            let gave_way = Failure::new(FailureKind::Busy, text).hint("hold it again: wharf backup verify");
+            match recover::after_failure(job, gave_way).await {
+                Outcome::Failed { failure } => Outcome::Postponed { failure },
+                left => left,
+            }
         }
-        ended = drill::drill(job, app, backup) => ended,
+        result = drill::drill(job, app, backup) => ended(job, result).await,
     }
 }
 

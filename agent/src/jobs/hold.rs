@@ -1,13 +1,15 @@
 //! Containers that a backup may freeze or stop: let go again, whatever happens.
 //!
 //! **Invariant**: what may be held is written down before, so that a job that fails and an agent that starts again after a
-//! crash let go of it. Letting go twice, or of what was never held, changes nothing.
+//! crash let go of it. Letting go twice, or of what was never held, changes nothing. What the kernel froze after the engine had
+//! given up on it is let go too: the engine takes that for running.
 
 use super::run::Job;
 use crate::failures;
 use serde::{Deserialize, Serialize};
 use wharf_backup::{Hold, HoldRequest};
-use wharf_proto::Failure;
+use wharf_engine::Engine;
+use wharf_proto::{Failure, FailureKind};
 
 /// What any job's journal says of containers that do not run for a while.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,15 +46,30 @@ pub async fn release(job: &Job) -> Result<(), Failure> {
     let mut result = Ok(());
     for entry in entries {
         let released = match &entry.undo {
-            Entry::Held { container, how: Hold::Pause } => engine.unpause(container).await,
+            Entry::Held { container, how: Hold::Pause } => unpause(engine, container).await,
             Entry::Held { container, how: Hold::Stop } | Entry::Stopped { container } => {
-                engine.start(container).await
+                engine.start(container).await.map_err(|e| failures::of_engine(&e))
             }
             Entry::Other => Ok(()),
         };
-        if let Err(error) = released {
-            result = Err(failures::of_engine(&error));
+        if let Err(failure) = released {
+            result = Err(failure);
         }
     }
     result
+}
+
+async fn unpause(engine: &Engine, container: &str) -> Result<(), Failure> {
+    engine.unpause(container).await.map_err(|e| failures::of_engine(&e))?;
+    let Some((id, pid)) = engine.process(container).await.map_err(|e| failures::of_engine(&e))? else {
+        return Ok(());
+    };
+    failures::blocking(move || {
+        wharf_backup::thaw(&id, pid).map(drop).map_err(|error| {
+            Failure::from_error(FailureKind::Environment, &error)
+                .cause("the kernel keeps it frozen, and the engine takes it for running")
+                .hint(format!("restart it: docker restart {id:.12}"))
+        })
+    })
+    .await
 }

@@ -77,7 +77,7 @@ pub async fn after(job: &Job, work: &Work, outcome: &Outcome) {
         Outcome::Failed { failure }
         | Outcome::PutBack { failure, .. }
         | Outcome::NotPutBack { failure, .. } => (HookWhen::AfterFailure, Some(failure.message.as_str())),
-        Outcome::Done { .. } | Outcome::Unknown => return,
+        Outcome::Done { .. } | Outcome::Postponed { .. } | Outcome::Unknown => return,
     };
     if !work.runs_hooks() || !job.agent.config.allows_hooks(job.app()) {
         return;

@@ -10,6 +10,9 @@
 //! A drill holds its seat only while nobody wants to change the app: it is told, ends, and the other has the seat then. So
 //! does a prune of images and build cache; and since the engine has one build cache for all, the agent's own also ends where
 //! another app is to be changed. A backup by the schedule is waited for.
+//!
+//! Who only looks ([`take_for`]) ends nothing: it sits down beside a drill or a prune, and whoever changes the app waits
+//! until it has left.
 
 use crate::agent::Agent;
 use std::collections::HashMap;
@@ -20,12 +23,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 use wharf_engine::{AppLock, Supervisor};
+use wharf_proto::message::JobOptions;
 use wharf_proto::{AppName, Failure, FailureKind, JobId};
 
 /// How long a leftover child of a former agent may take to end. They are killed; this bounds how long that can hang.
 const CHILDREN_GONE_WITHIN: Duration = Duration::from_secs(60);
 /// How long what gives way may take to end once it is told to.
 const GIVES_WAY_WITHIN: Duration = Duration::from_secs(60);
+/// How long somebody who only looks is waited for by those who would otherwise not wait.
+const LOOK_ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// How long a backup by the schedule is waited for by those who would otherwise not wait.
 const CHORE_ENDS_WITHIN: Duration = Duration::from_secs(600);
 /// Whoever waits looks so often at who holds the seat.
@@ -40,6 +46,8 @@ pub enum Rank {
     Drill,
     /// The agent keeps images and build cache within the server's own limits.
     House,
+    /// What plans a change without making it.
+    Look,
     /// A chore of the agent's own that is not to be cut short.
     Chore,
     /// A prune of images and build cache that somebody asked for.
@@ -53,7 +61,7 @@ impl Rank {
     fn gives_way(self) -> bool {
         match self {
             Self::OwnDrill | Self::Drill | Self::House | Self::Prune => true,
-            Self::Chore | Self::Change => false,
+            Self::Look | Self::Chore | Self::Change => false,
         }
     }
 }
@@ -61,11 +69,19 @@ impl Rank {
 /// Which apps have a job.
 #[derive(Default)]
 pub struct Queue {
-    apps: Mutex<HashMap<AppName, Arc<tokio::sync::Mutex<()>>>>,
+    lines: Mutex<HashMap<AppName, Line>>,
     holders: Mutex<HashMap<AppName, Holder>>,
     /// Changed and read under the lock of `holders`.
     closed: AtomicBool,
     freed: Notify,
+}
+
+/// Where people stand in line for an app.
+#[derive(Default, Clone)]
+struct Line {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Held by who looks beside what gives way. Who wants to change the app waits for it once the turn is theirs.
+    beside: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct Holder {
@@ -74,15 +90,27 @@ struct Holder {
     wanted: CancellationToken,
 }
 
-/// The right to change one app.
+/// The right to change one app, or to look at one that nobody changes meanwhile.
 pub struct Seat {
-    turn: Option<OwnedMutexGuard<()>>,
+    /// None for who sits beside another.
+    entered: Option<Entered>,
     lock: Option<AppLock>,
+    place: Option<Place>,
     /// Starts the job's children, which hold the lock too.
     pub supervisor: Arc<Supervisor>,
-    app: AppName,
     wanted: CancellationToken,
+}
+
+/// Known as who holds the seat, until it is dropped.
+struct Entered {
+    app: AppName,
     queue: Arc<Queue>,
+}
+
+enum Place {
+    Turn(#[expect(dead_code, reason = "held until it is dropped")] OwnedMutexGuard<()>),
+    /// Beside what gives way, which has the turn.
+    Beside(#[expect(dead_code, reason = "held until it is dropped")] OwnedMutexGuard<()>),
 }
 
 impl Queue {
@@ -99,7 +127,7 @@ impl Queue {
             {
                 let holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
                 self.closed.store(true, Ordering::Release);
-                if holders.is_empty() {
+                if holders.is_empty() && !self.is_looked_at() {
                     return true;
                 }
                 holders.values().filter(|holder| holder.rank.gives_way()).for_each(|h| h.wanted.cancel());
@@ -110,6 +138,12 @@ impl Queue {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Whether somebody looks at an app beside another.
+    fn is_looked_at(&self) -> bool {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.values().any(|line| line.beside.try_lock().is_err())
     }
 
     fn is_closed(&self) -> bool {
@@ -158,11 +192,22 @@ impl Queue {
         });
     }
 
+    /// A place beside a drill or prune that has the seat, where nobody else has it.
+    fn beside(&self, app: &AppName) -> Option<OwnedMutexGuard<()>> {
+        // Taken before the look at who holds the seat: whoever takes it after that look waits for this.
+        let place = self.line(app).beside.try_lock_owned().ok()?;
+        let gives_way = self.holder(app, |holder| !self.is_closed() && holder.rank.gives_way());
+        gives_way.unwrap_or(false).then_some(place)
+    }
+
     /// How long somebody waits who said `wait_seconds`.
     fn patience(&self, app: &AppName, wait_seconds: u32, rank: Rank) -> Duration {
-        let holder = self.holder(app, |holder| holder.rank).filter(|holder| *holder < rank);
+        let goes_first =
+            |holder: &Rank| *holder < rank || (rank == Rank::Look && holder.gives_way());
+        let holder = self.holder(app, |holder| holder.rank).filter(goes_first);
         let least = match holder {
             Some(Rank::OwnDrill | Rank::Drill | Rank::House | Rank::Prune) => GIVES_WAY_WITHIN,
+            Some(Rank::Look) => LOOK_ENDS_WITHIN,
             Some(Rank::Chore) => CHORE_ENDS_WITHIN,
             Some(Rank::Change) | None => Duration::ZERO,
         };
@@ -171,19 +216,21 @@ impl Queue {
 
     /// Whether somebody has the app's seat.
     pub fn is_taken(&self, app: &AppName) -> bool {
-        self.turn(app).try_lock().is_err()
+        self.line(app).turn.try_lock().is_err()
     }
 
-    fn turn(&self, app: &AppName) -> Arc<tokio::sync::Mutex<()>> {
-        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(apps.entry(app.clone()).or_default())
+    fn line(&self, app: &AppName) -> Line {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.entry(app.clone()).or_default().clone()
     }
 }
 
 impl Seat {
     /// Names the job that the seat was taken for.
     pub fn runs(&self, job: JobId) {
-        self.queue.holder(&self.app, |holder| holder.job = Some(job));
+        if let Some(entered) = &self.entered {
+            entered.queue.holder(&entered.app, |holder| holder.job = Some(job));
+        }
     }
 
     /// Cancelled when somebody wants a seat whose holder gives way.
@@ -194,10 +241,19 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.queue.holders.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.app);
+        let queue = self.entered.as_ref().map(|entered| Arc::clone(&entered.queue));
+        drop(self.entered.take());
         drop(self.lock.take());
-        drop(self.turn.take());
-        self.queue.look_again();
+        drop(self.place.take());
+        if let Some(queue) = queue {
+            queue.look_again();
+        }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.queue.holders.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.app);
     }
 }
 
@@ -224,33 +280,48 @@ pub async fn take(agent: &Agent, app: &AppName, wait_seconds: u32) -> Result<Sea
     take_as(agent, app, wait_seconds, Rank::Change).await
 }
 
+/// Takes the seat of `app` to change it, or, for a dry run, a place from which to look at it.
+///
+/// # Errors
+/// As for [`take`].
+pub async fn take_for(agent: &Agent, app: &AppName, options: &JobOptions) -> Result<Seat, Failure> {
+    let rank = if options.dry_run { Rank::Look } else { Rank::Change };
+    take_as(agent, app, options.lock_wait_seconds, rank).await
+}
+
 /// As [`take`], for something of another rank.
 ///
 /// # Errors
 /// As for [`take`].
 pub async fn take_as(agent: &Agent, app: &AppName, wait_seconds: u32, rank: Rank) -> Result<Seat, Failure> {
-    let turn = agent.queue.turn(app);
-    let turn = match Arc::clone(&turn).try_lock_owned() {
-        Ok(turn) => turn,
+    let turn = agent.queue.line(app).turn;
+    let place = match Arc::clone(&turn).try_lock_owned() {
+        Ok(turn) => Place::Turn(turn),
         Err(_) => {
             let patience = agent.queue.patience(app, wait_seconds, rank);
             if patience.is_zero() {
                 return Err(busy(agent, app, patience));
             }
-            let locked = async {
+            let place = async {
                 let mut locked = std::pin::pin!(turn.lock_owned());
                 loop {
-                    // Again and again, since another drill may have been before us in line.
-                    agent.queue.want(app, rank);
+                    if rank == Rank::Look {
+                        if let Some(place) = agent.queue.beside(app) {
+                            break Place::Beside(place);
+                        }
+                    } else {
+                        // Again and again, since another drill may have been before us in line.
+                        agent.queue.want(app, rank);
+                    }
                     if let Ok(turn) = tokio::time::timeout(LOOK_EVERY, &mut locked).await {
-                        break turn;
+                        break Place::Turn(turn);
                     }
                 }
             };
-            tokio::time::timeout(patience, locked).await.map_err(|_| busy(agent, app, patience))?
+            tokio::time::timeout(patience, place).await.map_err(|_| busy(agent, app, patience))?
         }
     };
-    seat(agent, app, turn, rank).await
+    seat(agent, app, place, rank).await
 }
 
 /// Takes the seat of `app` where nobody has it or waits for it; who gives way is told that it is wanted.
@@ -261,8 +332,8 @@ pub async fn take_if_free(agent: &Agent, app: &AppName, rank: Rank) -> Result<Op
     if agent.queue.is_closed() {
         return Ok(None);
     }
-    match agent.queue.turn(app).try_lock_owned() {
-        Ok(turn) => seat(agent, app, turn, rank).await.map(Some),
+    match agent.queue.line(app).turn.try_lock_owned() {
+        Ok(turn) => seat(agent, app, Place::Turn(turn), rank).await.map(Some),
         Err(_) => {
             agent.queue.want(app, rank);
             Ok(None)
@@ -270,32 +341,28 @@ pub async fn take_if_free(agent: &Agent, app: &AppName, rank: Rank) -> Result<Op
     }
 }
 
-async fn seat(agent: &Agent, app: &AppName, turn: OwnedMutexGuard<()>, rank: Rank) -> Result<Seat, Failure> {
+async fn seat(agent: &Agent, app: &AppName, place: Place, rank: Rank) -> Result<Seat, Failure> {
     let wanted = CancellationToken::new();
-    let holder = Holder { rank, job: None, wanted: wanted.clone() };
-    if !agent.queue.enter(app, holder) {
-        return Err(leaving());
-    }
-    let made = async {
-        let lock = lock_file(agent, app).await?;
-        let supervisor = Supervisor::new(agent.program.as_ref(), Some(&lock))
-            .map_err(|e| Failure::from_error(FailureKind::Environment, &e))?;
-        Ok((lock, supervisor))
-    };
-    match made.await {
-        Ok((lock, supervisor)) => Ok(Seat {
-            turn: Some(turn),
-            lock: Some(lock),
-            supervisor: Arc::new(supervisor),
-            app: app.clone(),
-            wanted,
-            queue: Arc::clone(&agent.queue),
-        }),
-        Err(failure) => {
-            agent.queue.holders.lock().unwrap_or_else(PoisonError::into_inner).remove(app);
-            Err(failure)
+    let (entered, lock) = match &place {
+        // The other has both.
+        Place::Beside(_) => (None, None),
+        Place::Turn(_) => {
+            let holder = Holder { rank, job: None, wanted: wanted.clone() };
+            if !agent.queue.enter(app, holder) {
+                return Err(leaving());
+            }
+            let entered = Entered { app: app.clone(), queue: Arc::clone(&agent.queue) };
+            if rank >= Rank::Look {
+                let left = agent.queue.line(app).beside;
+                let left = tokio::time::timeout(LOOK_ENDS_WITHIN, left.lock_owned()).await;
+                left.map_err(|_| busy(agent, app, LOOK_ENDS_WITHIN))?;
+            }
+            (Some(entered), Some(lock_file(agent, app).await?))
         }
-    }
+    };
+    let supervisor = Supervisor::new(agent.program.as_ref(), lock.as_ref())
+        .map_err(|e| Failure::from_error(FailureKind::Environment, &e))?;
+    Ok(Seat { entered, lock, place: Some(place), supervisor: Arc::new(supervisor), wanted })
 }
 
 async fn lock_file(agent: &Agent, app: &AppName) -> Result<AppLock, Failure> {
@@ -330,67 +397,4 @@ fn busy(agent: &Agent, app: &AppName, waited: Duration) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn holder(rank: Rank) -> Holder {
-        Holder { rank, job: None, wanted: CancellationToken::new() }
-    }
-
-    #[test]
-    fn drills_and_prunes_give_way_and_the_agents_own_prune_to_every_app() {
-        let (blog, shop): (AppName, AppName) = ("blog".parse().unwrap(), "shop".parse().unwrap());
-        for (has, wants, ends) in [
-            (Rank::Drill, Rank::House, true),
-            (Rank::Drill, Rank::Change, true),
-            (Rank::House, Rank::Drill, false),
-            (Rank::House, Rank::Chore, true),
-            (Rank::House, Rank::Prune, true),
-            (Rank::House, Rank::Change, true),
-            (Rank::Chore, Rank::Change, false),
-            (Rank::Prune, Rank::Chore, false),
-            (Rank::Prune, Rank::Prune, false),
-            (Rank::Prune, Rank::Change, true),
-            (Rank::Change, Rank::Change, false),
-        ] {
-            let (queue, has_it) = (Queue::default(), holder(has));
-            let wanted = has_it.wanted.clone();
-            assert!(queue.enter(&blog, has_it));
-            queue.want(&blog, wants);
-            assert_eq!(wanted.is_cancelled(), ends, "{has:?} has it, {wants:?} wants it");
-            let waits = queue.patience(&blog, 0, wants) > Duration::ZERO;
-            assert_eq!(waits, has < wants, "{wants:?} waits for {has:?}");
-        }
-        for (has, begins, ends) in [
-            (Rank::House, Rank::Change, true),
-            (Rank::House, Rank::Chore, false),
-            (Rank::Prune, Rank::Change, false),
-            (Rank::Drill, Rank::Change, false),
-        ] {
-            let (queue, has_it) = (Queue::default(), holder(has));
-            let wanted = has_it.wanted.clone();
-            assert!(queue.enter(&blog, has_it) && queue.enter(&shop, holder(begins)));
-            assert_eq!(wanted.is_cancelled(), ends, "{has:?}, and {begins:?} begins elsewhere");
-            assert_eq!(queue.something_changes(), begins == Rank::Change);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_queue_closes_when_nobody_is_in_it_and_opens_again_after_waiting_in_vain() {
-        let queue = Queue::default();
-        let (blog, shop): (AppName, AppName) = ("blog".parse().unwrap(), "shop".parse().unwrap());
-        let drill = holder(Rank::Drill);
-        let wanted = drill.wanted.clone();
-        assert!(queue.enter(&blog, drill) && queue.enter(&shop, holder(Rank::Change)));
-        assert!(!queue.close_when_idle(Duration::from_secs(3)).await);
-        assert!(wanted.is_cancelled(), "a drill gives way");
-        let closing = queue.close_when_idle(Duration::from_secs(60));
-        let leaving = async {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            assert!(!queue.enter(&"late".parse().unwrap(), holder(Rank::Change)), "it was closed");
-            queue.holders.lock().unwrap().clear();
-        };
-        assert!(tokio::join!(closing, leaving).0);
-        assert!(!queue.enter(&blog, holder(Rank::Change)), "it stays closed");
-    }
-}
+mod tests;

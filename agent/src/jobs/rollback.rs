@@ -24,7 +24,7 @@ pub async fn requested(
     request: RollbackRequest,
 ) -> Result<Option<Reply>, Stop> {
     let known = known_app(agent, permit, &request.app).await?;
-    let seat = talk.unless_gone(queue::take(agent, &request.app, request.options.lock_wait_seconds)).await?;
+    let seat = talk.unless_gone(queue::take_for(agent, &request.app, &request.options)).await?;
     if !request.options.dry_run {
         // Once more: it may have been locked while this stood in line.
         locks::check(agent, &request.app).await?;

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::agent::Agent;
 use crate::conversation::Who;
+use crate::data;
 use crate::failures;
 use crate::layout::Beside;
 use jiff::Timestamp;
@@ -185,6 +186,7 @@ fn described(outcome: &Outcome) -> String {
         Outcome::PutBack { failure, .. } => format!("failed and put back: {failure}"),
         Outcome::NotPutBack { failure, put_back } => format!("failed: {failure}; NOT put back: {put_back}"),
         Outcome::Done { summary } => summary.clone(),
+        Outcome::Postponed { failure } => format!("postponed: {failure}"),
         Outcome::Unknown => "an outcome of a newer wharfd's".to_owned(),
     }
 }
@@ -245,6 +247,10 @@ async fn run(job: &Job, work: &Work) -> Outcome {
             let pruned = job.record.step(Step::Prune, pruning).await;
             if let Err(failure) = pruned {
                 tracing::warn!(job = %job.id, %failure, "cannot prune");
+            }
+            let scheduled = job.spec.backup.schedule.is_some();
+            if let Ok(Some(reminder)) = data::key_reminder(&job.agent, job.app(), scheduled).await {
+                job.record.note(reminder).await;
             }
             Outcome::Released { release: job.release }
         }

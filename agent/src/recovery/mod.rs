@@ -215,7 +215,9 @@ fn ended(outcome: Outcome) -> Result<(), Failure> {
     let again =
         "mend that, then run the same command again: files and volumes that are back stay, and it goes on";
     match outcome {
-        Outcome::Failed { failure } | Outcome::PutBack { failure, .. } => Err(failure.hint(again)),
+        Outcome::Failed { failure } | Outcome::PutBack { failure, .. } | Outcome::Postponed { failure } => {
+            Err(failure.hint(again))
+        }
         Outcome::NotPutBack { failure, put_back } => Err(failure.cause(put_back.message).hint(again)),
         Outcome::Released { .. } | Outcome::Done { .. } | Outcome::Unknown => Ok(()),
     }

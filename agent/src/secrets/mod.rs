@@ -42,7 +42,7 @@ pub async fn change(
     paths::check_place(&request.spec, permit, agent).await?;
     paths::check_spec(&request.spec, agent)?;
     let app = request.spec.app.clone();
-    let seat = talk.unless_gone(queue::take(agent, &app, request.options.lock_wait_seconds)).await?;
+    let seat = talk.unless_gone(queue::take_for(agent, &app, &request.options)).await?;
     if !request.options.dry_run {
         // Once more: it may have been locked while this stood in line.
         locks::check(agent, &app).await?;

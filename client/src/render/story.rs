@@ -193,6 +193,9 @@ impl Story {
                 self.backup_sentence(),
             ),
             Outcome::Done { summary } => format!("{}\n", self.style.green(&clean(summary))),
+            Outcome::Postponed { failure: why } => {
+                format!("{}It was not done, and nothing was changed.\n", self.failed(why))
+            }
             Outcome::Unknown => format!(
                 "{}\nThe job ended in a way that this wharf is too old to know: upgrade it, then run `wharf deploy --attach {job}`.\n",
                 self.style.yellow("unknown outcome")

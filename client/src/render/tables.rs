@@ -102,6 +102,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
         Outcome::PutBack { failure, .. } => format!("failed, put back: {}", failure.message),
         Outcome::NotPutBack { failure, .. } => format!("failed, NOT put back: {}", failure.message),
         Outcome::Done { summary } => summary.clone(),
+        Outcome::Postponed { failure } => format!("postponed: {}", failure.message),
         Outcome::Unknown => "something newer; upgrade wharf".to_owned(),
     }
 }

@@ -111,7 +111,8 @@ fn tables() {
         job(4, Some(Outcome::Released { release: ReleaseId(2) })),
         job(3, Some(Outcome::Failed { failure: failure.clone() })),
         job(2, Some(Outcome::PutBack { failure: failure.clone(), live: Some(ReleaseId(1)) })),
-        job(1, Some(Outcome::NotPutBack { failure: failure.clone(), put_back: failure })),
+        job(1, Some(Outcome::NotPutBack { failure: failure.clone(), put_back: failure.clone() })),
+        job(0, Some(Outcome::Postponed { failure })),
     ];
     insta::assert_snapshot!("jobs", jobs(&all, &style));
     let entry = AuditEntry {
@@ -243,7 +244,8 @@ fn how_jobs_are_told() {
         Outcome::Failed { failure: failure.clone() },
         Outcome::PutBack { failure: failure.clone(), live: Some(ReleaseId(2)) },
         Outcome::PutBack { failure: failure.clone(), live: None },
-        Outcome::NotPutBack { failure, put_back },
+        Outcome::NotPutBack { failure: failure.clone(), put_back },
+        Outcome::Postponed { failure },
     ];
     let told: Vec<String> = endings.into_iter().map(|outcome| story(Verbosity::Quiet, outcome)).collect();
     insta::assert_snapshot!("story_endings", told.join("\n---\n"));

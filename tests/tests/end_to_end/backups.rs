@@ -79,11 +79,14 @@ fn the_key_opens_the_backups_and_is_asked_for_until_it_is_saved() {
     let world = world();
     let status = || world.laptop.wharf(&["status"]).exits(0).stdout;
     assert!(status().contains("wharf backup key"), "{}", status());
+    let deployed = || world.deploy(&[]).exits(0).stderr;
+    assert!(deployed().contains("the recovery key is not saved"), "{}", status());
     let key = world.laptop.wharf(&["backup", "key", "-q"]).exits(0).stdout;
     let recovery = world.recovery_key();
     assert_eq!(key.trim(), std::fs::read_to_string(recovery).expect("the key on the server").trim());
     world.laptop.wharf(&["backup", "key", "--saved"]).exits(0);
     assert!(!status().contains("wharf backup key"), "{}", status());
+    assert!(!deployed().contains("wharf backup key"), "{}", status());
     let log = world.laptop.wharf(&["audit", "--json"]).exits(0).stdout;
     assert!(log.contains("backup key --saved") && !log.contains(key.trim()));
 }

@@ -217,13 +217,13 @@ fn redis_is_put_back_also_when_killed(world: &mut World, id: &str) {
 }
 
 /// What a probe asks, which is well for as long as the test says so.
-struct Health {
-    port: u16,
-    is_well: Arc<AtomicBool>,
+pub struct Health {
+    pub port: u16,
+    pub is_well: Arc<AtomicBool>,
 }
 
 impl Health {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port of the test's");
         let port = listener.local_addr().expect("it is bound").port();
         let is_well = Arc::new(AtomicBool::new(true));

@@ -1,7 +1,8 @@
 //! MariaDB over what is live: all of the backup's databases or nothing, also when the agent is killed. Part of R25.
 
-use super::engines::{ROWS, sql, world};
+use super::engines::{Health, ROWS, create, sql, world};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use wharf_tests::crash::points;
 use wharf_tests::{World, await_that, docker};
 
@@ -21,6 +22,15 @@ const POINTS: &[&str] = &[
 
 /// What runs in CI. `scripts/test --long` runs all.
 const SAMPLE: &[&str] = &["restore.inside", "swap.laid"];
+
+/// Where the agent is killed while what was live is put back, and where it is killed again when it goes on with that.
+const PUT_BACK_POINTS: &[(&str, Option<&str>)] = &[
+    ("put_back.before", None),
+    ("put_back.stopped", Some("put_back.exchanged")),
+    ("put_back.exchanged", Some("put_back.inside")),
+    ("put_back.inside", Some("put_back.started")),
+    ("put_back.after", None),
+];
 
 /// What was written after the backup.
 const LATER: &str = "DELETE FROM items; INSERT INTO items (name) VALUES ('later')";
@@ -64,6 +74,12 @@ fn mariadb_is_restored_over_what_is_live_also_when_killed() {
     assert_eq!(kept_volumes(world), Vec::<String>::new());
     assert_eq!(world.leftovers(), Vec::<PathBuf>::new());
 
+    a_replica_on_the_same_folder_is_refused(world, &id);
+    // One that replicates from somewhere, and rests.
+    sql(world, "mysql", "CHANGE MASTER TO MASTER_HOST='nowhere.invalid', MASTER_USER='nobody'");
+    let refused = over(&id).exits(3);
+    assert!(refused.stderr.contains("set up as a replica"), "{}", refused.stderr);
+    sql(world, "mysql", "RESET SLAVE ALL");
     let done = over(&id).exits(0);
     assert_eq!(rows(world), "2 tea; (,it's\n-- Dump completed".replace('\n', "\\n"));
     assert_eq!(docker::containers(&world.project), containers, "the very same containers serve");
@@ -86,6 +102,79 @@ fn mariadb_is_restored_over_what_is_live_also_when_killed() {
     assert!(folder.join("shop/items.ibd").is_file(), "{} is what was live", folder.display());
     remove_kept(world);
     killed(world, &id);
+    put_back(world, &id);
+}
+
+/// It does not run, and would be started beside the other one.
+fn a_replica_on_the_same_folder_is_refused(world: &World, id: &str) {
+    let name = format!("{}-maria-2", world.project);
+    let labels = ["project", "service"].map(|key| {
+        let value = if key == "project" { world.project.as_str() } else { "maria" };
+        format!("com.docker.compose.{key}={value}")
+    });
+    let folder = format!("{}_shopdata:/var/lib/mysql", world.project);
+    let made = ["create", "--name", &name, "--label", &labels[0], "--label", &labels[1], "-v", &folder];
+    docker::docker(&[&made[..], &["wharf-base/mariadb:11"]].concat());
+    let refused = world.laptop.wharf(&["backup", "restore", id, "--confirm", &world.app]);
+    docker::docker(&["rm", &name]);
+    let refused = refused.exits(3);
+    assert!(refused.stderr.contains(&name), "{}", refused.stderr);
+    assert_eq!(rows(world), "1 later");
+}
+
+/// The folders have been exchanged, and then the app is not well with what was restored: what was live is back, whole.
+fn put_back(world: &mut World, id: &str) {
+    let health = Health::start();
+    let config = world.laptop.read("wharf.toml");
+    let probe = format!("[[health]]\nurl = \"http://127.0.0.1:{}/\"\nwithin_seconds = 1\n", health.port);
+    world.laptop.write("wharf.toml", format!("{config}{probe}"));
+    world.deploy(&[]).exits(0);
+    let containers = docker::containers(&world.project);
+    let points = PUT_BACK_POINTS.iter().map(|(point, again)| Some((*point, *again)));
+    let killed = points.filter(|_| wharf_tests::long());
+    for kill in std::iter::once(None).chain(killed) {
+        println!("putting back, and killing the agent at {kill:?}");
+        sql(world, "shop", LATER);
+        let live = whole(world);
+        health.is_well.store(false, Ordering::SeqCst);
+        match kill {
+            None => {
+                let failed = world.laptop.wharf(&["backup", "restore", id, "--confirm", &world.app]).exits(1);
+                assert!(failed.stderr.contains("what was live is put back"), "{}", failed.stderr);
+            }
+            Some((point, again)) => {
+                world.server.restart(&[("WHARFD_CRASH_AT", point)]);
+                let client = world.laptop.wharf_json(&["backup", "restore", id, "--confirm", &world.app]);
+                world.server.wait_for_death();
+                client.kill();
+                if let Some(again) = again {
+                    world.server.dies_again(again);
+                }
+                world.server.restart(&[]);
+            }
+        }
+        health.is_well.store(true, Ordering::SeqCst);
+        await_serving(world);
+        let jobs = world.laptop.wharf(&["jobs", "--json"]).exits(0).json();
+        assert_eq!(jobs[0]["outcome"]["result"], "put_back", "{kill:?}: {}", jobs[0]);
+        assert_eq!(whole(world), live, "{kill:?}");
+        // Not only to be read.
+        sql(
+            world,
+            "shop",
+            "INSERT INTO items (name) VALUES ('written'); DELETE FROM items WHERE name = 'written'",
+        );
+        assert_eq!(docker::containers(&world.project), containers, "the very same containers serve");
+        // An empty one was made for what would have been kept.
+        remove_kept(world);
+        assert_eq!(world.leftovers(), Vec::<PathBuf>::new(), "{kill:?}");
+    }
+}
+
+/// What the live server holds, of what the backup has and of what it has not.
+fn whole(world: &World) -> [String; 3] {
+    ["CHECKSUM TABLE shop.items, other.kept", "SHOW TABLES FROM shop", "SHOW GRANTS FOR reader@'%'"]
+        .map(|question| sql(world, "shop", question))
 }
 
 fn killed(world: &mut World, id: &str) {

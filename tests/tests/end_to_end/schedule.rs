@@ -78,7 +78,9 @@ fn a_schedule_backs_up_forgets_catches_up_once_and_is_never_silent() {
     // Not on before somebody has saved the key, and it says so; a deploy goes on.
     assert!(status(&world).contains("NOT ON"), "{}", status(&world));
     world.server.set_clock("2026-01-01T01:30:00Z");
-    world.deploy(&[]).exits(0);
+    let told = world.deploy(&[]).exits(0).stderr;
+    let last: Vec<&str> = told.trim_end().lines().rev().take(2).collect();
+    assert!(last[1].contains("schedule is not on") && last[1].ends_with("wharf backup key"), "{told}");
     world.laptop.wharf(&["backup", "key", "--saved"]).exits(0);
     until("the schedule is on", || status(&world).contains("0 * * * * (UTC), next "));
     assert_eq!(times(&world), ["01-01T01:30", "01-01T00:30"], "an hour in which it was off is not owed");
@@ -170,9 +172,17 @@ fn each_release_is_proven_by_itself_and_a_drill_gives_way_to_a_deploy() {
             && !docker::docker(&["ps", "-q", "--filter", &prefix]).is_empty()
     });
     let slow = drills()[0]["job"].clone();
+    // Who only looks is answered at once, and the drill goes on.
+    let throwaway = docker::docker(&["ps", "-q", "--filter", &prefix]);
+    world.deploy(&["--dry-run"]).exits(0);
+    world.laptop.wharf(&["rollback", "--dry-run"]).exits(0);
+    let running = drills().into_iter().find(|job| job["job"] == slow).expect("the drill is known");
+    assert!(running["outcome"].is_null(), "a dry run leaves a drill alone: {running}");
+    assert_eq!(docker::docker(&["ps", "-q", "--filter", &prefix]), throwaway);
     world.laptop.edit("wharf.toml", "\ncheck_sql = \"SELECT pg_sleep(600) IS NOT NULL\"", "");
     world.deploy(&[]).exits(0);
     let ended = drills().into_iter().find(|job| job["job"] == slow).expect("the drill is known");
+    assert_eq!(ended["outcome"]["result"], "postponed", "{ended}");
     assert!(ended["outcome"].to_string().contains("gave way"), "{ended}");
 
     // And then, with nobody in its way, the release's restore point is proven.
@@ -180,6 +190,7 @@ fn each_release_is_proven_by_itself_and_a_drill_gives_way_to_a_deploy() {
     until("v3 is proven", || releases()[0]["proof"]["state"] == "proven");
     assert!(status(&world).contains("last drill"), "{}", status(&world));
     assert!(!status(&world).contains("failed"), "giving way is no failure: {}", status(&world));
+    assert!(drills().iter().all(|job| job["outcome"]["result"] != "failed"), "{:?}", drills());
     assert_eq!(docker::docker(&["ps", "-aq", "--filter", &prefix]), "");
     assert_eq!(world.workouts(), ["squats"]);
 }

@@ -390,6 +390,8 @@ fn who_is_held_when_the_agent_is_killed_runs_again() {
     client.kill();
     // Also while no agent runs.
     wait_for(&world, "running");
+    freeze_unseen(&world.container("backend"));
+    assert_eq!(state(&world, "backend"), "running", "as far as the engine knows");
     world.server.restart(&[]);
     wharf_tests::http::get_when_up(world.web_port, "/api/workouts");
     assert_eq!(state(&world, "backend"), "running");
@@ -397,6 +399,26 @@ fn who_is_held_when_the_agent_is_killed_runs_again() {
     assert_eq!(jobs[0]["outcome"]["result"], "failed", "{}", jobs[0]);
     assert_eq!(backup(&world)["volumes"][0]["files"], 6);
     assert_eq!(state(&world, "backend"), "running");
+}
+
+/// What the kernel goes on to do on control groups of version 2 after the engine has given up on freezing a container.
+fn freeze_unseen(container: &str) {
+    let pid = docker::docker(&["inspect", "-f", "{{.State.Pid}}", container]);
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it runs");
+    let group = |of: &str| {
+        let mut paths = groups.lines().filter_map(|line| line.split_once(':')?.1.strip_prefix(of));
+        paths.next().map(|path| path.trim_start_matches('/'))
+    };
+    let root = Path::new("/sys/fs/cgroup");
+    match group("freezer:") {
+        Some(group) => {
+            std::fs::write(root.join("freezer").join(group).join("freezer.state"), "FROZEN").expect("frozen");
+        }
+        None => {
+            let group = group(":").expect("a group of version 2");
+            std::fs::write(root.join(group).join("cgroup.freeze"), "1").expect("frozen");
+        }
+    }
 }
 
 fn wait_for(world: &World, wanted: &str) {

@@ -157,6 +157,7 @@ impl State {
                 | Outcome::Failed { .. }
                 | Outcome::PutBack { .. }
                 | Outcome::Done { .. }
+                | Outcome::Postponed { .. }
                 | Outcome::Unknown => super::undo::clear(db, job),
             }
         })

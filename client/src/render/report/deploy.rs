@@ -76,6 +76,7 @@ fn in_words(outcome: &Outcome) -> String {
             "FAILED, and what ran before could NOT be put back: a person is needed".to_owned()
         }
         Outcome::Done { summary } => summary.clone(),
+        Outcome::Postponed { .. } => "postponed: it gave way to another job, and changed nothing".to_owned(),
         Outcome::Unknown => tables::outcome(outcome),
     }
 }
@@ -83,6 +84,7 @@ fn in_words(outcome: &Outcome) -> String {
 fn failure_of(outcome: &Outcome) -> Option<&Failure> {
     match outcome {
         Outcome::Failed { failure }
+        | Outcome::Postponed { failure }
         | Outcome::PutBack { failure, .. }
         | Outcome::NotPutBack { failure, .. } => Some(failure),
         Outcome::Released { .. } | Outcome::Done { .. } | Outcome::Unknown => None,

@@ -29,6 +29,7 @@ variants!(OUTCOMES, outcome_variant, Outcome,
     Outcome::PutBack { .. } => "put_back",
     Outcome::NotPutBack { .. } => "not_put_back",
     Outcome::Done { .. } => "done",
+    Outcome::Postponed { .. } => "postponed",
     Outcome::Unknown => "unknown",
 );
 family!(Outcome, "outcome", OUTCOMES, outcome_variant, outcomes());
@@ -146,6 +147,7 @@ fn outcomes() -> Vec<[Outcome; 2]> {
             Outcome::NotPutBack { failure: failure(), put_back: failure() },
         ],
         only(Outcome::Done { summary: "backup 5d6a1c0b: 12 files".into() }),
+        [Outcome::Postponed { failure: full_failure() }, Outcome::Postponed { failure: failure() }],
         only(Outcome::Unknown),
     ]
 }
