@@ -80,7 +80,7 @@ fn what_is_not_offered_is_refused(world: &World, id: &str) {
 /// No whole dump, no deploy.
 fn what_is_wrong_is_told_before_anything_is_changed(world: &World, write: &dyn Fn(&World, &str)) {
     let fails = "echo no $MYSQL_PWD for this >&2; exit 3";
-    let short = format!("{DUMP} | head -n 5");
+    let short = format!("{DUMP} | sed -n 1,5p");
     let silent = format!("{CLIENT} -e 'SELECT COUNT(*) FROM items'");
     let counted = |count: &str| {
         let known = section(DUMP, None, CLIENT);
