@@ -12,6 +12,8 @@ pub enum DatabaseKind {
     Mysql,
     /// Redis or Valkey: all databases of a server at once.
     Redis,
+    /// Any other: the project says the commands that dump and restore it.
+    Commands,
     /// One that a newer version knows.
     #[serde(other)]
     Unknown,

@@ -7,13 +7,15 @@
 //! is read. What an older agent must not ignore needs a new version of the protocol.
 
 mod backup;
+mod dump;
 mod logs;
 mod outside;
 
 use crate::{AppName, RelPath};
 pub use backup::{BackupSpec, DrillSpec, KeepSpec};
+pub use dump::DumpSpec;
 pub use logs::{LOG_FILES, LogFiles, LogLimit, LogSize, LogsSpec};
-pub use outside::{OutsideProblem, OutsideSpec};
+pub use outside::OutsideSpec;
 use serde::{Deserialize, Serialize};
 
 /// How an app is deployed.
@@ -31,6 +33,8 @@ pub struct AppSpec {
     pub mysql: Vec<MysqlSpec>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redis: Vec<RedisSpec>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dump: Vec<DumpSpec>,
     #[serde(default)]
     pub volume: Vec<VolumeSpec>,
     #[serde(default)]
@@ -124,6 +128,15 @@ pub struct MysqlSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedisSpec {
     pub service: String,
+}
+
+/// What is wrong with what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecProblem {
+    /// As in `postgres.image`.
+    pub key: &'static str,
+    pub message: String,
+    pub instead: &'static str,
 }
 
 /// Data of the app that a backup holds as it lies on the disk: a named volume, or a folder that containers mount.

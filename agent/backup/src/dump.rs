@@ -4,13 +4,14 @@
 //! **Invariant**: a dump is taken only where its program ended with exit code 0, the watch of its kind found it whole, and
 //! what was read back is what the program wrote.
 
+use crate::commands::Counting as CommandCounting;
 use crate::instance::Instance;
 use crate::line::Outbox;
 use crate::postgres::Counting;
 use crate::read_back::{Shelf, read_back};
 use crate::redis::Keyspace;
 use crate::stream::{DumpProgram, DumpResult, Waiting, Watch};
-use crate::{BackupError, DumpRequest, TableRows, mysql, postgres, redis};
+use crate::{BackupError, DumpRequest, TableRows, commands, mysql, postgres, redis};
 use bollard::Docker;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, Shared};
@@ -19,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use wharf_proto::database::DatabaseKind;
+use wharf_proto::spec::DumpSpec;
 
 /// Pieces of a dump under way to who reads it.
 const PIECES: usize = 8;
@@ -62,6 +64,8 @@ pub(crate) enum Held {
     Mysql,
     /// The keys as they were counted around the save.
     Redis(Keyspace),
+    /// What the project's command counted before.
+    Commands(CommandCounting),
 }
 
 /// Where a PostgreSQL server's roles are in a snapshot.
@@ -86,6 +90,7 @@ pub(crate) async fn prepare(
         DatabaseKind::Postgres => Ok(vec![postgres::prepare(docker, request, repo, earlier, outbox).await?]),
         DatabaseKind::Mysql => mysql::prepare(docker, request, outbox).await,
         DatabaseKind::Redis => Ok(vec![redis::prepare(docker, request).await?]),
+        DatabaseKind::Commands => Ok(vec![commands::prepare(docker, request).await?]),
         DatabaseKind::Unknown => Err(unknown(&request.label)),
     }
 }
@@ -124,6 +129,15 @@ impl Held {
             Self::Postgres(_) => DatabaseKind::Postgres,
             Self::Mysql => DatabaseKind::Mysql,
             Self::Redis(_) => DatabaseKind::Redis,
+            Self::Commands(_) => DatabaseKind::Commands,
+        }
+    }
+
+    /// The project's own commands, where it is dumped by them.
+    pub(crate) fn commands(&self) -> Option<&DumpSpec> {
+        match self {
+            Self::Commands(counting) => Some(&counting.spec),
+            Self::Postgres(_) | Self::Mysql | Self::Redis(_) => None,
         }
     }
 
@@ -131,7 +145,7 @@ impl Held {
     pub(crate) fn counter(&mut self) -> Box<dyn FnOnce() + Send> {
         match self {
             Self::Postgres(counting) => counting.starter(),
-            Self::Mysql | Self::Redis(_) => Box::new(|| ()),
+            Self::Mysql | Self::Redis(_) | Self::Commands(_) => Box::new(|| ()),
         }
     }
 
@@ -147,6 +161,7 @@ impl Held {
         match self {
             Self::Postgres(counting) => counting.rows().await,
             Self::Mysql => Ok(seen),
+            Self::Commands(counting) => counting.rows(docker, instance).await,
             Self::Redis(keyspace) => {
                 let (shelf, node) = stored();
                 let (sender, mut pieces) = mpsc::channel(PIECES);

@@ -151,7 +151,7 @@ impl BackupError {
             Self::KeyExposed { key_file, .. } => format!("run: chmod 600 {}", key_file.display()),
             Self::Engine { .. } => "see that Docker runs: docker info".to_owned(),
             Self::DumpFailed { .. } => "see that the database's container runs, that its section in wharf.toml \
-                ([[postgres]], [[mysql]], [[redis]]) names it as it is, and that its password is the one of the container's \
+                ([[postgres]], [[mysql]], [[redis]], [[dump]]) names it as it is, and that its password is the one of the container's \
                 environment, or, where it lies outside the stack, that its server can be reached and that its URL names it as \
                 it is; a database of the stack that is too broken to dump can be copied with --cold-backup"
                 .to_owned(),

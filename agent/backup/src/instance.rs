@@ -14,6 +14,11 @@ use std::path::Path;
 const ENGINE_SECONDS: u64 = 60;
 /// The longest value read from a file in the container.
 const VALUE_BYTES: usize = 4096;
+/// A value that is shorter is no secret, and its letters stand in many a word.
+const SECRET_BYTES: usize = 4;
+/// What names of variables have in them whose values are secret, or may hold a password as URLs do.
+const SECRET_WORDS: [&str; 10] =
+    ["PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH", "URL", "URI", "DSN"];
 
 /// A server, and the secret that it is asked with.
 #[derive(Clone)]
@@ -23,6 +28,8 @@ pub(crate) struct Instance {
     /// The image that the container runs, by ID.
     pub(crate) image: String,
     pub(crate) password: Option<String>,
+    /// Other secrets of the container's, which a command of the project's may print.
+    pub(crate) secrets: Vec<String>,
 }
 
 /// What a container was made with.
@@ -84,6 +91,7 @@ impl Instance {
             container: container.to_owned(),
             image: found.image.unwrap_or_default(),
             password: None,
+            secrets: Vec::new(),
         };
         Ok((instance, environment))
     }
@@ -98,12 +106,10 @@ impl Instance {
         }
     }
 
-    /// Strikes the password.
+    /// Strikes the secrets.
     pub(crate) fn redact(&self, text: &str) -> String {
-        match &self.password {
-            Some(password) if !password.is_empty() => text.replace(password.as_str(), "…"),
-            _ => text.to_owned(),
-        }
+        let secrets = self.password.iter().chain(&self.secrets).filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "…"))
     }
 }
 
@@ -126,6 +132,21 @@ impl Environment<'_> {
         Some(text.trim_end_matches(['\r', '\n']).to_owned())
     }
 
+    /// The values of all variables whose names say that they are secret, longest first.
+    pub(crate) async fn secrets(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for name in self.variables.keys() {
+            let name = name.strip_suffix("_FILE").unwrap_or(name);
+            if is_secret(name) {
+                found.extend(self.value(name).await.filter(|value| value.len() >= SECRET_BYTES));
+            }
+        }
+        // One may be a part of another.
+        found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        found.dedup();
+        found
+    }
+
     /// The first of several variables that has a value.
     pub(crate) async fn first(&self, names: &[&str]) -> Option<String> {
         for name in names {
@@ -134,5 +155,37 @@ impl Environment<'_> {
             }
         }
         None
+    }
+}
+
+/// Whether a variable of this name has a value that nobody is to read.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    SECRET_WORDS.iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_told_by_their_names_and_struck() {
+        for (name, expected) in [
+            ("MONGO_INITDB_ROOT_PASSWORD", true),
+            ("DOCKER_INFLUXDB_INIT_ADMIN_TOKEN", true),
+            ("database_url", true),
+            ("MONGO_INITDB_ROOT_USERNAME", false),
+            ("PATH", false),
+        ] {
+            assert_eq!(is_secret(name), expected, "{name}");
+        }
+        let at = Instance {
+            label: "docs".into(),
+            container: "c".into(),
+            image: String::new(),
+            password: Some("one".into()),
+            secrets: vec!["two two".into(), "two".into()],
+        };
+        assert_eq!(at.redact("one, two two, two, three"), "…, …, …, three");
     }
 }

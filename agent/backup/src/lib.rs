@@ -15,6 +15,7 @@ mod attributes;
 mod backup;
 mod check;
 mod child;
+mod commands;
 mod compare;
 mod copy;
 mod dump;
@@ -58,6 +59,7 @@ mod volumes;
 mod walk;
 
 pub use child::child_main;
+pub use commands::counts;
 pub use error::BackupError;
 pub use freezer::thaw;
 pub use key::{Initialized, RecoveryKey, init_repo, recovery_key, recovery_key_file};

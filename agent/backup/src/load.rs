@@ -14,7 +14,7 @@ use crate::restore::find;
 use crate::stream::Dumped;
 use crate::{
     BackupError, DumpReport, DumpRequest, LoadReport, LoadRequest, LoadTarget, Phase, Progress, TableRows,
-    mysql, postgres, redis,
+    commands, mysql, postgres, redis,
 };
 use bollard::Docker;
 use bytes::Bytes;
@@ -39,9 +39,13 @@ pub(crate) async fn load(request: LoadRequest, outbox: Arc<Outbox>) -> Result<Lo
     let Stored { dump, node, beside } = stored;
     let docker = connect(&request.docker_socket).await?;
     let loader = Loader::begin(&docker, &request, &dump, &beside).await?;
+    let shelf = Shelf::new(&store, &repository);
+    if let Loader::Commands(commands) = &loader {
+        commands.check(&docker, shelf.clone(), node.clone()).await?;
+    }
     let (sender, pieces) = mpsc::channel(PIECES);
     let tell = move |bytes| outbox.progress(Progress { phase: Phase::Restore, files: 0, bytes });
-    let reading = read_back(Shelf::new(&store, &repository), node, vec![sender], tell);
+    let reading = read_back(shelf, node, vec![sender], tell);
     let (read, restored) = tokio::join!(reading, loader.run(&docker, pieces));
     let read = read?;
     restored?;
@@ -60,6 +64,7 @@ enum Loader {
     Postgres(postgres::Load),
     Mysql(mysql::Load),
     Redis(redis::Load),
+    Commands(commands::Load),
 }
 
 impl Loader {
@@ -76,6 +81,7 @@ impl Loader {
             container: container.clone(),
             user: user.clone(),
             database: database.clone(),
+            commands: None,
         };
         Ok(match dump.kind {
             DatabaseKind::Postgres => {
@@ -85,6 +91,7 @@ impl Loader {
                 Self::Mysql(mysql::Load::begin(docker, &at, dump, database.clone()).await?)
             }
             DatabaseKind::Redis => Self::Redis(redis::Load::begin(docker, &at).await?),
+            DatabaseKind::Commands => Self::Commands(commands::Load::begin(docker, &at, dump).await?),
             DatabaseKind::Unknown => return Err(unknown(&dump.label)),
         })
     }
@@ -94,6 +101,7 @@ impl Loader {
             Self::Postgres(load) => load.run(docker, pieces).await,
             Self::Mysql(load) => load.run(docker, pieces).await,
             Self::Redis(load) => load.run(docker, pieces).await,
+            Self::Commands(load) => load.run(docker, pieces).await,
         }
     }
 
@@ -101,7 +109,7 @@ impl Loader {
     async fn finish(&self, docker: &Docker, beside: Vec<u8>) -> Result<(), BackupError> {
         match self {
             Self::Mysql(load) => load.events(docker, beside).await,
-            Self::Postgres(_) | Self::Redis(_) => Ok(()),
+            Self::Postgres(_) | Self::Redis(_) | Self::Commands(_) => Ok(()),
         }
     }
 
@@ -111,6 +119,7 @@ impl Loader {
             Self::Postgres(load) => load.count(docker).await,
             Self::Mysql(load) => load.count(docker).await,
             Self::Redis(load) => load.count(docker, dump).await,
+            Self::Commands(load) => load.count(docker).await,
         }
     }
 }
@@ -140,7 +149,7 @@ fn open(request: &LoadRequest) -> Result<(Store, Arc<Indexed>, Stored), BackupEr
     let beside = match dump.kind {
         DatabaseKind::Postgres => small_file(&repository, request, &globals_path(&dump.label))?,
         DatabaseKind::Mysql => small_file(&repository, request, &events_path(&dump.label))?,
-        DatabaseKind::Redis | DatabaseKind::Unknown => Vec::new(),
+        DatabaseKind::Redis | DatabaseKind::Commands | DatabaseKind::Unknown => Vec::new(),
     };
     Ok((store, Arc::new(repository), Stored { dump, node, beside }))
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use wharf_proto::BackupId;
 use wharf_proto::database::DatabaseKind;
-use wharf_proto::spec::VolumeMode;
+use wharf_proto::spec::{DumpSpec, VolumeMode};
 
 /// A snapshot that was written, read back and checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +41,12 @@ pub struct DumpReport {
     pub server_version: String,
     /// The ID of the image that the container ran.
     pub image: String,
-    /// Rows, counted in the snapshot of the database that was dumped, or in the dump itself. Of Redis: keys.
+    /// Rows, counted in the snapshot of the database that was dumped, or in the dump itself. Of Redis: keys. Where the project's
+    /// own command counts: before the dump and after it.
     pub tables: Vec<TableRows>,
+    /// The project's own commands, with which it was made and is restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<DumpSpec>,
 }
 
 impl DumpReport {
@@ -92,9 +96,20 @@ pub struct VolumeReport {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRows {
-    /// `schema.table`; of MySQL the table, of Redis `db0` and so on, or `keys` for all of them.
+    /// `schema.table`; of MySQL the table, of Redis `db0` and so on, or `keys` for all of them; else as its command has it.
     pub table: String,
     pub rows: u64,
+    /// It changed between two counts around the dump, of which one found `rows` and the other more: the dump has a number
+    /// between them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<u64>,
+}
+
+impl TableRows {
+    /// A table with so many rows, as they were counted.
+    pub fn new(table: impl Into<String>, rows: u64) -> Self {
+        Self { table: table.into(), rows, up_to: None }
+    }
 }
 
 /// What is going on.

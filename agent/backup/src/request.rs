@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::PathBuf;
 use wharf_proto::BackupId;
 use wharf_proto::database::DatabaseKind;
-use wharf_proto::spec::VolumeMode;
+use wharf_proto::spec::{DumpSpec, VolumeMode};
 
 /// Something that the child can be asked for, and what it answers.
 pub trait Request: Into<AnyRequest> + Send {
@@ -47,7 +47,7 @@ pub struct ProjectTree {
 }
 
 /// A database. In the snapshot: of PostgreSQL `/dumps/<label>.pgdump` and `/dumps/<label>.globals.sql`, of MySQL
-/// `/dumps/<label>.sql` and `/dumps/<label>.events.sql`, of Redis `/dumps/<label>.rdb`.
+/// `/dumps/<label>.sql` and `/dumps/<label>.events.sql`, of Redis `/dumps/<label>.rdb`, of any other `/dumps/<label>.dump`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DumpRequest {
     /// As in `db/fitness`: words of letters, digits, `.`, `_` and `-`, joined by slashes.
@@ -61,6 +61,9 @@ pub struct DumpRequest {
     /// `None`: what the container's environment says. Of a MySQL server that was made without one, each of its databases
     /// is dumped, as `<label>/<name>`.
     pub database: Option<String>,
+    /// The project's own commands, for a database of no kind that Wharf knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<DumpSpec>,
 }
 
 /// A folder that is copied as it lies on the disk; in the snapshot below `/cold/<label>`. Whoever writes to it must

@@ -22,7 +22,7 @@ pub async fn sql(
     match at.kind {
         DatabaseKind::Postgres => postgres::sql(&docker, repo, at, statements).await,
         DatabaseKind::Mysql => mysql::sql(&docker, at, statements).await,
-        DatabaseKind::Redis | DatabaseKind::Unknown => Err(unknown(&at.label)),
+        DatabaseKind::Redis | DatabaseKind::Commands | DatabaseKind::Unknown => Err(unknown(&at.label)),
     }
 }
 
@@ -41,6 +41,8 @@ pub async fn script(
     let docker = connect(docker_socket).await?;
     match at.kind {
         DatabaseKind::Postgres => postgres::script(&docker, repo, at, script, limit).await,
-        DatabaseKind::Mysql | DatabaseKind::Redis | DatabaseKind::Unknown => Err(unknown(&at.label)),
+        DatabaseKind::Mysql | DatabaseKind::Redis | DatabaseKind::Commands | DatabaseKind::Unknown => {
+            Err(unknown(&at.label))
+        }
     }
 }

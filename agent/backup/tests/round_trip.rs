@@ -41,7 +41,7 @@ async fn a_project_and_its_databases_come_back_as_they_were() {
     assert_eq!((fitness.user.as_str(), fitness.database.as_str()), ("fit", "fitness"));
     assert_eq!(other.database, odd);
     assert!(fitness.server_version.starts_with("17."), "{fitness:?}");
-    let rows = |table: &str, rows| TableRows { table: table.into(), rows };
+    let rows = |table: &str, rows| TableRows::new(table, rows);
     assert_eq!(fitness.tables, [rows("Odd schema.t\"x", 1), rows("public.users", 2)]);
     // Two project files, two dumps with their globals, and the manifest.
     assert_eq!(report.files, 7);

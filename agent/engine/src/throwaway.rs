@@ -26,8 +26,8 @@ pub struct Throwaway {
     pub user: Option<String>,
     /// By which recovery finds it.
     pub labels: Vec<(String, String)>,
-    /// The one place to write much to: the path in the container, and what is there.
-    pub scratch: (String, Scratch),
+    /// The places to write much to: their paths in the container, and what is there.
+    pub scratch: Vec<(String, Scratch)>,
     /// Paths in the container for a few small files, in memory; everybody may write there.
     pub small: Vec<String>,
     /// Memory of its processes, and of what they write to memory.
@@ -56,8 +56,7 @@ impl Engine {
     }
 
     async fn make_throwaway(&self, spec: &Throwaway) -> Result<String, EngineError> {
-        let (target, scratch) = &spec.scratch;
-        let scratch = match scratch {
+        let scratch = spec.scratch.iter().map(|(target, scratch)| match scratch {
             Scratch::Memory { bytes } => in_memory(target, *bytes),
             Scratch::Folder(folder) => Mount {
                 typ: Some(MountType::BIND),
@@ -65,9 +64,9 @@ impl Engine {
                 target: Some(target.clone()),
                 ..Default::default()
             },
-        };
-        let mut mounts = vec![scratch];
-        let small = spec.small.iter().filter(|path| *path != target);
+        });
+        let mut mounts: Vec<Mount> = scratch.collect();
+        let small = spec.small.iter().filter(|path| spec.scratch.iter().all(|(target, _)| *path != target));
         mounts.extend(small.map(|path| in_memory(path, COVER_BYTES)));
         self.start_contained(Contained {
             image: &spec.image,

@@ -7,7 +7,7 @@ use super::beside::{check_sql, passed};
 use super::compare::differences;
 use super::database::{Address, load, own_name};
 use super::recipe::probe;
-use super::{known, throwaway};
+use super::{commands, known, throwaway};
 use crate::failures;
 use crate::jobs::compose::{self, Stack};
 use crate::jobs::plan::Planned;
@@ -43,6 +43,19 @@ pub async fn restore(job: &Job, planned: &Planned, backup: &BackupId) -> Result<
             "{} is Redis, and starts empty: its file is {} in the backup, and docs/RECOVERY.md says how it goes back",
             dump.service(),
             dump.path
+        );
+        job.record.warn(text).await;
+    }
+    let (by_hand, dumps): (Vec<DumpReport>, Vec<DumpReport>) = dumps
+        .into_iter()
+        .partition(|dump| dump.kind == DatabaseKind::Commands && !commands::comes_back_by_itself(dump));
+    for dump in &by_hand {
+        let text = format!(
+            "{} starts empty: without `restore` and `count` under [[dump]] nothing restores it by itself. Its dump is {} in the \
+            backup: wharf backup restore {} --to DIR",
+            dump.service(),
+            dump.path,
+            backup.short()
         );
         job.record.warn(text).await;
     }
@@ -90,7 +103,10 @@ async fn address(job: &Job, stack: &Stack, dump: &DumpReport) -> Result<Address,
         .into_iter()
         .find(|container| container.service == service)
         .ok_or_else(|| not_there("it has no container".to_owned()))?;
-    let probe = probe(dump.kind, &dump.user);
+    let probe = match dump.kind {
+        DatabaseKind::Commands => Some(commands::probe(&job.agent.engine, &container.id, dump).await?),
+        kind => probe(kind, &dump.user),
+    };
     throwaway::answers(&job.agent.engine, &container.id, probe).await?.map_err(not_there)?;
     Ok(Address {
         kind: dump.kind,
@@ -110,6 +126,9 @@ async fn restore_one(
     aside: &str,
 ) -> Result<(), Failure> {
     let (agent, app) = (&job.agent, job.app());
+    if dump.kind == DatabaseKind::Commands {
+        commands::holds_nothing(job, &at.container, dump).await?;
+    }
     // One of MySQL's that holds tables cannot be set aside, and is not written over either: the load says so.
     let there = dump.kind == DatabaseKind::Postgres
         && at.names(agent, app).await?.contains(&dump.database)

@@ -5,7 +5,7 @@ use super::database::{Address, check_name, load, own_name};
 use super::recipe::unknown;
 use super::task::{containers, databases, note_undo};
 use super::undo::Undo;
-use super::{known, mysql};
+use super::{commands, known, mysql};
 use crate::jobs::database;
 use crate::jobs::run::Job;
 use crate::outside;
@@ -32,6 +32,7 @@ pub async fn restore(
     match dump.kind {
         DatabaseKind::Postgres | DatabaseKind::Mysql => {}
         DatabaseKind::Redis => return Err(no_redis_beside(dump)),
+        DatabaseKind::Commands => return Err(commands::not_beside(dump)),
         DatabaseKind::Unknown => return Err(unknown(dump)),
     }
     let at = address(job, app, dump).await?;

@@ -52,6 +52,7 @@ impl Address {
             container: self.container.clone(),
             user: self.user.clone(),
             database: database.map(str::to_owned),
+            commands: None,
         }
     }
 

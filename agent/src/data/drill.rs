@@ -4,6 +4,7 @@
 //! a server without memory, or an engine that does not answer, proves nothing either way.
 
 use super::beside::{check_sql, passed};
+use super::commands;
 use super::compare::differences;
 use super::database::{Address, load};
 use super::known::{self, Known};
@@ -30,6 +31,17 @@ pub async fn drill(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<Stri
             "backup {} was read back whole; its copied data directories cannot be tried, so it stays unproven",
             backup.short()
         )),
+        Ok(()) if known.dumps.iter().any(untried) => Ok(format!(
+            "backup {} was read back whole; {} cannot be tried without `restore` under [[dump]], so it stays unproven",
+            backup.short(),
+            known
+                .dumps
+                .iter()
+                .filter(|dump| untried(dump))
+                .map(DumpReport::service)
+                .collect::<Vec<_>>()
+                .join(", ")
+        )),
         Ok(()) => {
             record(job, backup, Proof::Proven { at: job.agent.clock.now() }).await?;
             Ok(proven(&known))
@@ -42,6 +54,11 @@ pub async fn drill(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<Stri
         }
         Err(Found::Nothing(failure)) => Err(failure),
     }
+}
+
+/// Whether nothing restores the dump.
+fn untried(dump: &DumpReport) -> bool {
+    dump.kind == DatabaseKind::Commands && !commands::can_be_tried(dump)
 }
 
 /// What a drill that did not succeed has found.
@@ -78,15 +95,27 @@ fn proven(known: &Known) -> String {
         known.dumps.iter().partition(|dump| dump.kind == DatabaseKind::Redis);
     let rows: u64 = tabled.iter().flat_map(|dump| &dump.tables).map(|table| table.rows).sum();
     let tables: usize = tabled.iter().map(|dump| dump.tables.len()).sum();
+    let uncounted = |dump: &&DumpReport| dump.kind == DatabaseKind::Commands && dump.tables.is_empty();
+    let without: Vec<&str> =
+        known.dumps.iter().filter(uncounted).map(|dump| dump.database.as_str()).collect();
     let mut counted: Vec<String> = Vec::new();
-    if !tabled.is_empty() {
+    if tabled.len() > without.len() {
         counted.push(format!("{tables} tables and {rows} rows"));
     }
     if !keys.is_empty() {
         let keys: u64 = keys.iter().flat_map(|dump| &dump.tables).map(|table| table.rows).sum();
         counted.push(format!("{keys} keys"));
     }
-    let counted = counted.join(", ");
+    let counted = if counted.is_empty() {
+        String::new()
+    } else {
+        format!(" with {}, {}", counted.join(", "), as_counted(known))
+    };
+    let without = if without.is_empty() {
+        String::new()
+    } else {
+        format!("; nothing of {} was counted", without.join(", "))
+    };
     let id = known.id.short();
     let sqlite: usize = known.volumes.iter().map(|volume| volume.sqlite.len()).sum();
     let sqlite = match sqlite {
@@ -98,7 +127,7 @@ fn proven(known: &Known) -> String {
         return format!("backup {id} is proven: {} files read back{sqlite}; it holds no dump", known.files);
     }
     format!(
-        "backup {id} is proven: {} files read back{sqlite}, {} restored with {counted}, as counted",
+        "backup {id} is proven: {} files read back{sqlite}, {} restored{counted}{without}",
         known.files,
         if known.dumps.len() == 1 {
             "1 database".to_owned()
@@ -106,6 +135,17 @@ fn proven(known: &Known) -> String {
             format!("{} databases", known.dumps.len())
         },
     )
+}
+
+/// How sure the numbers are.
+fn as_counted(known: &Known) -> String {
+    let tables = known.dumps.iter().flat_map(|dump| &dump.tables);
+    match tables.filter(|table| table.up_to.is_some()).count() {
+        0 => "as counted".to_owned(),
+        several => {
+            format!("as counted; in {several} that changed meanwhile, between the counts before and after")
+        }
+    }
 }
 
 async fn record(job: &Job, backup: &BackupId, proof: Proof) -> Result<(), Failure> {
@@ -141,9 +181,9 @@ async fn restore_all(job: &Job, app: &AppRecord, known: &Known) -> Result<(), Fo
     if known.volumes.iter().any(|volume| !volume.sqlite.is_empty()) {
         check_sqlite(job, &known.id).await?;
     }
-    for (number, dump) in known.dumps.iter().enumerate() {
+    for (number, dump) in known.dumps.iter().enumerate().filter(|(_, dump)| !untried(dump)) {
         let image = image(job, app, dump).await.map_err(Found::Nothing)?;
-        let server = throwaway::start(job, number, dump, image).await.map_err(Found::Nothing)?;
+        let server = start(job, app, (number, dump), image).await.map_err(Found::Nothing)?;
         crate::crash::point("drill.inside");
         let tried = try_dump(job, &known.id, dump, &server).await;
         let removed = server.remove(job).await;
@@ -151,6 +191,21 @@ async fn restore_all(job: &Job, app: &AppRecord, known: &Known) -> Result<(), Fo
         removed.map_err(Found::Nothing)?;
     }
     Ok(())
+}
+
+/// A throwaway server for a dump.
+async fn start(
+    job: &Job,
+    app: &AppRecord,
+    (number, dump): (usize, &DumpReport),
+    image: String,
+) -> Result<Server, Failure> {
+    if dump.kind != DatabaseKind::Commands {
+        return throwaway::start(job, number, dump, image).await;
+    }
+    let containers = super::task::containers(job, app).await?;
+    let live = containers.iter().find(|container| container.service == dump.service());
+    commands::start(job, number, dump, image, live).await
 }
 
 /// Has SQLite check the databases in the backup's volumes.
@@ -188,8 +243,12 @@ async fn image(job: &Job, app: &AppRecord, dump: &DumpReport) -> Result<String, 
             dump.database,
             dump.service()
         );
+        let version = match dump.server_version.as_str() {
+            "" => "a server of its own kind",
+            version => version,
+        };
         return Err(Failure::new(FailureKind::Environment, text)
-            .cause(format!("its server was {}, image {}", dump.server_version, dump.image))
+            .cause(format!("its server was {version}, image {}", dump.image))
             .hint("pull the database's image, or start the service"));
     };
     let text = format!("the image that {} was dumped in is gone: {name} is used", dump.database);

@@ -9,6 +9,7 @@
 
 mod afresh;
 mod beside;
+mod commands;
 mod compare;
 mod database;
 mod drill;
@@ -43,6 +44,7 @@ mod undo;
 mod volumes_over;
 
 pub use afresh::restore as restore_afresh;
+pub use commands::{check_plan as check_commands, check_spec as check_dumps};
 pub use database::Address;
 pub use key::{is_saved as key_is_saved, reminder as key_reminder, warning as key_warning};
 pub use offsite::{keep_up as keep_copies, warnings as copy_warnings};

@@ -148,7 +148,7 @@ async fn start(job: &Job, number: usize, target: &Target<'_>) -> Result<Server, 
         env: account.environment(),
         user: Some(target.owner.clone()),
         labels: vec![(JOB_LABEL.to_owned(), job.label())],
-        scratch: (target.settings.folder.clone(), Scratch::Folder(target.place.staged.clone())),
+        scratch: vec![(target.settings.folder.clone(), Scratch::Folder(target.place.staged.clone()))],
         small: target.settings.socket_folder().into_iter().chain([OWN_FOLDER.to_owned()]).collect(),
         memory_bytes: MEMORY_BYTES,
     };

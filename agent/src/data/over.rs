@@ -14,7 +14,7 @@ use super::place::Place;
 use super::recipe::unknown;
 use super::task::{containers, note_undo, sources};
 use super::undo::{Swap, Swaps, Undo, Writer};
-use super::{known, mysql_fill, mysql_over, redis_over, swap};
+use super::{commands, known, mysql_fill, mysql_over, redis_over, swap};
 use crate::failures;
 use crate::jobs::backup;
 use crate::jobs::run::Job;
@@ -32,6 +32,9 @@ pub async fn restore(job: &Job, app: &AppRecord, backup: &BackupId) -> Result<St
     let dumps = dumps(job, app, backup).await?;
     if let Some(dump) = dumps.iter().find(|dump| dump.kind == DatabaseKind::Unknown) {
         return Err(unknown(dump));
+    }
+    if let Some(dump) = dumps.iter().find(|dump| dump.kind == DatabaseKind::Commands) {
+        return Err(commands::not_over(dump));
     }
     let suffix = suffix();
     let Found { targets, servers, mysql } = find(job, app, &dumps, &suffix).await?;

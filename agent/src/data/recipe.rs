@@ -89,7 +89,8 @@ pub fn recipe(dump: &DumpReport) -> Result<Recipe, Failure> {
             scratch_bytes: (16 * MIB).saturating_add(dump.size_bytes.saturating_mul(2)),
             memory_bytes: memory_bytes.saturating_add(dump.size_bytes.saturating_mul(REDIS_TIMES)),
         },
-        DatabaseKind::Unknown => return Err(unknown(dump)),
+        // Its server is started as the live one is: see `commands`.
+        DatabaseKind::Commands | DatabaseKind::Unknown => return Err(unknown(dump)),
     })
 }
 
@@ -101,7 +102,7 @@ pub fn probe(kind: DatabaseKind, user: &str) -> Option<Vec<String>> {
             vec!["pg_isready", "-q", "-h", "127.0.0.1", "-d", "postgres", "-U", user]
         }
         DatabaseKind::Mysql => vec!["sh", "-c", PING],
-        DatabaseKind::Redis | DatabaseKind::Unknown => return None,
+        DatabaseKind::Redis | DatabaseKind::Commands | DatabaseKind::Unknown => return None,
     };
     Some(words.into_iter().map(str::to_owned).collect())
 }

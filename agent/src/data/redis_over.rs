@@ -244,6 +244,7 @@ fn request(service: &str, container: &str) -> DumpRequest {
         container: container.to_owned(),
         user: None,
         database: None,
+        commands: None,
     }
 }
 

@@ -54,7 +54,7 @@ pub async fn start(job: &Job, number: usize, dump: &DumpReport, image: String) -
         env: recipe.env,
         user: None,
         labels: vec![(JOB_LABEL.to_owned(), job.label())],
-        scratch: (DRILL_FOLDER.to_owned(), scratch),
+        scratch: vec![(DRILL_FOLDER.to_owned(), scratch)],
         small: Vec::new(),
         memory_bytes: recipe.memory_bytes.saturating_add(if in_memory { bytes } else { 0 }),
     };
@@ -111,7 +111,11 @@ pub async fn scratch(job: &Job, name: &str) -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
-async fn make_folder(job: &Job, number: usize) -> Result<PathBuf, Failure> {
+/// A folder of the job's own for a throwaway server of another user.
+///
+/// # Errors
+/// As [`scratch`].
+pub async fn make_folder(job: &Job, number: usize) -> Result<PathBuf, Failure> {
     let folder = scratch(job, &number.to_string()).await?;
     make(&folder)?;
     // The server in the container is another user.

@@ -281,6 +281,7 @@ pub fn summary(report: &BackupReport) -> String {
         match dump.kind {
             DatabaseKind::Redis if dump.tables.is_empty() => format!("Redis {}", dump.database),
             DatabaseKind::Redis => format!("Redis {} ({rows} keys)", dump.database),
+            DatabaseKind::Commands if dump.tables.is_empty() => format!("database {}", dump.database),
             _ => format!("database {} ({rows} rows in {} tables)", dump.database, dump.tables.len()),
         }
     });

@@ -113,6 +113,7 @@ mod tests {
             service: "db".into(),
             user: None,
             database: None,
+            commands: None,
             label: "db".into(),
             container: None,
         }];

@@ -10,7 +10,7 @@ use wharf_backup::{DumpRequest, label_of};
 use wharf_plan::facts::{ContainerFacts, ImageFacts};
 use wharf_proto::AppSpec;
 use wharf_proto::database::DatabaseKind;
-use wharf_proto::spec::PostgresSpec;
+use wharf_proto::spec::{DumpSpec, PostgresSpec};
 
 /// A database of the stack, or one outside it.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct Database {
     pub user: Option<String>,
     /// `None`: as the container's environment says.
     pub database: Option<String>,
+    /// The project's own commands, where it is of no kind that Wharf knows.
+    pub commands: Option<DumpSpec>,
     /// What it is called in backups: its service's name, with its own where the project names several of one server.
     pub label: String,
     /// `None`: the service has never run, so there is nothing to dump.
@@ -59,6 +61,7 @@ impl Database {
             container: container.id.clone(),
             user: self.user.clone(),
             database: self.database.clone(),
+            commands: self.commands.clone(),
         }
     }
 }
@@ -113,7 +116,12 @@ fn named(spec: &AppSpec) -> Vec<Database> {
     });
     let of_redis =
         spec.redis.iter().map(|one| database(DatabaseKind::Redis, &one.service, (None, None), &[]));
-    of_postgres.chain(of_mysql).chain(of_redis).collect()
+    let dumped: Vec<&str> = spec.dump.iter().map(|one| one.service.as_str()).collect();
+    let of_commands = spec.dump.iter().map(|one| Database {
+        commands: Some(one.clone()),
+        ..database(DatabaseKind::Commands, &one.service, (None, one.name.as_ref()), &dumped)
+    });
+    of_postgres.chain(of_mysql).chain(of_redis).chain(of_commands).collect()
 }
 
 /// `services`: those of all databases of the kind, one for each.
@@ -129,6 +137,7 @@ fn database(
         outside: false,
         user: user.cloned(),
         database: name.cloned(),
+        commands: None,
         label: label(service, name, services),
         container: None,
     }
@@ -213,11 +222,20 @@ mod tests {
             postgres: vec![spec("db", None)],
             mysql: mysql.to_vec(),
             redis: vec![RedisSpec { service: "cache".into() }],
+            dump: [("docs", None), ("ldap", Some("config")), ("ldap", Some("people"))]
+                .map(|(service, name)| DumpSpec {
+                    service: service.into(),
+                    name: name.map(Into::into),
+                    ..DumpSpec::default()
+                })
+                .to_vec(),
             ..app("")
         };
         let found: Vec<String> =
             named(&spec).iter().map(|one| format!("{:?} {}", one.kind, one.label)).collect();
-        assert_eq!(found, ["Postgres db", "Mysql maria/shop", "Mysql maria/stock", "Redis cache"]);
+        let known = ["Postgres db", "Mysql maria/shop", "Mysql maria/stock", "Redis cache"];
+        let other = ["Commands docs", "Commands ldap/config", "Commands ldap/people"];
+        assert_eq!(found, [&known[..], &other].concat());
     }
 
     #[test]

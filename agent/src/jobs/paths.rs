@@ -51,6 +51,7 @@ pub fn check_spec(spec: &AppSpec, agent: &Agent) -> Result<(), Failure> {
     crate::chores::schedule(spec)?;
     crate::migrations::check_spec(spec)?;
     crate::outside::check_spec(spec)?;
+    crate::data::check_dumps(spec)?;
     Ok(())
 }
 

@@ -135,6 +135,7 @@ pub async fn prepare(agent: &Agent, work: &Work, beside: &Beside, seat: &Seat) -
         return Err(failure);
     }
     outside::check_plan(&work.spec, &survey.env, &survey.model)?;
+    crate::data::check_commands(&work.spec, &survey.model)?;
 
     let migrations = match work.source {
         Source::Shipped { .. } => migrations::planned(agent, work, &survey.stack.containers).await?,

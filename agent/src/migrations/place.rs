@@ -74,6 +74,7 @@ impl Place {
             container: self.at.container.clone(),
             user: self.at.user.clone(),
             database: self.database.clone(),
+            commands: None,
         }
     }
 

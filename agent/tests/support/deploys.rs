@@ -26,6 +26,7 @@ pub fn to(path: &Path) -> DeployRequest {
             postgres: Vec::new(),
             mysql: Vec::new(),
             redis: Vec::new(),
+            dump: Vec::new(),
             volume: Vec::new(),
             migrate: Vec::new(),
             hook: Vec::new(),

@@ -71,6 +71,18 @@ fn split_files_profiles_and_baked_variables() {
 }
 
 #[test]
+fn a_mongodb_gets_its_commands_to_be_proven_first() {
+    let facts = facts(&[(
+        "compose.yml",
+        "services:\n  docs: {image: \"mongo:7\", volumes: [\"docs:/data/db\"]}\nvolumes: {docs: }\n",
+    )]);
+    let findings = look(&facts).unwrap();
+    let text = config::write(&findings, &answers());
+    insta::assert_snapshot!(text);
+    assert_eq!(config::missing(&text, &findings, &answers()).unwrap(), []);
+}
+
+#[test]
 fn what_is_wrong_is_told_and_no_value_of_a_secret_with_it() {
     let facts = facts(&[
         (

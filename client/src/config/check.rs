@@ -59,7 +59,7 @@ impl Checker<'_> {
         let compose = self.required(raw.compose, "compose.files", None)?;
         let migrations: Vec<Range<usize>> = raw.migrate.iter().map(Spanned::span).collect();
         let has_env_file = compose.get_ref().env_file.is_some();
-        let databases = self.databases(raw.postgres, raw.mysql, raw.redis, has_env_file)?;
+        let databases = self.databases(raw.postgres, raw.mysql, raw.redis, raw.dump, has_env_file)?;
         let spec = AppSpec {
             app: name,
             path,
@@ -68,6 +68,7 @@ impl Checker<'_> {
             postgres: databases.postgres,
             mysql: databases.mysql,
             redis: databases.redis,
+            dump: databases.dump,
             hook: raw.hook.into_iter().map(|spec| self.hook(spec)).collect::<Checked<_>>()?,
             volume: self.volumes(raw.volume)?,
             migrate: raw.migrate.into_iter().map(|spec| self.migrate(spec)).collect::<Checked<_>>()?,

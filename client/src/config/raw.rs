@@ -4,7 +4,8 @@ use super::local::GitRules;
 use serde::Deserialize;
 use toml::Spanned;
 use wharf_proto::spec::{
-    HookSpec, KeepSpec, LogsSpec, MigrateSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec, VolumeSpec,
+    DumpSpec, HookSpec, KeepSpec, LogsSpec, MigrateSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec,
+    VolumeSpec,
 };
 
 #[derive(Debug, Deserialize)]
@@ -23,6 +24,8 @@ pub(super) struct Raw {
     pub mysql: Vec<Spanned<RawMysql>>,
     #[serde(default)]
     pub redis: Vec<Spanned<RedisSpec>>,
+    #[serde(default)]
+    pub dump: Vec<Spanned<DumpSpec>>,
     #[serde(default)]
     pub volume: Vec<Spanned<VolumeSpec>>,
     #[serde(default)]

@@ -323,6 +323,35 @@ fn databases_of_other_kinds_are_named_once_too() {
 }
 
 #[test]
+fn commands_that_dump_are_words_and_their_services_are_told_apart() {
+    let project = project();
+    let with = |more: &str| parse(project.path(), &format!("{GOOD}\n{more}\n"), None);
+    let docs = "[[dump]]\nservice = \"docs\"\n";
+    let good = format!("{docs}dump = [\"mongodump\", \"--archive\"]\n");
+    let spec = with(&format!("{good}restore = [\"mongorestore\"]\nready = [\"true\"]")).unwrap().spec;
+    assert_eq!((spec.dump[0].called(), spec.dump[0].restore.len()), ("docs", 1));
+    let named = |name: &str| format!("{good}name = \"{name}\"\n");
+    assert_eq!(with(&(named("a") + &named("b"))).unwrap().spec.dump[1].called(), "b");
+    let mut told = String::new();
+    for wrong in [
+        docs,
+        &format!("{docs}dump = [\"mongodump --archive\"]"),
+        &format!("{docs}dump = \"mongodump\""),
+        &format!("{good}ready = [\"true\"]"),
+        &format!("{good}restores = [\"mongorestore\"]"),
+        &format!("{good}name = \"\""),
+        &format!("{good}{}", named("a")),
+        &(named("a") + &named("a")),
+        &format!("{good}[[redis]]\nservice = \"docs\""),
+        "[[dump]]\ndump = [\"mongodump\"]",
+    ] {
+        let error = with(wrong).expect_err(wrong);
+        writeln!(told, "{wrong}\n{}", failure(&Failure::from(error), &Style::plain())).unwrap();
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn data_that_is_named_wrongly_is_told_so() {
     let project = project();
     let with = |volume: &str| parse(project.path(), &format!("{GOOD}\n[[volume]]\n{volume}\n"), None);

@@ -41,6 +41,9 @@ pub fn contents(backups: &[BackupInfo]) -> String {
             let size = bytes(*size_bytes);
             text += &match kind {
                 DatabaseKind::Redis => format!("{id}  Redis {service}: {size}, {rows} keys\n"),
+                DatabaseKind::Commands if *tables == 0 => {
+                    format!("{id}  database {service}/{database}: {size}, nothing counted\n")
+                }
                 _ => format!("{id}  database {service}/{database}: {size}, {rows} rows in {tables} tables\n"),
             };
         }
@@ -70,6 +73,9 @@ fn volume(volume: &VolumeInfo) -> String {
 }
 
 fn database(database: &DatabaseInfo) -> String {
+    if database.kind == DatabaseKind::Commands && database.tables == 0 {
+        return format!("{}/{}", database.service, database.database);
+    }
     let rows = if database.rows == 1 { "row" } else { "rows" };
     format!("{}/{} ({} {rows})", database.service, database.database, database.rows)
 }
@@ -126,7 +132,17 @@ mod tests {
                 tables: 7,
                 rows: 12_345,
                 kind: DatabaseKind::Postgres,
-            }],
+            }]
+            .into_iter()
+            .chain(checked.then(|| DatabaseInfo {
+                service: "docs".into(),
+                database: "docs".into(),
+                size_bytes: 2_000,
+                tables: 0,
+                rows: 0,
+                kind: DatabaseKind::Commands,
+            }))
+            .collect(),
             volumes: if checked {
                 vec![VolumeInfo {
                     label: "uploads".into(),

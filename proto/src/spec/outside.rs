@@ -1,5 +1,6 @@
 //! A PostgreSQL that is no service of the stack.
 
+use super::SpecProblem;
 use serde::{Deserialize, Serialize};
 
 /// The longest name of a key, an image or a network.
@@ -17,18 +18,9 @@ pub struct OutsideSpec {
     pub network: Option<String>,
 }
 
-/// What is wrong with what was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutsideProblem {
-    /// As in `postgres.image`.
-    pub key: &'static str,
-    pub message: String,
-    pub instead: &'static str,
-}
-
 impl OutsideSpec {
     /// What is wrong with the names, if anything is.
-    pub fn problem(&self) -> Option<OutsideProblem> {
+    pub fn problem(&self) -> Option<SpecProblem> {
         let Self { url_env, image, network } = self;
         let word = |text: &str, more: &[u8]| {
             let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || more.contains(&b);
@@ -37,14 +29,14 @@ impl OutsideSpec {
         };
         let is_key = word(url_env, b"") && !url_env.starts_with(|c: char| c.is_ascii_digit());
         let problem = |key, text: &str, what: &str, instead| {
-            Some(OutsideProblem { key, message: format!("{text:?} is not {what}"), instead })
+            Some(SpecProblem { key, message: format!("{text:?} is not {what}"), instead })
         };
         if !is_key {
             // What stands there may be the URL itself: it is not said again.
             let message = "it is not the name of a key of the env file".to_owned();
             let instead =
                 "write the key, and the URL to the env file on the server: url_env = \"DATABASE_URL\"";
-            return Some(OutsideProblem { key: "postgres.url_env", message, instead });
+            return Some(SpecProblem { key: "postgres.url_env", message, instead });
         }
         if !word(image, b".-/:@") {
             return problem(

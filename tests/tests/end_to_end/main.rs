@@ -11,6 +11,7 @@ mod connection;
 mod crash;
 mod data;
 mod doctor;
+mod dumps;
 mod engines;
 mod guard;
 mod hooks;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use wharf_tests::{Restic, S3, Sshd, World, docker};
 
 /// What `wharfd recover` ended with: exit code (-1: it was killed) and everything that it wrote.
-fn recover(world: &World, more: &[&str]) -> (i32, String) {
+pub fn recover(world: &World, more: &[&str]) -> (i32, String) {
     recover_until(world, more, "")
 }
 
@@ -106,7 +106,7 @@ fn copied(world: &mut World) -> Copies {
 }
 
 /// The server burns down: agent, containers, volumes, images, files.
-fn lose(world: &mut World) {
+pub fn lose(world: &mut World) {
     world.server.kill();
     docker::remove_project(&world.project, &world.app);
     std::fs::remove_dir_all(&world.app_dir).unwrap();

@@ -10,7 +10,7 @@ use super::dumps::StoredDump;
 use crate::ledger::Ledger;
 use crate::read_back::{Shelf, read_back};
 use crate::source::{Entry, Opener};
-use crate::{BackupError, Phase, postgres};
+use crate::{BackupError, Phase, commands, postgres};
 use bollard::Docker;
 use jiff::Timestamp;
 use rustic_core::repofile::Node;
@@ -135,12 +135,18 @@ async fn check(
     let (sender, mut pieces) = mpsc::channel(PIECES);
     let reading = read_back(shelf.clone(), dump.node, vec![sender], telling(ledger));
     let checking = async {
-        let checked = if dump.report.kind == DatabaseKind::Postgres {
-            postgres::check_dump(docker, &dump.instance, dump.checker, &mut pieces).await
-        } else {
+        let checked = match (dump.report.kind, &dump.report.commands) {
+            (DatabaseKind::Postgres, _) => {
+                postgres::check_dump(docker, &dump.instance, dump.checker, &mut pieces).await
+            }
+            (DatabaseKind::Commands, Some(spec)) => {
+                commands::check_dump(docker, &dump.instance, spec, &mut pieces).await
+            }
             // No program checks a dump of MySQL without running it, and that of Redis was checked before.
-            while pieces.recv().await.is_some() {}
-            Ok(())
+            _ => {
+                while pieces.recv().await.is_some() {}
+                Ok(())
+            }
         };
         // A program that ended early takes nothing more, and who reads for it must not wait for it.
         pieces.close();

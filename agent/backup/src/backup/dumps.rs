@@ -13,7 +13,7 @@ use crate::reader::StreamReader;
 use crate::repository::{Indexed, Store};
 use crate::source::{Entry, Opener, SnapshotSource, sort};
 use crate::stream::{Dumped, Written, start_dump};
-use crate::{BackupError, BackupRequest, DumpReport, Phase};
+use crate::{BackupError, BackupRequest, DumpReport, Phase, commands};
 use bollard::Docker;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -74,7 +74,9 @@ pub(super) async fn dump_all(
     let repository = Arc::new(repository);
     let mut dumps = Vec::new();
     for (dump, node) in pending.into_iter().zip(nodes) {
-        dumps.push(stored(docker, &Shelf::new(store, &repository), dump, node).await?);
+        let stored = stored(docker, &Shelf::new(store, &repository), dump, node).await?;
+        commands::tell_of_writers(&stored.report, outbox);
+        dumps.push(stored);
     }
     Ok(Stored { docker: docker.clone(), dumps, repository, known })
 }
@@ -165,6 +167,7 @@ async fn stored(
     let written = dump.result.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Written { dumped, rows, checker } = written.ok_or_else(|| cut_off(&dump))?;
     let kind = dump.held.kind();
+    let commands = dump.held.commands().cloned();
     let tables = dump.held.rows(docker, &dump.instance, rows, || (shelf.clone(), node.clone())).await?;
     let report = DumpReport {
         label: dump.instance.label.clone(),
@@ -177,6 +180,7 @@ async fn stored(
         server_version: dump.server_version,
         image: dump.instance.image.clone(),
         tables,
+        commands,
     };
     let beside = match dump.beside {
         Some(Beside { path, content }) => Some((path, content.await?)),

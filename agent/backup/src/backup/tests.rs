@@ -305,6 +305,7 @@ fn requests_that_make_no_sense_are_refused() {
                 container: "c".into(),
                 user: None,
                 database: None,
+                commands: None,
             })
             .collect(),
         cold: cold

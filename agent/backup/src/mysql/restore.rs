@@ -121,7 +121,7 @@ impl Load {
         let rows: Option<Vec<u64>> = lines.iter().map(|line| line.parse().ok()).collect();
         let rows = rows.filter(|rows| rows.len() == tables.len());
         let rows = rows.ok_or_else(|| self.not_restored("its rows could not be counted".to_owned()))?;
-        Ok(tables.into_iter().zip(rows).map(|(table, rows)| TableRows { table, rows }).collect())
+        Ok(tables.into_iter().zip(rows).map(|(table, rows)| TableRows::new(table, rows)).collect())
     }
 
     async fn tables(&self, docker: &Docker) -> Result<Vec<String>, BackupError> {

@@ -67,7 +67,7 @@ impl Watch for Tally {
             return Err(format!("what it wrote does not end with \"{COMPLETED}\""));
         }
         let tables = std::mem::take(&mut self.tables);
-        Ok(tables.into_iter().map(|(table, rows)| TableRows { table, rows }).collect())
+        Ok(tables.into_iter().map(|(table, rows)| TableRows::new(table, rows)).collect())
     }
 }
 

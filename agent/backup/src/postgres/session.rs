@@ -166,8 +166,8 @@ impl Session {
     pub(crate) async fn count(&mut self) -> Result<Vec<TableRows>, BackupError> {
         let lines = self.ask(COUNT).await?;
         let read = |line: &String| {
-            let (table, rows) = serde_json::from_str(line).ok()?;
-            Some(TableRows { table, rows })
+            let (table, rows): (String, u64) = serde_json::from_str(line).ok()?;
+            Some(TableRows::new(table, rows))
         };
         let tables: Option<Vec<TableRows>> = lines.iter().map(read).collect();
         tables.ok_or_else(|| self.database.at.failed("psql", None, "row counts could not be read"))

@@ -104,7 +104,7 @@ pub(crate) fn told_as(recorded: &[TableRows], found: Vec<TableRows>) -> Vec<Tabl
 }
 
 fn all_keys(rows: u64) -> Vec<TableRows> {
-    vec![TableRows { table: ALL_KEYS.to_owned(), rows }]
+    vec![TableRows::new(ALL_KEYS, rows)]
 }
 
 fn sum(databases: &[TableRows]) -> u64 {
@@ -120,7 +120,7 @@ fn keys(info: &str) -> Vec<TableRows> {
     let of_line = |line: &str| {
         let (table, rest) = line.trim_end().split_once(":keys=")?;
         let digits = rest.split(',').next()?;
-        Some(TableRows { table: table.to_owned(), rows: digits.parse().ok()? })
+        Some(TableRows::new(table, digits.parse().ok()?))
     };
     info.lines().filter_map(of_line).collect()
 }

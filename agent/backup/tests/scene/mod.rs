@@ -222,6 +222,7 @@ impl Container {
             container: self.name.clone(),
             user: None,
             database: None,
+            commands: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! and only where they asked for it.
 
 mod add;
+mod mongo;
 mod parts;
 mod write;
 

@@ -169,7 +169,9 @@ pub fn remarks(findings: &Findings) -> String {
         Kind::Redis => {
             format!("{} is Redis without a volume: nothing of it is kept, and nothing dumped.", d.service)
         }
-        kind => format!("{} is {}: Wharf keeps its data, and does not dump it.", d.service, kind.name()),
+        kind => {
+            format!("{} is {}: Wharf keeps its data, and dumps it by [[dump]] alone.", d.service, kind.name())
+        }
     }));
     let given: Vec<String> = findings
         .baked

@@ -1,6 +1,6 @@
 //! A new `wharf.toml`.
 
-use super::{Answers, parts};
+use super::{Answers, mongo, parts};
 use crate::Findings;
 
 /// The text of a `wharf.toml` for what was found.
@@ -15,6 +15,7 @@ pub fn write(findings: &Findings, answers: &Answers) -> String {
     ];
     sections.extend(findings.front_ends.iter().map(parts::front_end));
     sections.extend(findings.databases.iter().map(parts::database));
+    sections.extend(findings.databases.iter().map(mongo::section));
     sections.extend(findings.health.iter().map(parts::health));
     if !findings.required.is_empty() || !findings.plain.is_empty() {
         sections.push(parts::secrets(findings));

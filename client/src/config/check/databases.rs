@@ -4,7 +4,7 @@ use super::super::raw::{RawMysql, RawPostgres};
 use super::{Checked, Checker};
 use std::ops::Range;
 use toml::Spanned;
-use wharf_proto::spec::{MysqlSpec, OutsideSpec, PostgresSpec, RedisSpec};
+use wharf_proto::spec::{DumpSpec, MysqlSpec, OutsideSpec, PostgresSpec, RedisSpec};
 
 /// The longest name that PostgreSQL takes, and MySQL about as much.
 const NAME_BYTES: usize = 63;
@@ -15,6 +15,7 @@ pub(super) struct Databases {
     pub postgres: Vec<PostgresSpec>,
     pub mysql: Vec<MysqlSpec>,
     pub redis: Vec<RedisSpec>,
+    pub dump: Vec<DumpSpec>,
 }
 
 /// What a section says of the names of its databases.
@@ -33,6 +34,7 @@ impl Checker<'_> {
         postgres: Vec<Spanned<RawPostgres>>,
         mysql: Vec<Spanned<RawMysql>>,
         redis: Vec<Spanned<RedisSpec>>,
+        dump: Vec<Spanned<DumpSpec>>,
         has_env_file: bool,
     ) -> Checked<Databases> {
         let mut checked = Databases::default();
@@ -72,6 +74,15 @@ impl Checker<'_> {
             let (span, one) = (one.span(), one.into_inner());
             self.no_second(&span, &mut known, ("redis", one.service.clone(), None))?;
             checked.redis.push(one);
+        }
+        for one in dump {
+            let (span, one) = (one.span(), one.into_inner());
+            if let Some(problem) = one.problem() {
+                return Err(self.value(span, problem.key, problem.message, problem.instead));
+            }
+            self.names(&span, Names { section: "dump", database: one.name.clone(), databases: None })?;
+            self.no_second(&span, &mut known, ("dump", one.service.clone(), one.name.clone()))?;
+            checked.dump.push(one);
         }
         Ok(checked)
     }
@@ -137,6 +148,7 @@ impl Checker<'_> {
         let Names { section, database, databases } = written;
         let keys = match section {
             "mysql" => ["mysql", "mysql.databases", "mysql.database"],
+            "dump" => ["dump", "dump", "dump.name"],
             _ => ["postgres", "postgres.databases", "postgres.database"],
         };
         let wrong = |key: &'static str, message: &str, instead: &str| {
@@ -157,8 +169,10 @@ impl Checker<'_> {
         for name in names.iter().flatten() {
             if name.is_empty() || name.len() > NAME_BYTES || name.chars().any(char::is_control) {
                 let message = format!("{name:?} is not a database's name");
-                let instead =
-                    "write 1 to 63 letters, digits and underscores, for example: database = \"myapp\"";
+                let instead = match section {
+                    "dump" => "write 1 to 63 letters, digits and underscores, for example: name = \"people\"",
+                    _ => "write 1 to 63 letters, digits and underscores, for example: database = \"myapp\"",
+                };
                 return wrong(keys[2], &message, instead);
             }
         }
@@ -181,6 +195,10 @@ impl Checker<'_> {
                 (None, None) if *section == "redis" => {
                     instead = "keep one [[redis]] for it: all its databases are in one dump";
                     format!("{service} is named twice")
+                }
+                (None, _) | (_, None) if *section == "dump" => {
+                    instead = "give each [[dump]] of a service a name, for example: name = \"people\"";
+                    format!("{service} is named twice, and once without a name")
                 }
                 (None, _) | (_, None) => format!("{service} is named twice, and once without its database"),
             };

@@ -9,7 +9,7 @@ use wharf_proto::message::{
 };
 use wharf_proto::secret::{DatabasePassword, SecretChange, SecretValue};
 use wharf_proto::spec::{
-    AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, HookSpec, HookWhen, KeepSpec, LogsSpec,
+    AppSpec, BackupSpec, BumpRule, ComposeSpec, DrillSpec, DumpSpec, HookSpec, HookWhen, KeepSpec, LogsSpec,
     MigrateSpec, MysqlSpec, OutsideSpec, PostgresSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec,
     VolumeMode, VolumeSpec,
 };
@@ -363,6 +363,15 @@ fn full_spec() -> AppSpec {
             database: Some("shop".into()),
         }],
         redis: vec![RedisSpec { service: "cache".into() }],
+        dump: vec![DumpSpec {
+            service: "docs".into(),
+            name: Some("notes".into()),
+            dump: vec!["mongodump".into(), "--archive".into()],
+            check: vec!["mongorestore".into(), "--archive".into(), "--dryRun".into()],
+            restore: vec!["mongorestore".into(), "--archive".into()],
+            ready: vec!["mongosh".into(), "--eval".into(), "db.hello()".into()],
+            count: vec!["count-collections".into()],
+        }],
         postgres: vec![
             PostgresSpec {
                 service: "db".into(),
@@ -438,6 +447,7 @@ fn minimal_spec() -> AppSpec {
         postgres: vec![],
         mysql: vec![],
         redis: vec![],
+        dump: vec![],
         volume: vec![],
         migrate: vec![],
         hook: vec![],
