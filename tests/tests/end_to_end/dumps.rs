@@ -35,7 +35,7 @@ fn section(dump: &str, check: Option<&str>, restore: &str) -> String {
 
 /// What is created and verified; exit code and text of the drill.
 fn drilled(world: &World) -> (i32, String) {
-    let id = engines::create(world);
+    let id = world.back_up();
     let ran = world.laptop.wharf(&["backup", "verify", &id]);
     (ran.code, ran.stderr)
 }
@@ -50,7 +50,7 @@ fn a_database_is_dumped_proven_and_recovered_by_the_projects_commands() {
     write(&world, &whole);
     let told = world.deploy(&[]).exits(0);
     assert!(told.stderr.contains("database maria (2 rows in 2 tables)"), "{}", told.stderr);
-    let id = engines::create(&world);
+    let id = world.back_up();
     let listed = world.laptop.wharf(&["backup", "list", "-v"]).exits(0).stdout;
     assert!(listed.contains("database maria/maria") && listed.contains("2 rows in 2 tables"), "{listed}");
     let proven = world.laptop.wharf(&["backup", "verify", &id]).exits(0);
@@ -141,7 +141,7 @@ fn it_comes_back(world: &mut World) {
     std::fs::write(world.server.folder.join("wharfd.toml"), config).expect("a file of the test's");
     world.server.restart(&[]);
     world.deploy(&[]).exits(0);
-    engines::create(world);
+    world.back_up();
     let rows = || "SELECT GROUP_CONCAT(name ORDER BY id) FROM items";
     let before = engines::sql(world, "shop", rows());
     let key = world.server.folder.join("key");

@@ -1,6 +1,6 @@
 //! MariaDB over what is live: all of the backup's databases or nothing, also when the agent is killed. Part of R25.
 
-use super::engines::{Health, ROWS, create, sql, world};
+use super::engines::{Health, ROWS, sql, world};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use wharf_tests::crash::points;

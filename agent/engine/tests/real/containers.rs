@@ -233,7 +233,7 @@ async fn what_nobody_waits_for_is_removed() {
         env: vec![],
         user: None,
         labels: vec![],
-        scratch: ("/scratch".to_owned(), Scratch::Memory { bytes: 1024 * 1024 }),
+        scratch: vec![("/scratch".to_owned(), Scratch::Memory { bytes: 1024 * 1024 })],
         small: vec![],
         memory_bytes: 64 * 1024 * 1024,
     };
