@@ -104,7 +104,7 @@ mod tests {
         for (made_from, expected) in [
             (&[][..], "db api base core web"),
             (&[("base", &["web"][..])], "db api web base core"),
-            (&[("api", &["base"]), ("base", &["core"])], "core base db api web"),
+            (&[("api", &["base"]), ("base", &["core"])], "db core base api web"),
             (&[("api", &["base", "core", "web"]), ("db", &["web"])], "web db base core api"),
             // Made from each other, or from what is not there.
             (&[("base", &["core"]), ("core", &["web"]), ("web", &["base"])], "db api web core base"),

@@ -68,12 +68,12 @@ impl Staged<'_> {
     /// A Dockerfile that is not there, an ignore file that cannot be read.
     pub fn way(&self, service: &Service, build: &Build) -> Result<Way, Failure> {
         if let Some(why) = out_of_reach(build) {
-            return Ok(Way::Compose { why, from: self.from_if_readable(service, build) });
+            return Ok(Way::Compose { why, from: self.known_from(service, build) });
         }
         let folder = match inputs::context_folder(build, self.manifest) {
             Ok(folder) => folder.cloned(),
             Err(error @ InputsError::ContextElsewhere(_)) => {
-                let from = self.from_if_readable(service, build);
+                let from = self.known_from(service, build);
                 return Ok(Way::Compose { why: error.to_string(), from });
             }
             Err(error) => return Err(self.wrong(service, &error)),
@@ -108,7 +108,7 @@ impl Staged<'_> {
     }
 
     /// The images that a build is made from which Compose does; none where its Dockerfile is not at hand.
-    fn from_if_readable(&self, service: &Service, build: &Build) -> Vec<String> {
+    fn known_from(&self, service: &Service, build: &Build) -> Vec<String> {
         let text = match (&build.dockerfile_inline, inputs::context_folder(build, self.manifest)) {
             (Some(text), _) => text.clone(),
             (None, Ok(folder)) => {
