@@ -125,7 +125,10 @@ async fn what_staging_keeps_is_passed_on_and_what_was_passed_on_is_not_fetched_a
     let laptop = laptop();
     let ran = wharf(laptop.path(), &agent, &["promote", "staging", "production"]).await;
     assert_eq!(ran.exit, Exit::DONE, "{}", ran.told.err());
-    insta::assert_snapshot!(ran.told.err());
+    // How long it took is the machine's affair.
+    let told = ran.told.err();
+    let lines = told.lines().map(|line| line.find(") in ").map_or(line, |at| &line[..=at]));
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
 }
 
 #[tokio::test]
