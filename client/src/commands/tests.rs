@@ -444,6 +444,7 @@ async fn status(mut end: End, warnings: &'static [&'static str], free_bytes: u64
         job: None,
         lock: None,
         disk: Some(DiskSpace { free_bytes, size_bytes: 100 }),
+        certificates: vec![],
         warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
     };
     end.say(ServerMessage::Reply { reply: Reply::Status { apps: vec![app] } }).await;

@@ -3,6 +3,7 @@
 use super::{Style, backups::proven, bytes, clean, table::table};
 use wharf_proto::{
     Outcome,
+    certificate::CertificateFacts,
     event::JobKind,
     lock::DeployLock,
     release::{AppStatus, AuditEntry, ContainerStatus, DiskSpace, JobInfo, ReleaseInfo, ScheduleStatus},
@@ -139,6 +140,9 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
     if let Some(disk) = &app.disk {
         out += &format!("  disk         {}\n", free(disk));
     }
+    for certificate in &app.certificates {
+        out += &format!("  certificate  {}\n", clean(&self::certificate(certificate, style)));
+    }
     if let Some(job) = app.job {
         out += &format!("  running      job {job}: `wharf deploy --attach {job}` shows it\n");
     }
@@ -159,6 +163,18 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
         out += &containers.lines().map(|line| format!("  {line}\n")).collect::<String>();
     }
     out
+}
+
+/// `shop.example: 58 days left, until 2027-01-20 13:00`.
+pub(super) fn certificate(certificate: &CertificateFacts, style: &Style) -> String {
+    let host = &certificate.host;
+    match (certificate.expires, certificate.days_left) {
+        (Some(expires), Some(days @ 0..)) => {
+            format!("{host}: {days} days left, until {}", style.time(expires))
+        }
+        (Some(expires), _) => format!("{host}: EXPIRED at {}", style.time(expires)),
+        (None, _) => format!("{host}: not known, {}", certificate.why_unknown()),
+    }
 }
 
 /// `locked by ada@laptop (key ada) since …: sale`.

@@ -1,6 +1,7 @@
 use super::*;
 use std::collections::BTreeMap;
 use wharf_proto::backup::{BackupInfo, Proof};
+use wharf_proto::certificate::CertificateFacts;
 use wharf_proto::event::{Event, EventBody, JobKind, Level};
 use wharf_proto::plan::{ContainerAction, DeployPlan, FileChanges, ImageAction, ServicePlan};
 use wharf_proto::release::{
@@ -25,6 +26,15 @@ fn release(number: u32) -> ReleaseInfo {
         backup: Some(BackupId("1a2b3c4d5e6f".into())),
         proof: None,
         promoted: None,
+    }
+}
+
+fn certificate(host: &str, days_left: Option<i64>, problem: Option<&str>) -> CertificateFacts {
+    CertificateFacts {
+        host: host.into(),
+        expires: days_left.map(|_| "2027-01-18T10:00:00Z".parse().unwrap()),
+        days_left,
+        problem: problem.map(Into::into),
     }
 }
 
@@ -64,6 +74,10 @@ fn status() -> AppStatus {
         job: None,
         lock: None,
         disk: Some(DiskSpace { free_bytes: 12_345_678_901, size_bytes: 40_000_000_000 }),
+        certificates: vec![
+            certificate("fit.example", Some(58), None),
+            certificate("fit.example:8443", None, Some("connection\x1b[2J refused")),
+        ],
         warnings: vec!["db ran out of memory and was killed".into()],
     }
 }
@@ -109,6 +123,7 @@ fn how_an_app_is() {
         last_drill: None,
         schedule: None,
         disk: None,
+        certificates: vec![],
         warnings: vec![],
         ..app.clone()
     };

@@ -4,6 +4,7 @@ use super::events::{self, event, full_failure};
 use super::messages::{app, hello};
 use super::{doctor, family, only, operate, terminal, text, variants};
 use wharf_proto::backup::{BackupInfo, DatabaseInfo, Proof, PrunePlan, RecoveryKey, Retained, VolumeInfo};
+use wharf_proto::certificate::CertificateFacts;
 use wharf_proto::database::DatabaseKind;
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{PackEncoding, Reply, ServerMessage};
@@ -468,6 +469,7 @@ pub fn full_status() -> AppStatus {
         job: Some(JobId(18)),
         lock: Some(operate::full_lock()),
         disk: Some(DiskSpace { free_bytes: 7_000_000_000, size_bytes: 40_000_000_000 }),
+        certificates: certificates(),
         warnings: vec!["web has no restart policy".into()],
     }
 }
@@ -486,8 +488,26 @@ pub fn minimal_status() -> AppStatus {
         job: None,
         lock: None,
         disk: None,
+        certificates: vec![],
         warnings: vec![],
     }
+}
+
+pub fn certificates() -> Vec<CertificateFacts> {
+    vec![
+        CertificateFacts {
+            host: "example.org".into(),
+            expires: Some(text("2027-01-02T03:04:05Z")),
+            days_left: Some(34),
+            problem: None,
+        },
+        CertificateFacts {
+            host: "example.org:8443".into(),
+            expires: None,
+            days_left: None,
+            problem: Some("connection refused".into()),
+        },
+    ]
 }
 
 fn audit() -> Vec<AuditEntry> {
