@@ -412,11 +412,6 @@ fn leave_signal() -> Arc<Notify> {
 }
 
 fn complain(error: &dyn std::error::Error, code: u8) -> ExitCode {
-    eprintln!("wharfd: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprintln!("  because: {cause}");
-        source = cause.source();
-    }
+    eprintln!("wharfd: {}", wharfd::failures::told(error));
     ExitCode::from(code)
 }

@@ -130,6 +130,9 @@ pub struct AppStatus {
     pub project: String,
     pub live: Option<ReleaseInfo>,
     pub containers: Vec<ContainerStatus>,
+    /// Services that `wharf scale` has set to no container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scaled_to_zero: Vec<String>,
     pub last_backup: Option<Timestamp>,
     /// Whether a drill has restored the last backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]

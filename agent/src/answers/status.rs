@@ -18,6 +18,7 @@ use wharf_plan::facts::{ContainerFacts, ContainerState};
 use wharf_proto::certificate::{CertificateFacts, Validity};
 use wharf_proto::doctor::{AppFacts, LogFacts};
 use wharf_proto::message::Reply;
+use wharf_proto::operate::ServiceScale;
 use wharf_proto::release::{AppStatus, ContainerStatus, DiskSpace};
 use wharf_proto::{AppName, Failure};
 use wharf_state::AppRecord;
@@ -110,6 +111,7 @@ pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, 
     let releases = agent.state.release_infos(app).await.map_err(|e| failures::of_state(&e))?;
     let backups = agent.state.backups(app).await.map_err(|e| failures::of_state(&e))?;
     let serving: Vec<_> = containers.into_iter().filter(|c| !c.one_off).collect();
+    let scales = agent.state.scales(app).await.map_err(|e| failures::of_state(&e))?;
     let (uncovered, problems) = not_backed_up(agent, record, &serving).await?;
     let disk = disk(record.path.clone().into()).await;
     Ok(AppFacts {
@@ -130,6 +132,7 @@ pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, 
         status: AppStatus {
             live: releases.into_iter().find(|release| release.live),
             warnings: Vec::new(),
+            scaled_to_zero: scaled_to_zero(&scales, &serving),
             containers: measured(agent, serving).await,
             last_backup: backups.first().map(|backup| backup.at),
             last_backup_proof: backups.first().map(|backup| backup.proof.clone()),
@@ -144,6 +147,13 @@ pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, 
             project: record.project.clone(),
         },
     })
+}
+
+/// The services that have no container since somebody wants it so.
+fn scaled_to_zero(scales: &[ServiceScale], containers: &[ContainerFacts]) -> Vec<String> {
+    let gone = |service: &str| containers.iter().all(|container| container.service != service);
+    let none = scales.iter().filter(|scale| scale.replicas == Some(0) && gone(&scale.service));
+    none.map(|scale| scale.service.clone()).collect()
 }
 
 /// The services of which one container is so, each once.

@@ -437,6 +437,7 @@ async fn status(mut end: End, warnings: &'static [&'static str], free_bytes: u64
         project: "fit".into(),
         live: None,
         containers: vec![],
+        scaled_to_zero: vec![],
         last_backup: None,
         last_backup_proof: None,
         last_drill: None,

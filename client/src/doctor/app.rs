@@ -42,6 +42,10 @@ fn containers(app: &AppFacts) -> Finding {
             format!("{} is {}", container.name, health.unwrap_or(&container.state))
         })
         .collect();
+    if status.containers.is_empty() && !status.scaled_to_zero.is_empty() {
+        let text = format!("{} is live, and {} scaled to 0", live.release, status.scaled_to_zero.join(", "));
+        return Finding::warning(CHECK, text, "bring them back: wharf scale SERVICE=1");
+    }
     if status.containers.is_empty() {
         let text = format!("{} is live, and it has no containers", live.release);
         return Finding::failed(CHECK, text, "bring it back: wharf rollback, or wharf deploy");

@@ -156,8 +156,9 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
     for warning in &app.warnings {
         out += &format!("  {} {}\n", style.yellow("warning:"), clean(warning));
     }
-    if !app.containers.is_empty() {
-        let rows: Vec<Vec<String>> = app.containers.iter().map(container_row).collect();
+    if !app.containers.is_empty() || !app.scaled_to_zero.is_empty() {
+        let none = app.scaled_to_zero.iter().map(|service| none_row(service));
+        let rows: Vec<Vec<String>> = app.containers.iter().map(container_row).chain(none).collect();
         let containers =
             table(&["SERVICE", "STATE", "HEALTH", "RESTARTS", "MEMORY", "IMAGE", "CONTAINER"], &rows, style);
         out += &containers.lines().map(|line| format!("  {line}\n")).collect::<String>();
@@ -207,6 +208,15 @@ fn container_row(container: &ContainerStatus) -> Vec<String> {
         container.image.clone(),
         container.name.clone(),
     ]
+}
+
+/// What is said in place of the state of a service that is to have no container.
+pub(super) const SCALED_TO_ZERO: &str = "scaled to 0";
+
+fn none_row(service: &str) -> Vec<String> {
+    let mut row = vec![service.to_owned(), SCALED_TO_ZERO.to_owned()];
+    row.resize(7, "-".to_owned());
+    row
 }
 
 /// `48.2 MB`, `48.2 MB of 512.0 MB (9 %)`; empty where it does not run.

@@ -155,6 +155,7 @@ fn the_status_of_apps() {
         project: "docker".into(),
         live: Some(release(2)),
         containers: vec![container("web", Some("healthy")), container("db", None)],
+        scaled_to_zero: vec!["worker".into()],
         last_backup: Some(at(2)),
         last_backup_proof: Some(Proof::Unproven),
         last_drill: Some(LastDrill {
@@ -184,6 +185,7 @@ fn the_status_of_apps() {
         app: "other".parse().unwrap(),
         live: None,
         containers: vec![],
+        scaled_to_zero: vec![],
         last_backup: None,
         last_backup_proof: None,
         last_drill: None,

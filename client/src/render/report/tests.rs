@@ -59,6 +59,7 @@ fn status() -> AppStatus {
             container("db", None, "exited (137)"),
             container("web", Some("unhealthy"), "running"),
         ],
+        scaled_to_zero: vec!["worker".into()],
         last_backup: Some(at(2)),
         last_backup_proof: Some(Proof::Unproven),
         last_drill: Some(LastDrill {
@@ -119,6 +120,7 @@ fn how_an_app_is() {
     let empty = AppStatus {
         live: None,
         containers: vec![],
+        scaled_to_zero: vec![],
         last_backup: None,
         last_drill: None,
         schedule: None,

@@ -454,6 +454,7 @@ pub fn full_status() -> AppStatus {
         project: "fitnessapp".into(),
         live: Some(full_release()),
         containers: vec![container, unknown],
+        scaled_to_zero: vec!["worker".into()],
         last_backup: Some(text("2026-01-02T03:04:30Z")),
         last_backup_proof: Some(Proof::Unproven),
         last_drill: Some(LastDrill {
@@ -481,6 +482,7 @@ pub fn minimal_status() -> AppStatus {
         project: String::new(),
         live: None,
         containers: vec![],
+        scaled_to_zero: vec![],
         last_backup: None,
         last_backup_proof: None,
         last_drill: None,
