@@ -131,6 +131,13 @@ fn put_back(world: &mut World) {
 }
 
 fn scaled_no_more(world: &World) {
+    // Without a web server nobody answers for the app.
+    let config = world.laptop.read("wharf.toml");
+    let url = format!("url = \"http://127.0.0.1:{}/health\"\n", world.web_port);
+    let without = config.replace(&format!("[[health]]\n{url}within_seconds = 10\n"), "");
+    assert_ne!(without, config);
+    world.laptop.write("wharf.toml", without);
+    world.deploy(&[]).exits(0);
     let shown = || world.laptop.wharf(&["status"]).exits(0).stdout;
     world.laptop.wharf(&["scale", "web=0"]).exits(0);
     assert!(shown().lines().any(|line| line.trim().starts_with("web      scaled to 0")), "{}", shown());

@@ -9,7 +9,7 @@ mod tests;
 
 pub use deploy::{DeployFacts, deploy};
 pub use health::{HealthFacts, health};
-pub use incident::{ErrorLines, IncidentFacts, incident};
+pub use incident::{IncidentFacts, incident};
 
 use super::{Style, tables};
 use jiff::Timestamp;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::render::ErrorLines;
 use std::collections::BTreeMap;
 use wharf_proto::backup::{BackupInfo, Proof};
 use wharf_proto::certificate::CertificateFacts;
@@ -224,7 +225,7 @@ fn what_is_known_of_an_incident() {
         entry(10, "deploy v3", "job 12 started"),
     ];
     let errors = ErrorLines {
-        counts: BTreeMap::from([("web".to_owned(), 7)]),
+        counts: BTreeMap::from([((None, "web".to_owned()), 7)]),
         pattern: "(?i)error".into(),
         more: true,
     };
