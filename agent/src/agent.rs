@@ -1,6 +1,9 @@
 //! What every part of the agent shares.
 
-use crate::{clock::Clock, config::Config, data::Turns, guard::Guards, jobs::queue::Queue, layout::Layout};
+use crate::{
+    answers::Certificates, clock::Clock, config::Config, data::Turns, guard::Guards, jobs::queue::Queue,
+    layout::Layout,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -25,6 +28,8 @@ pub struct Agent {
     pub clock: Clock,
     /// Told of each backup that was made: copies of it are due.
     pub new_backup: Arc<Notify>,
+    /// What the apps' hosts showed.
+    pub certificates: Certificates,
     /// Copies of backups give way to who drops some.
     pub turns: Arc<Turns>,
 }

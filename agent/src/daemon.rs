@@ -1,6 +1,7 @@
 //! The composition root: opens everything, finishes what a crash left, then serves.
 
 use crate::agent::Agent;
+use crate::answers::Certificates;
 use crate::chores;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -138,6 +139,7 @@ async fn open(config: Config, layout: Layout) -> Result<Agent, DaemonError> {
         queue: Arc::default(),
         clock: Clock::from_environment(),
         new_backup: Arc::default(),
+        certificates: Certificates::default(),
         turns: Arc::default(),
         config: Arc::new(config),
         layout,

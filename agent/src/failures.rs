@@ -58,3 +58,38 @@ pub fn of_engine(error: &wharf_engine::EngineError) -> Failure {
     Failure::from_error(FailureKind::Environment, error)
         .hint("see whether Docker runs on the server: docker info")
 }
+
+/// An error and what lies behind it, a line each. Some errors say their cause themselves: it is not said again.
+pub fn told(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !told.contains(&text) {
+            told += &format!("\n  because: {text}");
+        }
+        source = cause.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot serve")]
+    struct Outer(#[source] wharf_guard::GuardError);
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let source = io::Error::new(io::ErrorKind::NotFound, "no such file");
+        let guard = wharf_guard::GuardError::Connect { path: "/run/docker.sock".into(), source };
+        insta::assert_snapshot!(told(&guard), @"cannot reach the Docker engine at /run/docker.sock: no such file; check that it runs");
+        insta::assert_snapshot!(told(&Outer(guard)), @r"
+        cannot serve
+          because: cannot reach the Docker engine at /run/docker.sock: no such file; check that it runs
+        ");
+    }
+}

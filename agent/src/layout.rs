@@ -75,6 +75,11 @@ impl Layout {
         self.app(app).join("saved-aside").join(format!("job{job}"))
     }
 
+    /// How an app was described that has secrets and was not deployed yet.
+    pub fn before_first_deploy(&self, app: &AppName) -> PathBuf {
+        self.app(app).join("before-first-deploy.json")
+    }
+
     /// What the next backup says of how another machine brings the app back.
     pub fn recovery_record(&self, app: &AppName) -> PathBuf {
         self.app(app).join("recovery.json")

@@ -1,5 +1,6 @@
 //! What an agent sees of its server and of one app, for `wharf doctor`: facts alone. Whoever asked judges them.
 
+use crate::certificate::CertificateFacts;
 use crate::release::AppStatus;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -121,17 +122,4 @@ pub struct LogFacts {
     /// What it takes on the disk; `None`: the agent cannot look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
-}
-
-/// What one host shows to whoever comes by HTTPS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertificateFacts {
-    /// `example.org`, or `example.org:8443`.
-    pub host: String,
-    /// `None`: it could not be looked at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<Timestamp>,
-    /// Why it could not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
 }

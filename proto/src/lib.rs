@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod backup;
+pub mod certificate;
 pub mod database;
 pub mod doctor;
 pub mod event;

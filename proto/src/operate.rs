@@ -66,6 +66,15 @@ pub fn parse_size(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor))
 }
 
+/// The same as it is told, in the unit that it is given in: `64 MiB`.
+pub fn memory_text(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    match bytes % MIB {
+        0 => format!("{} MiB", bytes / MIB),
+        rest => format!("{}.{} MiB", bytes / MIB, rest * 10 / MIB),
+    }
+}
+
 impl DockerPrunePlan {
     /// The room that it frees, about.
     pub fn frees_bytes(&self) -> u64 {
@@ -96,6 +105,12 @@ impl ScaleChange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_is_told_as_it_is_given() {
+        let told = |text: &str| memory_text(parse_size(text).unwrap());
+        assert_eq!(["64m", "2g", "6656k", "1k"].map(told), ["64 MiB", "2048 MiB", "6.5 MiB", "0.0 MiB"]);
+    }
 
     #[test]
     fn a_change_keeps_what_it_does_not_name_unless_it_forgets_all() {

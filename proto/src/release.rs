@@ -1,8 +1,8 @@
 //! What an agent tells of its apps: releases, jobs, containers, the audit.
 
 use crate::{
-    AppName, BackupId, Digest, JobId, Outcome, RelPath, ReleaseId, backup::Proof, event::JobKind,
-    lock::DeployLock,
+    AppName, BackupId, Digest, JobId, Outcome, RelPath, ReleaseId, backup::Proof,
+    certificate::CertificateFacts, event::JobKind, lock::DeployLock,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -130,6 +130,9 @@ pub struct AppStatus {
     pub project: String,
     pub live: Option<ReleaseInfo>,
     pub containers: Vec<ContainerStatus>,
+    /// Services that `wharf scale` has set to no container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scaled_to_zero: Vec<String>,
     pub last_backup: Option<Timestamp>,
     /// Whether a drill has restored the last backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,6 +151,9 @@ pub struct AppStatus {
     /// The disk that the app's folder is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskSpace>,
+    /// What the hosts show that the app's health is asked of by HTTPS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateFacts>,
     pub warnings: Vec<String>,
 }
 

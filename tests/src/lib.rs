@@ -21,6 +21,7 @@ pub mod secrets;
 pub mod server;
 pub mod sshd;
 pub mod terminal;
+pub mod tls;
 pub mod tree;
 pub mod wait;
 pub mod world;
@@ -35,6 +36,7 @@ pub use registry::Registry;
 pub use s3::S3;
 pub use server::Server;
 pub use sshd::Sshd;
+pub use tls::Tls;
 pub use wait::await_that;
 pub use world::World;
 

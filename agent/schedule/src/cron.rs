@@ -87,7 +87,10 @@ impl Schedule {
             return Err(syntax("it does not have cron's five fields".to_owned()));
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser.parse(text).map_err(|error| syntax(error.to_string()))?;
+        let blame = |error: croner::errors::CronError| {
+            syntax(wrong_field(&parser, text).unwrap_or_else(|| error.to_string()))
+        };
+        let cron = parser.parse(text).map_err(blame)?;
         let schedule = Self { cron, zone };
         match schedule.next_after(Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(schedule),
@@ -112,6 +115,28 @@ impl Schedule {
     pub fn zone(&self) -> Zone {
         self.zone
     }
+}
+
+/// Cron's fields in their order, and what each takes.
+const FIELDS: [(&str, &str); 5] = [
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31"),
+    ("month", "1 to 12 or JAN to DEC"),
+    ("weekday", "0 to 7 or SUN to SAT"),
+];
+
+/// The first field that cannot be read even where every other one is `*`; the parser does not say which one it is.
+fn wrong_field(parser: &CronParser, text: &str) -> Option<String> {
+    let fields = text.split_whitespace().zip(FIELDS).enumerate();
+    let wrong = |(at, (field, (name, takes))): (usize, (&str, (&str, &str)))| {
+        let mut alone = ["*"; FIELDS.len()];
+        *alone.get_mut(at)? = field;
+        parser.parse(&alone.join(" ")).is_err().then(|| {
+            format!("its {name}, {field:?}, is none; that is {takes}, one or more (1,15), a range (1-5), * or */STEP")
+        })
+    };
+    fields.into_iter().find_map(wrong)
 }
 
 fn utc(at: Timestamp) -> DateTime<Utc> {
@@ -201,6 +226,19 @@ mod tests {
         for text in ["", "* * * *", "0 0 3 * * *", "61 * * * *", "a b c d e", "0 3 * * * 2026", "@daily"] {
             let error = Schedule::parse(text, Zone::UTC).unwrap_err();
             assert!(matches!(error, ScheduleError::Syntax { .. }), "{text}: {error}");
+        }
+        for (text, expected) in [
+            ("61 * * * *", "its minute, \"61\", is none; that is 0 to 59, one"),
+            ("0 25 * * *", "its hour, \"25\", is none; that is 0 to 23, one"),
+            ("0 3 0 * *", "its day of the month, \"0\", is none; that is 1 to 31, one"),
+            ("0 3 1-40 * *", "its day of the month, \"1-40\", is none"),
+            ("0 3 * 13 *", "its month, \"13\", is none; that is 1 to 12 or JAN to DEC, one"),
+            ("0 3 * * 9", "its weekday, \"9\", is none; that is 0 to 7 or SUN to SAT, one"),
+            ("0 3 * * someday", "its weekday, \"someday\", is none"),
+            ("x y * * *", "its minute, \"x\", is none"),
+        ] {
+            let told = Schedule::parse(text, Zone::UTC).unwrap_err().to_string();
+            assert!(told.starts_with(&format!("{text:?} is not a schedule: {expected}")), "{told}");
         }
         let never = Schedule::parse("0 0 30 2 *", Zone::UTC).unwrap_err();
         assert_eq!(never.to_string(), "\"0 0 30 2 *\" never comes");

@@ -1,22 +1,109 @@
-//! Until when the certificates are valid that the app's hosts show.
+//! Until when the certificates are valid that the app's hosts show: for `wharf doctor`, which looks, and for `wharf status`,
+//! which does not wait long.
 //!
 //! **Invariant**: only hosts that the deployed `wharf.toml` has under `[[health]]` are looked at. Nothing but the request that
 //! a probe makes is sent, and of the certificate nothing is believed but its date, which a wrong one may tell, too.
+//!
+//! **Invariant**: however often somebody asks, one look at a host runs at a time.
 
-use futures_util::future::join_all;
+mod validity;
+
+use futures_util::future::{BoxFuture, FutureExt, Shared, join_all};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::time::Duration;
-use wharf_proto::doctor::CertificateFacts;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use validity::not_after;
+use wharf_proto::certificate::CertificateFacts;
 use wharf_proto::spec::ProbeSpec;
 
 /// How long one host may take.
 const LOOK_WITHIN: Duration = Duration::from_secs(8);
-/// The most hosts that are looked at.
+/// How long a status waits for it. The look goes on, and the next status has what came of it.
+const STATUS_WAITS: Duration = Duration::from_secs(2);
+/// How long a status believes what a host showed, and that it could not be looked at.
+const SHOWN_HOLDS: Duration = Duration::from_secs(600);
+const PROBLEM_HOLDS: Duration = Duration::from_secs(60);
+/// The most hosts of one app that are looked at.
 const HOSTS: usize = 16;
 
-/// What each host of these probes shows that is asked by HTTPS.
-pub async fn of_hosts(probes: &[ProbeSpec]) -> Vec<CertificateFacts> {
+/// Until when a host's certificate is valid, or why that cannot be told.
+type Shown = Result<Timestamp, String>;
+
+/// What was seen of hosts, for as long as it holds. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Certificates(Arc<Mutex<BTreeMap<String, Seen>>>);
+
+type Look = Shared<BoxFuture<'static, Shown>>;
+
+struct Seen {
+    began: Instant,
+    look: Look,
+}
+
+impl Certificates {
+    /// What each host of these probes shows that is asked by HTTPS, as it is now.
+    pub async fn look(&self, probes: &[ProbeSpec], now: Timestamp) -> Vec<CertificateFacts> {
+        let looks = self.each(probes, Seen::is_running);
+        join_all(looks.into_iter().map(|(host, look)| async move { facts(host, look.await, now) })).await
+    }
+
+    /// The same within moments: what was seen shortly before counts, and who does not answer in time is told of as such.
+    /// The looks have begun when this returns.
+    pub fn soon(
+        &self,
+        probes: &[ProbeSpec],
+        now: Timestamp,
+    ) -> impl Future<Output = Vec<CertificateFacts>> + use<> {
+        let looks = self.each(probes, Seen::holds);
+        join_all(looks.into_iter().map(move |(host, look)| async move {
+            let shown = tokio::time::timeout(STATUS_WAITS, look).await.unwrap_or_else(|_| {
+                Err(format!("it has not answered within {} seconds", STATUS_WAITS.as_secs()))
+            });
+            facts(host, shown, now)
+        }))
+    }
+
+    fn each(&self, probes: &[ProbeSpec], will_do: fn(&Seen) -> bool) -> Vec<(String, Look)> {
+        let look = |(host, url): (String, _)| {
+            let look = self.seen(&host, url, will_do);
+            (host, look)
+        };
+        hosts(probes).into_iter().map(look).collect()
+    }
+
+    /// A look that will do, or a new one, which goes on when nobody waits for it any more.
+    fn seen(&self, host: &str, url: reqwest::Url, will_do: fn(&Seen) -> bool) -> Look {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // No more are kept than the hosts that were asked about within the time that they hold.
+        all.retain(|_, seen| seen.holds());
+        if let Some(seen) = all.get(host).filter(|seen| will_do(seen)) {
+            return seen.look.clone();
+        }
+        let look = expiry(url).boxed().shared();
+        all.insert(host.to_owned(), Seen { began: Instant::now(), look: look.clone() });
+        drop(tokio::spawn(look.clone()));
+        look
+    }
+}
+
+impl Seen {
+    fn is_running(&self) -> bool {
+        self.look.peek().is_none()
+    }
+
+    fn holds(&self) -> bool {
+        let age = self.began.elapsed();
+        match self.look.peek() {
+            None => true,
+            Some(Ok(_)) => age < SHOWN_HOLDS,
+            Some(Err(_)) => age < PROBLEM_HOLDS,
+        }
+    }
+}
+
+/// The hosts of the probes that are asked by HTTPS, each with one of the addresses.
+fn hosts(probes: &[ProbeSpec]) -> Vec<(String, reqwest::Url)> {
     let urls = probes.iter().filter_map(|probe| reqwest::Url::parse(&probe.url).ok());
     let hosts: BTreeMap<String, reqwest::Url> = urls
         .filter(|url| url.scheme() == "https")
@@ -26,13 +113,15 @@ pub async fn of_hosts(probes: &[ProbeSpec]) -> Vec<CertificateFacts> {
             Some((format!("{host}{port}"), url))
         })
         .collect();
-    join_all(hosts.into_iter().take(HOSTS).map(|(host, url)| async {
-        match expiry(url).await {
-            Ok(expires) => CertificateFacts { host, expires: Some(expires), problem: None },
-            Err(problem) => CertificateFacts { host, expires: None, problem: Some(problem) },
-        }
-    }))
-    .await
+    hosts.into_iter().take(HOSTS).collect()
+}
+
+fn facts(host: String, shown: Shown, now: Timestamp) -> CertificateFacts {
+    let (expires, problem) = match shown {
+        Ok(expires) => (Some(expires), None),
+        Err(problem) => (None, Some(problem)),
+    };
+    CertificateFacts { host, expires, days_left: None, problem }.as_of(now)
 }
 
 async fn expiry(url: reqwest::Url) -> Result<Timestamp, String> {
@@ -60,102 +149,56 @@ fn innermost(error: &dyn std::error::Error) -> String {
     innermost.to_string()
 }
 
-const INTEGER: u8 = 0x02;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
-
-/// The end of an X.509 certificate's validity. Of its fields (RFC 5280, 4.1) this is all that is wanted.
-fn not_after(certificate: &[u8]) -> Option<Timestamp> {
-    let (certificate, _) = element(certificate, SEQUENCE)?;
-    let (signed, _) = element(certificate, SEQUENCE)?;
-    // The version may be left out.
-    let rest = element(signed, VERSION).map_or(signed, |(_, rest)| rest);
-    let (_serial, rest) = element(rest, INTEGER)?;
-    let (_algorithm, rest) = element(rest, SEQUENCE)?;
-    let (_issuer, rest) = element(rest, SEQUENCE)?;
-    let (validity, _) = element(rest, SEQUENCE)?;
-    let (_, rest) = time(validity)?;
-    time(rest).map(|(until, _)| until)
-}
-
-fn time(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
-    let ((text, rest), century) = match element(bytes, UTC_TIME) {
-        Some(found) => (found, true),
-        None => (element(bytes, GENERALIZED_TIME)?, false),
-    };
-    let text = std::str::from_utf8(text).ok()?;
-    // Years of two digits are of 1950 to 2049.
-    let text = match century {
-        true if text.get(..2)?.parse::<u8>().ok()? < 50 => format!("20{text}"),
-        true => format!("19{text}"),
-        false => text.to_owned(),
-    };
-    let civil = jiff::civil::DateTime::strptime("%Y%m%d%H%M%SZ", text).ok()?;
-    Some((civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp(), rest))
-}
-
-/// The content of the element that `bytes` begin with, which must have this tag, and what comes after it.
-fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&first, rest) = bytes.split_first()?;
-    let (&length, rest) = rest.split_first()?;
-    if first != tag {
-        return None;
-    }
-    let (length, rest) = match length {
-        0..=0x7f => (usize::from(length), rest),
-        // So many bytes of length follow; no certificate needs more than four.
-        0x81..=0x84 => {
-            let (digits, rest) = rest.split_at_checked(usize::from(length & 0x7f))?;
-            (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::net::TcpListener;
 
-    /// Made by `openssl req -x509`, for example.org; its end is 2027-02-26 13:20:08.
-    const CERTIFICATE: &str = "\
-         3082018130820127a00302010202142f5bf85f10dd4aa94cb6a08a148f20b27d9961fc300a06082a8648ce3d04030230163114301206035504030c0b\
-         6578616d706c652e6f7267301e170d3236313132383133323030385a170d3237303232363133323030385a30163114301206035504030c0b6578616d\
-         706c652e6f72673059301306072a8648ce3d020106082a8648ce3d03010703420004ff3b0075950d71cdfe7d11baeaec4155daa642ca6611a6c69ba9\
-         bdcdbe3cf6a55d6d8b7f6ac4821796947549ae67cee186def0fb81a5c6a32f0cc5f9be2f33d5a3533051301d0603551d0e0416041450d3316b8508b2\
-         2757cd38120f5eafaecba6bd2d301f0603551d2304183016801450d3316b8508b22757cd38120f5eafaecba6bd2d300f0603551d130101ff04053003\
-         0101ff300a06082a8648ce3d0403020348003045022100c811ac7a5091aaa6cbd2926a126f5360cceb6944c4507e00a099fb8dceb654ea0220303cc1\
-         f56e2d8ad7d6ed8bb35635298d96a1681bf5d4f4e3cdbd24de39ef91e1\
-        ";
-
-    #[test]
-    fn the_end_of_a_certificate_is_read_and_half_a_one_is_none() {
-        let whole = hex::decode(CERTIFICATE.trim()).unwrap();
-        assert_eq!(not_after(&whole), Some("2027-02-26T13:20:08Z".parse().unwrap()));
-        for length in 0..whole.len() {
-            assert_eq!(not_after(&whole[..length]), None, "{length} bytes");
-        }
-        for at in 0..whole.len() {
-            let mut other = whole.clone();
-            other[at] ^= 0xff;
-            // Whatever it says: it does not panic.
-            let _ = not_after(&other);
-        }
+    fn probe(address: std::net::SocketAddr) -> ProbeSpec {
+        serde_json::from_value(serde_json::json!({"url": format!("https://{address}/health")})).unwrap()
     }
 
-    #[test]
-    fn years_have_two_digits_or_four() {
-        let read = |tag: u8, text: &str| {
-            let bytes = [&[tag, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-            time(&bytes).map(|(at, _)| at.to_string())
-        };
-        assert_eq!(read(UTC_TIME, "491231235959Z").as_deref(), Some("2049-12-31T23:59:59Z"));
-        assert_eq!(read(UTC_TIME, "500101000000Z").as_deref(), Some("1950-01-01T00:00:00Z"));
-        assert_eq!(read(GENERALIZED_TIME, "20810831132008Z").as_deref(), Some("2081-08-31T13:20:08Z"));
-        for wrong in ["", "4", "ü1231235959Z", "491331235959Z", "4912312359Z"] {
-            assert_eq!(read(UTC_TIME, wrong), None, "{wrong}");
-        }
+    #[tokio::test]
+    async fn only_hosts_that_are_asked_by_https_are_looked_at() {
+        let probes: Vec<ProbeSpec> = serde_json::from_value(serde_json::json!([
+            {"url": "http://a.example/"}, {"url": "https://b.example/"}, {"url": "https://b.example/other"},
+            {"url": "https://b.example:8443/"}, {"url": "no address"},
+        ]))
+        .unwrap();
+        let names: Vec<String> = hosts(&probes).into_iter().map(|(host, _)| host).collect();
+        assert_eq!(names, ["b.example", "b.example:8443"]);
+        let none = Certificates::default().soon(&probes[..1], Timestamp::UNIX_EPOCH).await;
+        assert!(none.is_empty(), "{none:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_never_answers_holds_nothing_up_and_is_asked_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let probes = [probe(listener.local_addr().unwrap())];
+        let certificates = Certificates::default();
+        let began = tokio::time::Instant::now();
+        let (one, two) = tokio::join!(
+            certificates.soon(&probes, Timestamp::UNIX_EPOCH),
+            certificates.soon(&probes, Timestamp::UNIX_EPOCH)
+        );
+        assert_eq!(began.elapsed().as_secs(), STATUS_WAITS.as_secs());
+        assert_eq!(one, two);
+        assert_eq!(one[0].problem.as_deref(), Some("it has not answered within 2 seconds"));
+        let _first = listener.accept().await.unwrap();
+        let second = tokio::time::timeout(Duration::from_millis(10), listener.accept()).await;
+        assert!(second.is_err(), "it was asked twice");
+    }
+
+    #[tokio::test]
+    async fn who_cannot_be_reached_is_told_of_and_that_holds_for_a_while() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let probes = [probe(listener.local_addr().unwrap())];
+        drop(listener);
+        let certificates = Certificates::default();
+        let seen = certificates.soon(&probes, Timestamp::UNIX_EPOCH).await;
+        assert!(seen[0].problem.as_deref().unwrap().contains("refused"), "{seen:?}");
+        assert!(certificates.0.lock().unwrap().values().all(|seen| seen.holds() && !seen.is_running()));
+        assert_eq!(certificates.soon(&probes, Timestamp::UNIX_EPOCH).await, seen);
+        assert_eq!(certificates.look(&probes, Timestamp::UNIX_EPOCH).await, seen);
     }
 }

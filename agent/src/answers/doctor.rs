@@ -3,7 +3,7 @@
 //! **Invariant**: it looks, and changes nothing. An app that is not there, or not the key's, is left out like one that was
 //! never deployed.
 
-use super::{certificate, status};
+use super::status;
 use crate::agent::Agent;
 use crate::{failures, passwd, room};
 use std::os::unix::fs::MetadataExt;
@@ -35,7 +35,7 @@ pub async fn look(agent: &Agent, permit: &Permit, app: Option<&AppName>) -> Resu
     let app = match record.filter(|_| engine.is_some()) {
         Some(record) => {
             let mut facts = status::look(agent, &record).await?;
-            facts.certificates = certificate::of_hosts(&record.spec.health).await;
+            facts.certificates = agent.certificates.look(&record.spec.health, agent.clock.now()).await;
             Some(Box::new(facts))
         }
         None => None,

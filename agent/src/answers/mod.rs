@@ -6,6 +6,8 @@ pub mod doctor;
 pub mod logs;
 pub mod status;
 
+pub use certificate::Certificates;
+
 use crate::agent::Agent;
 use crate::failures;
 use wharf_access::Permit;

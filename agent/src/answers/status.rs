@@ -7,14 +7,18 @@ use crate::failures;
 use crate::jobs::database::databases_of;
 use crate::jobs::{coverage, log_limits, volumes};
 use crate::room;
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use wharf_access::Permit;
 use wharf_engine::Memory;
 use wharf_plan::facts::{ContainerFacts, ContainerState};
+use wharf_proto::certificate::{CertificateFacts, Validity};
 use wharf_proto::doctor::{AppFacts, LogFacts};
 use wharf_proto::message::Reply;
+use wharf_proto::operate::ServiceScale;
 use wharf_proto::release::{AppStatus, ContainerStatus, DiskSpace};
 use wharf_proto::{AppName, Failure};
 use wharf_state::AppRecord;
@@ -32,15 +36,50 @@ pub async fn status(agent: &Agent, permit: &Permit, app: Option<&AppName>) -> Re
         None => agent.state.apps().await.map_err(|e| failures::of_state(&e))?,
     };
     known.retain(|record| permit.covers(&record.app));
-    let mut apps = Vec::new();
-    for record in known {
-        apps.push(of_app(agent, record).await?);
-    }
-    Ok(Reply::Status { apps })
+    let now = agent.clock.now();
+    // Other servers are asked beside this one, those of all apps at once.
+    let asked: Vec<_> =
+        known.iter().map(|record| agent.certificates.soon(&record.spec.health, now)).collect();
+    let looked = async {
+        let mut apps = Vec::with_capacity(known.len());
+        for record in &known {
+            apps.push(of_app(agent, record).await?);
+        }
+        Ok::<_, Failure>(apps)
+    };
+    let (certificates, looked) = futures_util::future::join(join_all(asked), looked).await;
+    let shown = looked?.into_iter().zip(certificates);
+    let apps = shown.map(|(app, certificates)| with_certificates(app, certificates, now));
+    Ok(Reply::Status { apps: apps.collect() })
 }
 
-async fn of_app(agent: &Agent, record: AppRecord) -> Result<AppStatus, Failure> {
-    let facts = look(agent, &record).await?;
+fn with_certificates(mut app: AppStatus, certificates: Vec<CertificateFacts>, now: Timestamp) -> AppStatus {
+    app.warnings.extend(certificates.iter().filter_map(|certificate| ends(certificate, now)));
+    AppStatus { certificates, ..app }
+}
+
+/// What is to be done about a certificate, where something is.
+fn ends(certificate: &CertificateFacts, now: Timestamp) -> Option<String> {
+    const REMEDY: &str = "renew it, and see why it was not renewed by itself";
+    let host = &certificate.host;
+    match certificate.validity(now) {
+        Validity::Good { .. } => None,
+        Validity::EndsSoon { expires, days } => {
+            Some(format!("the certificate of {host} expires in {days} days, at {expires}; {REMEDY}"))
+        }
+        Validity::Expired { expires } => {
+            Some(format!("the certificate of {host} expired at {expires}; {REMEDY}"))
+        }
+        Validity::Unknown => Some(format!(
+            "the certificate of {host} cannot be looked at from the server: {}; see that the host's name leads to the server \
+             that serves it",
+            certificate.why_unknown()
+        )),
+    }
+}
+
+async fn of_app(agent: &Agent, record: &AppRecord) -> Result<AppStatus, Failure> {
+    let facts = look(agent, record).await?;
     let mut warnings: Vec<String> = facts
         .oom_killed
         .iter()
@@ -55,7 +94,7 @@ async fn of_app(agent: &Agent, record: AppRecord) -> Result<AppStatus, Failure> 
         let uncovered = facts.uncovered.join(", ");
         warnings.push(format!("no backup holds {uncovered}; take it in with [[volume]] in wharf.toml"));
     }
-    warnings.extend(chores::warnings(agent, &record).await?);
+    warnings.extend(chores::warnings(agent, record).await?);
     warnings.extend(facts.copies);
     warnings.extend(facts.status.containers.iter().filter_map(nearly_full));
     Ok(AppStatus { warnings, ..facts.status })
@@ -72,6 +111,7 @@ pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, 
     let releases = agent.state.release_infos(app).await.map_err(|e| failures::of_state(&e))?;
     let backups = agent.state.backups(app).await.map_err(|e| failures::of_state(&e))?;
     let serving: Vec<_> = containers.into_iter().filter(|c| !c.one_off).collect();
+    let scales = agent.state.scales(app).await.map_err(|e| failures::of_state(&e))?;
     let (uncovered, problems) = not_backed_up(agent, record, &serving).await?;
     let disk = disk(record.path.clone().into()).await;
     Ok(AppFacts {
@@ -92,6 +132,7 @@ pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, 
         status: AppStatus {
             live: releases.into_iter().find(|release| release.live),
             warnings: Vec::new(),
+            scaled_to_zero: scaled_to_zero(&scales, &serving),
             containers: measured(agent, serving).await,
             last_backup: backups.first().map(|backup| backup.at),
             last_backup_proof: backups.first().map(|backup| backup.proof.clone()),
@@ -100,11 +141,19 @@ pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, 
             job: agent.queue.running(app),
             lock: agent.state.lock_of(app).await.map_err(|e| failures::of_state(&e))?,
             disk,
+            certificates: Vec::new(),
             app: app.clone(),
             path: record.path.clone(),
             project: record.project.clone(),
         },
     })
+}
+
+/// The services that have no container since somebody wants it so.
+fn scaled_to_zero(scales: &[ServiceScale], containers: &[ContainerFacts]) -> Vec<String> {
+    let gone = |service: &str| containers.iter().all(|container| container.service != service);
+    let none = scales.iter().filter(|scale| scale.replicas == Some(0) && gone(&scale.service));
+    none.map(|scale| scale.service.clone()).collect()
 }
 
 /// The services of which one container is so, each once.
@@ -210,5 +259,28 @@ fn of_container(container: ContainerFacts, memory: Memory) -> ContainerStatus {
         started: container.started_at,
         memory_bytes: memory.used_bytes,
         memory_limit_bytes: memory.limit_bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_warned_of_before_it_ends_and_where_it_cannot_be_seen() {
+        let now: Timestamp = "2026-11-28T12:00:00Z".parse().unwrap();
+        let told = |expires: Option<&str>| {
+            let certificate = CertificateFacts {
+                host: "shop.example".into(),
+                expires: expires.map(|at| at.parse().unwrap()),
+                days_left: None,
+                problem: expires.is_none().then(|| "connection refused".into()),
+            };
+            ends(&certificate, now).unwrap_or_default()
+        };
+        assert_eq!(told(Some("2027-01-20T12:00:00Z")), "");
+        insta::assert_snapshot!(told(Some("2026-12-10T12:00:00Z")), @"the certificate of shop.example expires in 12 days, at 2026-12-10T12:00:00Z; renew it, and see why it was not renewed by itself");
+        insta::assert_snapshot!(told(Some("2026-11-28T11:00:00Z")), @"the certificate of shop.example expired at 2026-11-28T11:00:00Z; renew it, and see why it was not renewed by itself");
+        insta::assert_snapshot!(told(None), @"the certificate of shop.example cannot be looked at from the server: connection refused; see that the host's name leads to the server that serves it");
     }
 }

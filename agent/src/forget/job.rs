@@ -65,7 +65,13 @@ async fn clear_away(job: &Job, leaving: &Leaving) {
     if let Err(failure) = logs(job, leaving).await {
         job.record.warn(format!("{failure}; logs of its jobs may be left")).await;
     }
-    for file in [job.agent.layout.recovery_record(job.app()), job.agent.layout.recovering(job.app())] {
+    let layout = &job.agent.layout;
+    let files = [
+        layout.recovery_record(job.app()),
+        layout.recovering(job.app()),
+        layout.before_first_deploy(job.app()),
+    ];
+    for file in files {
         match std::fs::remove_file(&file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 job.record.warn(format!("cannot remove {}: {error}", file.display())).await;

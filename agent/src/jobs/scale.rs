@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wharf_engine::Engine;
 use wharf_plan::facts::ContainerState;
 use wharf_proto::Failure;
+use wharf_proto::operate::memory_text;
 
 /// The numbers that `docker compose up` of these services must be told. It looks at what they depend on too, and would
 /// bring that back to the files' numbers.
@@ -42,7 +43,7 @@ pub async fn limit_memory(engine: &Engine, stack: &Stack) -> Result<(), Failure>
             let limited = engine.limit_memory(&container.id, bytes).await;
             limited.map_err(|e| {
                 failures::of_engine(&e)
-                    .cause(format!("{} was to have {} MB of memory", container.name, bytes / 1_000_000))
+                    .cause(format!("{} was to have {} of memory", container.name, memory_text(bytes)))
                     .hint("if it takes more than that already, stop it first, or allow it more")
             })?;
         }

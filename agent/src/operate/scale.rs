@@ -14,7 +14,7 @@ use wharf_engine::Recreate;
 use wharf_plan::facts::ImageFacts;
 use wharf_plan::scale::check_scales;
 use wharf_proto::limits::{SCALE_MEMORY_BYTES, SCALE_REPLICAS};
-use wharf_proto::operate::{ScaleChange, ServiceScale};
+use wharf_proto::operate::{ScaleChange, ServiceScale, memory_text};
 use wharf_proto::{Failure, FailureKind, Outcome, Step};
 use wharf_state::{AppRecord, Phase, PhaseEvent};
 
@@ -48,8 +48,8 @@ pub async fn check(
             return Err(config(format!("{service} can have at most {SCALE_REPLICAS} containers")));
         }
         if change.memory_bytes.is_some_and(|bytes| bytes < SCALE_MEMORY_BYTES) {
-            let least = SCALE_MEMORY_BYTES / 1024 / 1024;
-            return Err(config(format!("a container of {service} needs at least {least} MiB of memory")));
+            let least = memory_text(SCALE_MEMORY_BYTES);
+            return Err(config(format!("a container of {service} needs at least {least} of memory")));
         }
     }
     let mut images: BTreeMap<String, ImageFacts> = BTreeMap::new();
@@ -174,7 +174,7 @@ fn told(service: &str, scales: &[ServiceScale]) -> String {
     });
     let memory = scale
         .and_then(|scale| scale.memory_bytes)
-        .map(|bytes| format!("at most {} MiB of memory each", bytes / 1024 / 1024));
+        .map(|bytes| format!("at most {} of memory each", memory_text(bytes)));
     let parts: Vec<String> = count.into_iter().chain(memory).collect();
     match parts.is_empty() {
         true => format!("{service}: as the Compose files say"),

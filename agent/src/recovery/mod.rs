@@ -10,7 +10,7 @@ mod copy;
 mod record;
 mod targets;
 
-pub use record::RecoveryRecord;
+pub use record::{RecoveryRecord, replace};
 
 use crate::agent::Agent;
 use crate::config::Config;

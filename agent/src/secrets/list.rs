@@ -1,8 +1,8 @@
 //! What the env file holds, without any value: names, digests, who uses them.
 
+use super::described::{self, Described};
 use super::scratch::Scratch;
 use crate::agent::Agent;
-use crate::answers::known_app;
 use crate::failures;
 use crate::jobs::compose;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,6 @@ use wharf_plan::env_file::uses;
 use wharf_proto::message::Reply;
 use wharf_proto::secret::{SecretInfo, SecretList};
 use wharf_proto::{AppName, AppSpec, Failure, FailureKind, ReleaseId};
-use wharf_state::AppRecord;
 
 /// How much of a digest is told: enough to see that two values differ.
 const DIGITS: usize = 8;
@@ -23,7 +22,7 @@ const DIGITS: usize = 8;
 /// # Errors
 /// An app that is not known or has no env file; files that Compose cannot read.
 pub async fn list(agent: &Agent, permit: &Permit, app: &AppName) -> Result<Reply, Failure> {
-    let record = known_app(agent, permit, app).await?;
+    let record = described::of(agent, permit, app).await?;
     let path = record.spec.compose.env_file.as_ref().ok_or_else(|| {
         Failure::new(FailureKind::Config, format!("{app} has no env file"))
             .hint("set env_file under [compose] in wharf.toml, and deploy")
@@ -62,7 +61,7 @@ pub fn recorded(key: &InputKey, values: &BTreeMap<String, String>) -> BTreeMap<S
 /// The services that use each key. A model that Compose cannot read is told of elsewhere; here it only tells less.
 async fn services(
     agent: &Agent,
-    record: &AppRecord,
+    record: &Described,
     place: &Path,
     values: &BTreeMap<String, String>,
 ) -> BTreeMap<String, BTreeSet<String>> {

@@ -5,6 +5,7 @@
 //! - A change is written as Compose reads it: it is read back by Compose before anything is replaced ([`edit`]).
 //! - Where something runs with the old values, the change is a job with the undo, the checks and the outcome of a deploy.
 
+mod described;
 mod edit;
 mod list;
 mod password;
@@ -51,6 +52,9 @@ pub async fn change(
     let spec = in_force(&request.spec, live.as_ref())?;
     let edited = edit::edit(agent, &spec, &request, &seat).await?;
     if edited.change.changed.is_empty() {
+        if !request.options.dry_run {
+            described::keep(agent, &spec).await?;
+        }
         return Ok(Some(unneeded(&spec, &edited.change, false)));
     }
     let verdict = check(&edited.values, &spec.secrets, &|key| !edited.change.changed.contains(key));
@@ -64,6 +68,7 @@ pub async fn change(
             // There is no job, which would be kept back.
             locks::check(agent, &app).await?;
             write(agent, talk, &spec, &edited.change).await?;
+            described::keep(agent, &spec).await?;
         }
         return Ok(Some(unneeded(&spec, &edited.change, stale)));
     };

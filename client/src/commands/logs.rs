@@ -1,8 +1,9 @@
 //! `wharf logs`.
 
+use super::error_lines::{self, Span};
 use crate::{
     context::{Context, Exit},
-    render::clean,
+    render::{self, clean},
 };
 use std::time::Duration;
 use wharf_proto::{
@@ -28,6 +29,9 @@ pub struct Args {
     /// Only lines that this regular expression matches
     #[arg(short, long, value_name = "PATTERN")]
     grep: Option<String>,
+    /// Count, for each service, the lines that look like errors, of all that there are in the time that is asked for
+    #[arg(long, conflicts_with_all = ["follow", "grep", "lines"])]
+    errors: bool,
     /// How many lines from the end, of those that match; `all` for all
     #[arg(short = 'n', long, value_name = "COUNT", default_value = "200", value_parser = lines)]
     lines: Lines,
@@ -68,6 +72,9 @@ fn check_pattern(text: &str) -> Result<(), Failure> {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     args.grep.as_deref().map(check_pattern).transpose()?;
+    if args.errors {
+        return count(args, context).await;
+    }
     let config = context.config()?;
     let request = LogsRequest {
         app: (!args.all).then(|| config.spec.app.clone()),
@@ -100,6 +107,51 @@ pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failu
                 ));
             }
         }
+    }
+    Ok(Exit::DONE)
+}
+
+#[derive(serde::Serialize)]
+struct Errors<'a> {
+    counts: Vec<Count<'a>>,
+    pattern: &'a str,
+    more: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Count<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<&'a AppName>,
+    service: &'a str,
+    lines: u64,
+}
+
+async fn count(args: Args, context: &mut Context) -> Result<Exit, Failure> {
+    let config = context.config()?;
+    let span = Span {
+        app: (!args.all).then(|| config.spec.app.clone()),
+        services: args.services,
+        since: args.since,
+        until: args.until,
+    };
+    let errors = error_lines::count(&context.session(&config), span).await?;
+    if context.console.json {
+        let each = errors.counts.iter();
+        let counts = each.map(|((app, service), lines)| Count { app: app.as_ref(), service, lines: *lines });
+        let told = Errors { counts: counts.collect(), pattern: &errors.pattern, more: errors.more };
+        context.console.object("errors", &told);
+        return Ok(Exit::DONE);
+    }
+    if errors.counts.values().all(|count| *count == 0) {
+        context.console.say("no line looks like an error");
+    }
+    if !errors.counts.is_empty() {
+        let text = render::error_lines(&errors, &context.console.out_style);
+        context.console.data(&text);
+        context.console.note(&format!("to read them: wharf logs -n all --grep '{}'", errors.pattern));
+    }
+    if errors.more {
+        context.console.say("counting ended here: there are more");
     }
     Ok(Exit::DONE)
 }

@@ -7,6 +7,7 @@ mod db;
 mod deploy;
 mod doctor;
 mod down;
+mod error_lines;
 mod exec;
 mod follow;
 mod forget;

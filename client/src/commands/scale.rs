@@ -23,7 +23,7 @@ pub struct Args {
     /// The memory that each container of these services may take: 512m, 2g
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<u64>,
-    /// Go back to what the Compose files say
+    /// Go back to what the Compose files say, but for what is named here beside it
     #[arg(long)]
     reset: bool,
     #[command(flatten)]

@@ -429,6 +429,31 @@ async fn lines_of_all_apps_say_whose_they_are() {
     );
 }
 
+#[tokio::test]
+async fn lines_that_look_like_errors_are_counted() {
+    let project = project();
+    let script = |mut end: End| async move {
+        let Request::Logs(request) = end.greet().await else { panic!("no logs") };
+        assert_eq!((request.lines, request.since.as_deref(), request.follow), (None, Some("1h"), false));
+        assert!(request.grep.is_some_and(|pattern| pattern.contains("traceback")));
+        for service in ["web", "api", "web"] {
+            end.say(ServerMessage::Line { app: None, service: service.into(), line: "ERROR".into() }).await;
+        }
+        end.say(ServerMessage::End).await;
+    };
+    let agent = Agent::default().then(script).then(script);
+    let ran = wharf(project.path(), &agent, &["logs", "--errors", "--since", "1h"]).await;
+    assert_eq!(ran.told.out(), "SERVICE  ERROR LINES\napi      1\nweb      2\n");
+    let ran = wharf(project.path(), &agent, &["logs", "db", "--errors", "--since", "1h", "--json"]).await;
+    let told: serde_json::Value = serde_json::from_str(&ran.told.out()).unwrap();
+    assert_eq!(
+        told["counts"],
+        serde_json::json!([
+            {"service": "api", "lines": 1}, {"service": "db", "lines": 0}, {"service": "web", "lines": 2}
+        ])
+    );
+}
+
 async fn status(mut end: End, warnings: &'static [&'static str], free_bytes: u64) {
     let Request::Status { .. } = end.greet().await else { panic!("no status") };
     let app = AppStatus {
@@ -437,6 +462,7 @@ async fn status(mut end: End, warnings: &'static [&'static str], free_bytes: u64
         project: "fit".into(),
         live: None,
         containers: vec![],
+        scaled_to_zero: vec![],
         last_backup: None,
         last_backup_proof: None,
         last_drill: None,
@@ -444,6 +470,7 @@ async fn status(mut end: End, warnings: &'static [&'static str], free_bytes: u64
         job: None,
         lock: None,
         disk: Some(DiskSpace { free_bytes, size_bytes: 100 }),
+        certificates: vec![],
         warnings: warnings.iter().map(|text| (*text).to_owned()).collect(),
     };
     end.say(ServerMessage::Reply { reply: Reply::Status { apps: vec![app] } }).await;

@@ -184,6 +184,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("stable_seconds = 3", "stable_seconds = 100000"),
     ("stable_seconds = 3", "stable = 3"),
     ("schedule = \"0 3 * * *\"", "schedule = \"daily\""),
+    ("schedule = \"0 3 * * *\"", "schedule = \"0 25 * * *\""),
     ("schedule = \"0 3 * * *\"", "schedule = \"0 3 30 2 *\""),
     ("timezone = \"Europe/Berlin\"", "timezone = \"Berlin\""),
     ("keep = { daily = 7, weekly = 4, monthly = 6 }", "keep = { daily = 0 }"),

@@ -5,9 +5,8 @@ use crate::render::{bytes, duration};
 use jiff::Timestamp;
 use std::time::Duration;
 use wharf_proto::backup::Proof;
-use wharf_proto::doctor::{AppFacts, CertificateFacts, LogFacts};
-
-const CERTIFICATE_WARNS_WITHIN_DAYS: i64 = 21;
+use wharf_proto::certificate::{CertificateFacts, Validity};
+use wharf_proto::doctor::{AppFacts, LogFacts};
 
 /// Judges what was seen of an app, at `now` by the server's clock.
 pub fn app(app: &AppFacts, now: Timestamp) -> Vec<Finding> {
@@ -43,6 +42,10 @@ fn containers(app: &AppFacts) -> Finding {
             format!("{} is {}", container.name, health.unwrap_or(&container.state))
         })
         .collect();
+    if status.containers.is_empty() && !status.scaled_to_zero.is_empty() {
+        let text = format!("{} is live, and {} scaled to 0", live.release, status.scaled_to_zero.join(", "));
+        return Finding::warning(CHECK, text, "bring them back: wharf scale SERVICE=1");
+    }
     if status.containers.is_empty() {
         let text = format!("{} is live, and it has no containers", live.release);
         return Finding::failed(CHECK, text, "bring it back: wharf rollback, or wharf deploy");
@@ -172,21 +175,21 @@ fn age(app: &AppFacts, now: Timestamp) -> Finding {
 fn certificate(certificate: &CertificateFacts, now: Timestamp) -> Finding {
     const CHECK: &str = "certificate";
     let host = &certificate.host;
-    let Some(expires) = certificate.expires else {
-        let why = certificate.problem.as_deref().unwrap_or("nothing is said of it");
-        return Finding::warning(
-            CHECK,
-            format!("that of {host} cannot be looked at from the server: {why}"),
-            "see that the host's name leads to the server that serves it",
-        );
-    };
     let remedy = "renew it, and see why it was not renewed by itself";
-    let days = expires.duration_since(now).as_hours() / 24;
-    if expires < now {
-        Finding::failed(CHECK, format!("that of {host} expired at {expires}"), remedy)
-    } else if days < CERTIFICATE_WARNS_WITHIN_DAYS {
-        Finding::warning(CHECK, format!("that of {host} expires in {days} days, at {expires}"), remedy)
-    } else {
-        Finding::ok(CHECK, format!("that of {host} is valid for {days} more days"))
+    match certificate.validity(now) {
+        Validity::Unknown => Finding::warning(
+            CHECK,
+            format!("that of {host} cannot be looked at from the server: {}", certificate.why_unknown()),
+            "see that the host's name leads to the server that serves it",
+        ),
+        Validity::Expired { expires } => {
+            Finding::failed(CHECK, format!("that of {host} expired at {expires}"), remedy)
+        }
+        Validity::EndsSoon { expires, days } => {
+            Finding::warning(CHECK, format!("that of {host} expires in {days} days, at {expires}"), remedy)
+        }
+        Validity::Good { days } => {
+            Finding::ok(CHECK, format!("that of {host} is valid for {days} more days"))
+        }
     }
 }

@@ -8,6 +8,7 @@ mod backups;
 mod carried;
 mod console;
 mod databases;
+mod error_lines;
 mod failure;
 mod findings;
 pub mod json;
@@ -34,6 +35,7 @@ pub use backups::{backups, contents as backup_contents, prune_plan};
 pub use carried::CarryProgress;
 pub use console::{Captured, Console, Verbosity};
 pub use databases::databases;
+pub use error_lines::{ErrorLines, error_lines};
 pub use failure::failure;
 pub use findings::{findings, findings_summary};
 pub use keys::keys;
@@ -43,7 +45,7 @@ pub use progress::Progress;
 pub use prune::docker_prune_plan;
 pub use registries::registries;
 pub use report::{
-    DeployFacts, ErrorLines, HealthFacts, IncidentFacts, deploy as deploy_report, health as health_report,
+    DeployFacts, HealthFacts, IncidentFacts, deploy as deploy_report, health as health_report,
     incident as incident_report,
 };
 pub use scales::scales;

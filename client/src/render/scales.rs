@@ -1,7 +1,7 @@
 //! What was set for services beside the Compose files, as a table.
 
-use super::{Style, bytes, table::table};
-use wharf_proto::operate::ServiceScale;
+use super::{Style, table::table};
+use wharf_proto::operate::{ServiceScale, memory_text};
 
 /// By service, as they come.
 pub fn scales(scales: &[ServiceScale], style: &Style) -> String {
@@ -10,7 +10,7 @@ pub fn scales(scales: &[ServiceScale], style: &Style) -> String {
         vec![
             scale.service.clone(),
             or_files(scale.replicas.map(|count| count.to_string())),
-            or_files(scale.memory_bytes.map(bytes)),
+            or_files(scale.memory_bytes.map(memory_text)),
         ]
     };
     let rows: Vec<Vec<String>> = scales.iter().map(row).collect();

@@ -3,6 +3,7 @@
 use super::{Style, backups::proven, bytes, clean, table::table};
 use wharf_proto::{
     Outcome,
+    certificate::CertificateFacts,
     event::JobKind,
     lock::DeployLock,
     release::{AppStatus, AuditEntry, ContainerStatus, DiskSpace, JobInfo, ReleaseInfo, ScheduleStatus},
@@ -140,6 +141,9 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
     if let Some(disk) = &app.disk {
         out += &format!("  disk         {}\n", free(disk));
     }
+    for certificate in &app.certificates {
+        out += &format!("  certificate  {}\n", clean(&self::certificate(certificate, style)));
+    }
     if let Some(job) = app.job {
         out += &format!("  running      job {job}: `wharf deploy --attach {job}` shows it\n");
     }
@@ -153,13 +157,26 @@ fn app_status(app: &AppStatus, style: &Style) -> String {
     for warning in &app.warnings {
         out += &format!("  {} {}\n", style.yellow("warning:"), clean(warning));
     }
-    if !app.containers.is_empty() {
-        let rows: Vec<Vec<String>> = app.containers.iter().map(container_row).collect();
+    if !app.containers.is_empty() || !app.scaled_to_zero.is_empty() {
+        let none = app.scaled_to_zero.iter().map(|service| none_row(service));
+        let rows: Vec<Vec<String>> = app.containers.iter().map(container_row).chain(none).collect();
         let containers =
             table(&["SERVICE", "STATE", "HEALTH", "RESTARTS", "MEMORY", "IMAGE", "CONTAINER"], &rows, style);
         out += &containers.lines().map(|line| format!("  {line}\n")).collect::<String>();
     }
     out
+}
+
+/// `shop.example: 58 days left, until 2027-01-20 13:00`.
+pub(super) fn certificate(certificate: &CertificateFacts, style: &Style) -> String {
+    let host = &certificate.host;
+    match (certificate.expires, certificate.days_left) {
+        (Some(expires), Some(days @ 0..)) => {
+            format!("{host}: {days} days left, until {}", style.time(expires))
+        }
+        (Some(expires), _) => format!("{host}: EXPIRED at {}", style.time(expires)),
+        (None, _) => format!("{host}: not known, {}", certificate.why_unknown()),
+    }
 }
 
 /// `locked by ada@laptop (key ada) since …: sale`.
@@ -192,6 +209,15 @@ fn container_row(container: &ContainerStatus) -> Vec<String> {
         container.image.clone(),
         container.name.clone(),
     ]
+}
+
+/// What is said in place of the state of a service that is to have no container.
+pub(super) const SCALED_TO_ZERO: &str = "scaled to 0";
+
+fn none_row(service: &str) -> Vec<String> {
+    let mut row = vec![service.to_owned(), SCALED_TO_ZERO.to_owned()];
+    row.resize(7, "-".to_owned());
+    row
 }
 
 /// `48.2 MB`, `48.2 MB of 512.0 MB (9 %)`; empty where it does not run.

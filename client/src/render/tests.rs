@@ -1,6 +1,7 @@
 use super::*;
 use std::{collections::BTreeMap, time::Duration};
 use wharf_proto::backup::Proof;
+use wharf_proto::certificate::CertificateFacts;
 use wharf_proto::{
     AppName, BackupId, Event, EventBody, Failure, FailureKind, JobId, Outcome, ReleaseId, Step,
     event::{JobKind, Level},
@@ -36,6 +37,15 @@ fn release(number: u32) -> ReleaseInfo {
         backup: (number > 0).then(backup),
         proof: (number == 2).then(|| Proof::Proven { at: at(3) }),
         promoted: None,
+    }
+}
+
+fn certificate(host: &str, days_left: Option<i64>, problem: Option<&str>) -> CertificateFacts {
+    CertificateFacts {
+        host: host.into(),
+        expires: days_left.map(|_| "2027-01-18T10:00:00Z".parse().unwrap()),
+        days_left,
+        problem: problem.map(Into::into),
     }
 }
 
@@ -146,6 +156,7 @@ fn the_status_of_apps() {
         project: "docker".into(),
         live: Some(release(2)),
         containers: vec![container("web", Some("healthy")), container("db", None)],
+        scaled_to_zero: vec!["worker".into()],
         last_backup: Some(at(2)),
         last_backup_proof: Some(Proof::Unproven),
         last_drill: Some(LastDrill {
@@ -165,12 +176,17 @@ fn the_status_of_apps() {
             reason: Some("sale until Monday".into()),
         }),
         disk: Some(DiskSpace { free_bytes: 12_345_678_901, size_bytes: 40_000_000_000 }),
+        certificates: vec![
+            certificate("fit.example", Some(58), None),
+            certificate("fit.example:8443", None, Some("connection\x1b[2J refused")),
+        ],
         warnings: vec!["db has no restart policy".into()],
     };
     let empty = AppStatus {
         app: "other".parse().unwrap(),
         live: None,
         containers: vec![],
+        scaled_to_zero: vec![],
         last_backup: None,
         last_backup_proof: None,
         last_drill: None,
@@ -183,6 +199,7 @@ fn the_status_of_apps() {
         job: None,
         lock: None,
         disk: None,
+        certificates: vec![],
         warnings: vec![],
         ..busy.clone()
     };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::process::{Command, Stdio};
-use wharf_tests::{World, docker};
+use wharf_tests::{Tls, World, docker};
 
 /// In place of a restart policy.
 const OWN_LOGGING: &str = "    logging: { driver: json-file, options: { max-size: 3m } }\n";
@@ -41,6 +41,7 @@ fn what_is_missing_is_named_with_its_remedy() {
     assert!(!quiet.contains("ok  "), "{quiet}");
 
     pruned(&world);
+    certificates(&mut world);
 
     // A server that lives in another year.
     let (variable, clock) = world.server.set_clock("2026-01-01T00:00:00Z");
@@ -156,6 +157,41 @@ fn pruned(world: &World) {
     assert!(audit.lines().any(|line| line.contains("  prune  ")), "{audit}");
     // A listed release can still be gone back to.
     world.laptop.wharf(&["rollback", "v1", "--yes"]).exits(0);
+}
+
+/// What a host shows is in every place where somebody looks, and nobody waits for one that is gone.
+fn certificates(world: &mut World) {
+    let none = world.laptop.wharf(&["status", "--json"]).exits(0).json();
+    assert!(none[0].get("certificates").is_none(), "{none:?}");
+    let tls = Tls::start(&world.server.folder.join("tls"), 5);
+    world.server.restart(&[("SSL_CERT_FILE", &tls.certificate.display().to_string())]);
+    let host = format!("127.0.0.1:{}", tls.port);
+    world.write_config(&format!("[[health]]\nurl = \"https://{host}/\"\nwithin_seconds = 10\n"));
+    world.deploy(&[]).exits(0);
+    let status = world.laptop.wharf(&["status", "--json"]).exits(0).json();
+    let [seen] = status[0]["certificates"].as_array().expect("a list").as_slice() else {
+        panic!("{status:?}")
+    };
+    assert_eq!((seen["host"].as_str(), seen["days_left"].as_i64()), (Some(host.as_str()), Some(4)));
+    let warned = format!("the certificate of {host} expires in 4 days");
+    assert!(status[0]["warnings"].to_string().contains(&warned), "{status:?}");
+    for arguments in [["status"].as_slice(), &["report", "health"]] {
+        let shown = world.laptop.wharf(arguments).exits(0).stdout;
+        assert!(
+            shown.contains(&format!("{host}: 4 days left, until ")) && shown.contains(&warned),
+            "{shown}"
+        );
+    }
+    let found = doctor(world, &[], 0);
+    assert!(text_of(&found, "certificate").contains("expires in 4 days"), "{found:?}");
+    drop(tls);
+    // The doctor looks anew; a status believes what was seen last.
+    let status = world.laptop.wharf(&["status"]).exits(0).stdout;
+    assert!(status.contains(": 4 days left"), "{status}");
+    let found = doctor(world, &[], 0);
+    assert!(text_of(&found, "certificate").contains("cannot be looked at from the server"), "{found:?}");
+    let status = world.laptop.wharf(&["status"]).exits(0).stdout;
+    assert!(status.contains(&format!("{host}: not known, ")), "{status}");
 }
 
 #[track_caller]

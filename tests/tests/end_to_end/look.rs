@@ -43,6 +43,9 @@ fn looked_for(world: &World) {
         (lines[0].as_str(), all[0]["app"].as_str(), all[0]["service"].as_str()),
         ("planted-3", Some(world.app.as_str()), Some("backend"))
     );
+    let counted = world.laptop.wharf(&["logs", "--errors", "--json", "backend"]).exits(0).json();
+    let count = &counted[0]["counts"][0];
+    assert!(count["service"] == "backend" && count["lines"].as_u64() >= Some(1), "{counted:?}");
     let text = world.laptop.wharf(&["logs", "--all", "-n", "1", "--grep", "^planted-"]).exits(0).stdout;
     assert_eq!(text, format!("{}/backend | planted-3\n", world.app));
 }

@@ -85,7 +85,7 @@ fn scaled_for_good(world: &World) {
     let after = docker::containers(&world.project);
     assert!(before.iter().all(|id| after.contains(id)), "a container was made anew");
     let listed = world.laptop.wharf(&["scale"]).exits(0).stdout;
-    assert!(listed.contains("backend  2"), "{listed}");
+    assert!(listed.contains("backend  2") && listed.contains("256 MiB"), "{listed}");
     // A restart takes one after the other, and keeps the limits.
     world.laptop.wharf(&["restart", "backend"]).exits(0);
     // What builds on it changes alone: `docker compose up web` would bring the backend back to one.
@@ -125,6 +125,20 @@ fn put_back(world: &mut World) {
 }
 
 fn scaled_no_more(world: &World) {
+    // Without a web server nobody answers for the app.
+    let config = world.laptop.read("wharf.toml");
+    let url = format!("url = \"http://127.0.0.1:{}/health\"\n", world.web_port);
+    let without = config.replace(&format!("[[health]]\n{url}within_seconds = 10\n"), "");
+    assert_ne!(without, config);
+    world.laptop.write("wharf.toml", without);
+    world.deploy(&[]).exits(0);
+    let shown = || world.laptop.wharf(&["status"]).exits(0).stdout;
+    world.laptop.wharf(&["scale", "web=0"]).exits(0);
+    assert!(shown().lines().any(|line| line.trim().starts_with("web      scaled to 0")), "{}", shown());
+    let status = world.laptop.wharf(&["status", "--json"]).exits(0).json();
+    assert_eq!(status[0]["scaled_to_zero"], serde_json::json!(["web"]));
+    world.laptop.wharf(&["scale", "web", "--reset"]).exits(0);
+    assert!(!shown().contains("scaled to 0"), "{}", shown());
     world.laptop.wharf(&["scale", "backend", "db", "--reset"]).exits(0);
     assert_eq!((limits(world, "backend"), limits(world, "db")), (vec![0], vec![0]));
     let none = world.laptop.wharf(&["scale"]).exits(0);

@@ -46,10 +46,14 @@ fn what_uses_a_changed_key_is_made_anew_and_no_value_is_told() {
     let (first, second, public) = (planted("first"), planted("second's $pecial \"key\""), planted("public"));
     let mut told: Vec<Ran> = Vec::new();
 
-    // Before there is a release there is nothing to make anew.
+    // Before there is a release there is nothing to make anew, and what is set can be seen.
+    let none = world.laptop.wharf(&["secrets", "list", "--accept-new-host-key"]).exits(2);
+    assert!(none.stderr.contains("knows no app"), "{}", none.stderr);
     told.push(set(&world, "SECRET_KEY", &first, &[]).exits(0));
     assert!(env_file(&world).starts_with("# kept by hand\n"));
     assert!(env_file(&world).contains(&first));
+    let set_first = listed(&world).into_iter().find(|secret| secret["key"] == "SECRET_KEY").unwrap();
+    assert!(set_first["digest"].is_string() && set_first["releases"] == serde_json::json!([]), "{set_first}");
     told.push(world.deploy(&[]).exits(0));
     world.add_workout("squats");
     let of =

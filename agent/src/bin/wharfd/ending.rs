@@ -24,11 +24,6 @@ fn tell(failure: &Failure) -> ExitCode {
 
 /// With an error of what it needs itself.
 pub fn complain(error: &dyn std::error::Error, code: u8) -> ExitCode {
-    eprintln!("wharfd: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        eprintln!("  because: {cause}");
-        source = cause.source();
-    }
+    eprintln!("wharfd: {}", wharfd::failures::told(error));
     ExitCode::from(code)
 }

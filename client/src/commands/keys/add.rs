@@ -37,8 +37,14 @@ pub struct Args {
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
     /// Until then: a time with its zone (2027-01-31T00:00:00Z)
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     expires: Option<Timestamp>,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    const FORMS: &str = "write day, time and zone: 2027-01-31T18:00:00Z, or 2027-01-31T18:00:00+01:00";
+    let time: Timestamp = text.parse().map_err(|_| format!("it is no time; {FORMS}"))?;
+    if time <= Timestamp::now() { Err(format!("it is over; {FORMS}, of a time to come")) } else { Ok(time) }
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<Exit, Failure> {
@@ -72,7 +78,11 @@ fn read(file: &Path) -> Result<String, Failure> {
     let reader: Box<dyn std::io::Read> = if file == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
-        Box::new(std::fs::File::open(file).map_err(|error| wrong(error.to_string()))?)
+        Box::new(std::fs::File::open(file).map_err(|error| {
+            wrong(error.to_string())
+                .hint("give the public key's file, which ends in .pub: ~/.ssh/id_ed25519.pub, for example")
+                .hint("make a new pair: ssh-keygen -t ed25519 -f FILE; or give the key on standard input: -")
+        })?)
     };
     let mut bytes = Vec::new();
     reader.take(KEY_BYTES + 1).read_to_end(&mut bytes).map_err(|error| wrong(error.to_string()))?;
@@ -92,4 +102,27 @@ fn read(file: &Path) -> Result<String, Failure> {
         return Err(wrong("it is empty".into()).hint("give the file that ends in .pub"));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_a_key_ends() {
+        assert!(moment("2127-01-31T00:00:00Z").is_ok() && moment("2127-01-31T00:00:00+01:00").is_ok());
+        for text in ["tomorrow", "2127-01-31", "30d", ""] {
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(moment(text).unwrap_err(), @"it is no time; write day, time and zone: 2027-01-31T18:00:00Z, or 2027-01-31T18:00:00+01:00");
+            }
+        }
+        assert!(moment("2020-01-31T00:00:00Z").unwrap_err().starts_with("it is over; write"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there() {
+        let failure = read(Path::new("/missing.pub")).unwrap_err();
+        assert_eq!((failure.kind, failure.hints.len()), (FailureKind::Config, 2));
+        insta::assert_snapshot!(failure.message, @"cannot read a key from /missing.pub");
+    }
 }

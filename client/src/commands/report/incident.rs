@@ -1,26 +1,20 @@
 //! `wharf report incident`.
 
 use crate::{
-    commands::wrong_reply,
+    commands::{
+        error_lines::{self, Span},
+        wrong_reply,
+    },
     context::{Context, Exit},
     render::{self, ErrorLines},
     session::{Session, SessionError},
 };
 use jiff::{SignedDuration, Timestamp};
-use std::time::Duration;
 use wharf_proto::{
     AppName, Failure, FailureKind,
-    log::LogsRequest,
-    message::{Reply, Request, ServerMessage},
+    message::{Reply, Request},
     release::{AuditEntry, JobInfo},
 };
-
-/// What a line that tells of an error looks like.
-const ERRORS: &str = r"(?i)\b(error|exception|traceback|panic|panicked|fatal|critical)\b";
-/// Where counting ends.
-const COUNTED: u64 = 100_000;
-/// How long the server may take for the next line: it may have to read long.
-const LINE_WITHIN: Duration = Duration::from_secs(600);
 
 /// An incident: a timeline and what the logs say, with headings for people to fill in
 #[derive(Debug, clap::Args)]
@@ -84,35 +78,12 @@ async fn errors(
     app: &AppName,
     since: Timestamp,
 ) -> Result<Result<ErrorLines, String>, Failure> {
-    match count(session, app, since).await {
+    let span = Span { app: Some(app.clone()), since: Some(since.to_string()), ..Span::default() };
+    match error_lines::count(session, span).await {
         Ok(counted) => Ok(Ok(counted)),
         Err(SessionError::Agent(failure)) => Ok(Err(failure.message)),
         Err(error) => Err(error.into()),
     }
-}
-
-async fn count(session: &Session, app: &AppName, since: Timestamp) -> Result<ErrorLines, SessionError> {
-    let request = LogsRequest {
-        app: Some(app.clone()),
-        services: Vec::new(),
-        follow: false,
-        lines: None,
-        since: Some(since.to_string()),
-        until: None,
-        grep: Some(ERRORS.to_owned()),
-    };
-    let mut talk = session.open(Request::Logs(request)).await?;
-    let mut errors = ErrorLines { pattern: ERRORS.to_owned(), ..ErrorLines::default() };
-    let mut counted = 0;
-    while let ServerMessage::Line { service, .. } = talk.next("a line", Some(LINE_WITHIN)).await? {
-        *errors.counts.entry(service).or_default() += 1;
-        counted += 1;
-        if counted == COUNTED {
-            errors.more = true;
-            break;
-        }
-    }
-    Ok(errors)
 }
 
 #[cfg(test)]
@@ -126,19 +97,6 @@ mod tests {
         assert_eq!(moment("2026-11-20T10:00:00+01:00", now).unwrap().to_string(), "2026-11-20T09:00:00Z");
         for wrong in ["yesterday", "", "2027-01-01T00:00:00Z", "-2h"] {
             assert_eq!(moment(wrong, now).unwrap_err().kind, FailureKind::Config, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn what_looks_like_an_error() {
-        let errors = wharf_proto::log::pattern(ERRORS).unwrap();
-        for line in
-            ["ERROR: relation does not exist", "Traceback (most recent call last):", "thread panicked at"]
-        {
-            assert!(errors.is_match(line), "{line}");
-        }
-        for line in ["GET /terrors 200", "no problem"] {
-            assert!(!errors.is_match(line), "{line}");
         }
     }
 }

@@ -32,6 +32,7 @@ pub fn health(facts_: &HealthFacts<'_>, style: &Style) -> String {
         ("Last drill", last_drill(app, style)),
         ("Backup schedule", app.schedule.as_ref().map_or("none".into(), |s| tables::when(s, style))),
         ("Recovery key", if *key_saved { "saved" } else { "NOT saved: run `wharf backup key`" }.to_owned()),
+        ("Certificates", certificates(app, style)),
         ("Disk", app.disk.as_ref().map(tables::free).unwrap_or_default()),
     ]);
     out += &format!("\n## Warnings\n\n{}", or_none(list(app.warnings.iter().map(String::as_str))));
@@ -48,6 +49,11 @@ fn in_short(containers: &[ContainerStatus]) -> String {
     let unhealthy = count(|container| container.health.as_deref() == Some("unhealthy"));
     let restarts: u64 = containers.iter().map(|container| container.restarts).sum();
     format!("{running} of {} run, {unhealthy} unhealthy, {restarts} restarts by the engine", containers.len())
+}
+
+fn certificates(app: &AppStatus, style: &Style) -> String {
+    let each = app.certificates.iter().map(|certificate| tables::certificate(certificate, style));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 fn last_drill(app: &AppStatus, style: &Style) -> String {

@@ -2,7 +2,7 @@
 
 use super::markdown::{facts, list, or_none, table, text};
 use super::{as_of, containers, live};
-use crate::render::{Style, tables};
+use crate::render::{ErrorLines, Style, tables};
 use jiff::Timestamp;
 use wharf_proto::release::{AppStatus, AuditEntry, JobInfo};
 
@@ -17,17 +17,6 @@ pub struct IncidentFacts<'a> {
     /// Whether there are older jobs or entries, within the time, than could be asked for.
     pub cut: bool,
     pub errors: Result<ErrorLines, String>,
-}
-
-/// Lines of the logs that look like errors.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ErrorLines {
-    /// By service.
-    pub counts: std::collections::BTreeMap<String, u64>,
-    /// What was looked for.
-    pub pattern: String,
-    /// Counting was ended: there are more.
-    pub more: bool,
 }
 
 pub fn incident(facts_: &IncidentFacts<'_>, style: &Style) -> String {
@@ -88,7 +77,8 @@ fn error_lines(facts: &IncidentFacts<'_>) -> String {
         Err(why) => return format!("The logs could not be read: {}.\n", text(why)),
     };
     let services = facts.app.containers.iter().map(|container| container.service.clone());
-    let mut counts = errors.counts.clone();
+    let mut counts: std::collections::BTreeMap<String, u64> =
+        errors.counts.iter().map(|((_, service), count)| (service.clone(), *count)).collect();
     for service in services {
         counts.entry(service).or_default();
     }

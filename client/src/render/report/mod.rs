@@ -9,7 +9,7 @@ mod tests;
 
 pub use deploy::{DeployFacts, deploy};
 pub use health::{HealthFacts, health};
-pub use incident::{ErrorLines, IncidentFacts, incident};
+pub use incident::{IncidentFacts, incident};
 
 use super::{Style, tables};
 use jiff::Timestamp;
@@ -32,7 +32,13 @@ fn containers(app: &AppStatus) -> String {
             container.image.clone(),
         ]
     };
-    let rows: Vec<Vec<String>> = app.containers.iter().map(row).collect();
+    let none = |service: &String| {
+        let mut row = vec![service.clone(), tables::SCALED_TO_ZERO.to_owned()];
+        row.resize(6, String::new());
+        row
+    };
+    let rows: Vec<Vec<String>> =
+        app.containers.iter().map(row).chain(app.scaled_to_zero.iter().map(none)).collect();
     or_none(table(&["Service", "State", "Health", "Restarts", "Memory", "Image"], &rows))
 }
 

@@ -1,6 +1,8 @@
 use super::*;
+use crate::render::ErrorLines;
 use std::collections::BTreeMap;
 use wharf_proto::backup::{BackupInfo, Proof};
+use wharf_proto::certificate::CertificateFacts;
 use wharf_proto::event::{Event, EventBody, JobKind, Level};
 use wharf_proto::plan::{ContainerAction, DeployPlan, FileChanges, ImageAction, ServicePlan};
 use wharf_proto::release::{
@@ -28,6 +30,15 @@ fn release(number: u32) -> ReleaseInfo {
     }
 }
 
+fn certificate(host: &str, days_left: Option<i64>, problem: Option<&str>) -> CertificateFacts {
+    CertificateFacts {
+        host: host.into(),
+        expires: days_left.map(|_| "2027-01-18T10:00:00Z".parse().unwrap()),
+        days_left,
+        problem: problem.map(Into::into),
+    }
+}
+
 fn status() -> AppStatus {
     let container = |service: &str, health: Option<&str>, state: &str| ContainerStatus {
         service: service.into(),
@@ -49,6 +60,7 @@ fn status() -> AppStatus {
             container("db", None, "exited (137)"),
             container("web", Some("unhealthy"), "running"),
         ],
+        scaled_to_zero: vec!["worker".into()],
         last_backup: Some(at(2)),
         last_backup_proof: Some(Proof::Unproven),
         last_drill: Some(LastDrill {
@@ -64,6 +76,10 @@ fn status() -> AppStatus {
         job: None,
         lock: None,
         disk: Some(DiskSpace { free_bytes: 12_345_678_901, size_bytes: 40_000_000_000 }),
+        certificates: vec![
+            certificate("fit.example", Some(58), None),
+            certificate("fit.example:8443", None, Some("connection\x1b[2J refused")),
+        ],
         warnings: vec!["db ran out of memory and was killed".into()],
     }
 }
@@ -105,10 +121,12 @@ fn how_an_app_is() {
     let empty = AppStatus {
         live: None,
         containers: vec![],
+        scaled_to_zero: vec![],
         last_backup: None,
         last_drill: None,
         schedule: None,
         disk: None,
+        certificates: vec![],
         warnings: vec![],
         ..app.clone()
     };
@@ -207,7 +225,7 @@ fn what_is_known_of_an_incident() {
         entry(10, "deploy v3", "job 12 started"),
     ];
     let errors = ErrorLines {
-        counts: BTreeMap::from([("web".to_owned(), 7)]),
+        counts: BTreeMap::from([((None, "web".to_owned()), 7)]),
         pattern: "(?i)error".into(),
         more: true,
     };

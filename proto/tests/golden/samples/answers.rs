@@ -6,6 +6,7 @@ use super::messages::{app, hello};
 use super::plans::{full_plan, minimal_plan};
 use super::{doctor, family, only, operate, terminal, text, variants};
 use wharf_proto::backup::{Proof, PrunePlan, RecoveryKey};
+use wharf_proto::certificate::CertificateFacts;
 use wharf_proto::event::JobKind;
 use wharf_proto::message::{PackEncoding, Reply, ServerMessage};
 use wharf_proto::release::{
@@ -302,6 +303,7 @@ pub fn full_status() -> AppStatus {
         project: "fitnessapp".into(),
         live: Some(full_release()),
         containers: vec![container, unknown],
+        scaled_to_zero: vec!["worker".into()],
         last_backup: Some(text("2026-01-02T03:04:30Z")),
         last_backup_proof: Some(Proof::Unproven),
         last_drill: Some(LastDrill {
@@ -317,6 +319,7 @@ pub fn full_status() -> AppStatus {
         job: Some(JobId(18)),
         lock: Some(operate::full_lock()),
         disk: Some(DiskSpace { free_bytes: 7_000_000_000, size_bytes: 40_000_000_000 }),
+        certificates: certificates(),
         warnings: vec!["web has no restart policy".into()],
     }
 }
@@ -328,6 +331,7 @@ pub fn minimal_status() -> AppStatus {
         project: String::new(),
         live: None,
         containers: vec![],
+        scaled_to_zero: vec![],
         last_backup: None,
         last_backup_proof: None,
         last_drill: None,
@@ -335,8 +339,26 @@ pub fn minimal_status() -> AppStatus {
         job: None,
         lock: None,
         disk: None,
+        certificates: vec![],
         warnings: vec![],
     }
+}
+
+pub fn certificates() -> Vec<CertificateFacts> {
+    vec![
+        CertificateFacts {
+            host: "example.org".into(),
+            expires: Some(text("2027-01-02T03:04:05Z")),
+            days_left: Some(34),
+            problem: None,
+        },
+        CertificateFacts {
+            host: "example.org:8443".into(),
+            expires: None,
+            days_left: None,
+            problem: Some("connection refused".into()),
+        },
+    ]
 }
 
 fn audit() -> Vec<AuditEntry> {

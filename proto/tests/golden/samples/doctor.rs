@@ -1,10 +1,9 @@
 //! What an agent sees of its server.
 
-use super::answers::{full_status, minimal_status};
+use super::answers::{certificates, full_status, minimal_status};
 use super::text;
 use wharf_proto::doctor::{
-    AppFacts, CertificateFacts, DiskFacts, DiskPlace, DiskUse, EngineFacts, LogFacts, MemoryFacts,
-    ServerFacts,
+    AppFacts, DiskFacts, DiskPlace, DiskUse, EngineFacts, LogFacts, MemoryFacts, ServerFacts,
 };
 use wharf_proto::message::Reply;
 
@@ -43,18 +42,7 @@ fn full() -> ServerFacts {
             chores: vec!["the scheduled backup failed: the disk is full; it is tried again".into()],
             copies: vec!["backups are not copied to disk".into()],
             problems: vec!["the Compose files cannot be read".into()],
-            certificates: vec![
-                CertificateFacts {
-                    host: "example.org".into(),
-                    expires: Some(text("2027-01-02T03:04:05Z")),
-                    problem: None,
-                },
-                CertificateFacts {
-                    host: "example.org:8443".into(),
-                    expires: None,
-                    problem: Some("connection refused".into()),
-                },
-            ],
+            certificates: certificates(),
         })),
     }
 }
