@@ -18,6 +18,8 @@ use tokio::time::timeout;
 
 /// How long a program may say nothing.
 pub(crate) const SILENCE: Duration = Duration::from_secs(300);
+/// The same of one that restores, which builds indexes without a word, or works only once it has everything.
+pub(crate) const RESTORES_WITHIN: Duration = Duration::from_secs(6 * 3600);
 /// How long a program whose output has ended may take to end, too.
 const LINGER: Duration = Duration::from_secs(10);
 /// Between asking whether it has: a deploy waits for this, and the engine knows it a few milliseconds after the output ended.
@@ -186,26 +188,40 @@ impl Program<'_> {
     }
 
     /// Runs a program and gives it pieces as they come; of what it answers, the end is kept. Its input ends where `pieces`
-    /// do, which is no success by itself: whoever sends them knows whether they were all.
-    pub(crate) async fn feed(self, docker: &Docker, pieces: &mut Receiver<Bytes>) -> Result<Ended, String> {
-        Program { input: true, ..self }.start(docker).await?.feed(pieces).await
+    /// do, which is no success by itself: whoever sends them knows whether they were all. For as long as `patience` it may
+    /// take nothing, and for so long again it may work once it has everything.
+    pub(crate) async fn feed(
+        self,
+        docker: &Docker,
+        pieces: &mut Receiver<Bytes>,
+        patience: Duration,
+    ) -> Result<Ended, String> {
+        Program { input: true, ..self }.start(docker).await?.feed(pieces, patience).await
     }
 }
 
 impl Running {
     /// As [`Program::feed`], of a program that runs already.
-    pub(crate) async fn feed(mut self, pieces: &mut Receiver<Bytes>) -> Result<Ended, String> {
+    pub(crate) async fn feed(
+        mut self,
+        pieces: &mut Receiver<Bytes>,
+        patience: Duration,
+    ) -> Result<Ended, String> {
         let running = &mut self;
         let mut input = std::mem::replace(&mut running.input, Box::pin(tokio::io::sink()));
         let feed = async {
             while let Some(piece) = pieces.recv().await {
-                let written = timeout(SILENCE, input.write_all(&piece)).await;
-                if !matches!(written, Ok(Ok(()))) {
-                    break;
+                match timeout(patience, input.write_all(&piece)).await {
+                    Ok(Ok(())) => {}
+                    // How it ends says why it takes no more.
+                    Ok(Err(_)) => break,
+                    // Its input must not end here: it would take that for the end of the dump.
+                    Err(_) => return Err(format!("it took nothing for {} seconds", patience.as_secs())),
                 }
             }
             // The half-close, by which the program knows that this was all.
             let _ = input.shutdown().await;
+            Ok(())
         };
         // It has little to say while it reads; a program that ended early leaves its writer hanging, so the end of the
         // output ends both.
@@ -215,9 +231,12 @@ impl Running {
             tokio::pin!(drain);
             tokio::select! {
                 drained = &mut drain => drained,
-                () = feed => timeout(SILENCE, &mut drain)
-                    .await
-                    .unwrap_or_else(|_| Err("it did not end after its input had".to_owned())),
+                fed = feed => match fed {
+                    Ok(()) => timeout(patience, &mut drain).await.unwrap_or_else(|_| {
+                        Err(format!("it had not ended {} seconds after its input had", patience.as_secs()))
+                    }),
+                    Err(stuck) => Err(stuck),
+                },
             }
         };
         drained?;

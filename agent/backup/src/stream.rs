@@ -7,8 +7,8 @@ use crate::{BackupError, TableRows};
 use bollard::Docker;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use std::sync::PoisonError;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 /// Pieces under way between the engine and the repository; each is what the engine sends at once, 32 KiB or so.
@@ -57,6 +57,8 @@ pub(crate) trait Watch: Send {
 pub(crate) struct DumpProgram {
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<String>,
+    /// How long it may write nothing.
+    pub(crate) patience: Duration,
 }
 
 impl DumpProgram {
@@ -129,7 +131,7 @@ async fn dump(
     let (mut running, mut trailer) = start(docker, instance, program, waiting).await.map_err(silent)?;
     let mut passing = Passing { watch, pieces, hash: Sha256::new(), size_bytes: 0, head: Tail::default() };
     let exit = loop {
-        let Some(piece) = running.next().await.map_err(silent)? else {
+        let Some(piece) = running.next_within(program.patience).await.map_err(silent)? else {
             break running.exit().await.map_err(silent)?;
         };
         let taken = match &mut trailer {

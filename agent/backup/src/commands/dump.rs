@@ -8,8 +8,12 @@ use crate::stream::{DumpProgram, DumpResult, Watch};
 use crate::{BackupError, DumpRequest, TableRows};
 use bollard::Docker;
 use bytes::Bytes;
+use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use wharf_proto::spec::DumpSpec;
+
+/// How long a command may write or take nothing: it may make a file first.
+const WRITES_WITHIN: Duration = Duration::from_secs(1800);
 
 /// Looks whether anything passes: more is not known of such a dump.
 #[derive(Default)]
@@ -49,7 +53,7 @@ pub(crate) async fn prepare(docker: &Docker, request: &DumpRequest) -> Result<Pe
         database: spec.called().to_owned(),
         server_version: String::new(),
         others: Vec::new(),
-        program: DumpProgram { arguments: spec.dump, environment: Vec::new() },
+        program: DumpProgram { arguments: spec.dump, environment: Vec::new(), patience: WRITES_WITHIN },
         held: Held::Commands(counting),
         instance: at,
     })
@@ -69,7 +73,7 @@ pub(crate) async fn check_dump(
     pieces: &mut Receiver<Bytes>,
 ) -> Result<(), String> {
     if !spec.check.is_empty() {
-        feed(docker, at, &spec.check, pieces).await?;
+        feed(docker, at, &spec.check, pieces, WRITES_WITHIN).await?;
     }
     rest(pieces).await;
     Ok(())
@@ -81,11 +85,12 @@ pub(super) async fn feed(
     at: &Instance,
     command: &[String],
     pieces: &mut Receiver<Bytes>,
+    patience: Duration,
 ) -> Result<(), String> {
     let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
     let program =
         Program { container: &at.container, arguments: &arguments, environment: Vec::new(), input: true };
-    let ended = program.feed(docker, pieces).await?;
+    let ended = program.feed(docker, pieces, patience).await?;
     if ended.exit == Some(0) {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 use super::count::count;
 use super::dump::{check_dump, feed, find, rest};
+use crate::exec::RESTORES_WITHIN;
 use crate::instance::Instance;
 use crate::read_back::{Shelf, read_back};
 use crate::{BackupError, DumpReport, DumpRequest, TableRows};
@@ -56,7 +57,8 @@ impl Load {
     }
 
     pub(crate) async fn run(&self, docker: &Docker, mut pieces: Receiver<Bytes>) -> Result<(), BackupError> {
-        feed(docker, &self.at, &self.spec.restore, &mut pieces).await.map_err(|c| self.not_restored(&c))?;
+        let fed = feed(docker, &self.at, &self.spec.restore, &mut pieces, RESTORES_WITHIN).await;
+        fed.map_err(|cause| self.not_restored(&cause))?;
         rest(&mut pieces).await;
         Ok(())
     }

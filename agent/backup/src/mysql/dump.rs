@@ -3,7 +3,7 @@
 use super::server::{Server, identifier, literal, unhex};
 use super::tally::Tally;
 use crate::dump::{Beside, Held, Pending, events_path};
-use crate::exec::Program;
+use crate::exec::{Program, SILENCE};
 use crate::instance::Instance;
 use crate::line::Outbox;
 use crate::stream::{DumpProgram, DumpResult, Watch};
@@ -60,6 +60,7 @@ pub(crate) async fn prepare(
             program: DumpProgram {
                 arguments: dump_arguments(&server, &database),
                 environment: server.environment(),
+                patience: SILENCE,
             },
             watch: || -> Box<dyn Watch> { Box::new(Tally::default()) },
             size_bytes,

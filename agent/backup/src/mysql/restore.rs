@@ -5,7 +5,7 @@
 
 use super::server::{Server, identifier, literal, unhex};
 use super::tally::Tally;
-use crate::exec::Program;
+use crate::exec::{Program, RESTORES_WITHIN};
 use crate::stream::Watch;
 use crate::{BackupError, DumpReport, DumpRequest, TableRows};
 use bollard::Docker;
@@ -93,7 +93,7 @@ impl Load {
             Ok(())
         };
         let feeding = async {
-            let ended = program.feed(docker, &mut judged).await;
+            let ended = program.feed(docker, &mut judged, RESTORES_WITHIN).await;
             // A client that ended early takes nothing more, and who judges for it must not wait for it.
             judged.close();
             ended

@@ -3,7 +3,7 @@
 use super::connection::Database;
 use super::session::{Counting, Session};
 use crate::dump::{Beside, Held, Pending, globals_path};
-use crate::exec::{Early, Ended, Program, Running};
+use crate::exec::{Early, Ended, Program, Running, SILENCE};
 use crate::instance::Instance;
 use crate::line::Outbox;
 use crate::stream::{DumpProgram, DumpResult, Waiting, Watch};
@@ -81,7 +81,7 @@ pub(crate) async fn prepare(
     Ok(Pending {
         path: format!("/dumps/{label}.pgdump"),
         beside: Some(Beside { path: globals_path(label), content: globals }),
-        program: DumpProgram { arguments, environment: database.environment() },
+        program: DumpProgram { arguments, environment: database.environment(), patience: SILENCE },
         size_bytes: session.size_bytes,
         waiting: early.map(|(early, trailer)| Waiting { early, line: snapshot, trailer }),
         watch: || Box::new(Beginning::default()),
@@ -103,11 +103,11 @@ pub(crate) async fn check_dump(
     pieces: &mut Receiver<Bytes>,
 ) -> Result<(), String> {
     if let Some(checker) = checker {
-        return ended_well(checker.feed(pieces).await);
+        return ended_well(checker.feed(pieces, SILENCE).await);
     }
     let program =
         Program { container: &instance.container, arguments: &CHECK, environment: Vec::new(), input: true };
-    ended_well(program.feed(docker, pieces).await)
+    ended_well(program.feed(docker, pieces, SILENCE).await)
 }
 
 /// How `pg_restore` ended that was given a dump.

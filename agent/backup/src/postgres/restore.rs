@@ -3,7 +3,7 @@
 use super::connection::Database;
 use super::dump::ended_well;
 use super::session::Session;
-use crate::exec::{Program, SILENCE};
+use crate::exec::{Program, RESTORES_WITHIN, SILENCE};
 use crate::{BackupError, DumpReport, DumpRequest, TableRows};
 use bollard::Docker;
 use bytes::Bytes;
@@ -64,7 +64,8 @@ impl Load {
         let environment = server.environment();
         let program =
             Program { container: &server.at.container, arguments: &arguments, environment, input: true };
-        ended_well(program.feed(docker, &mut pieces).await).map_err(|cause| BackupError::DumpNotRestored {
+        let ended = program.feed(docker, &mut pieces, RESTORES_WITHIN).await;
+        ended_well(ended).map_err(|cause| BackupError::DumpNotRestored {
             label: server.at.label.clone(),
             cause: server.at.redact(&cause),
         })

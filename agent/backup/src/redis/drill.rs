@@ -4,7 +4,7 @@
 //! that all keys of the dump can be counted whenever it is loaded.
 
 use super::server::{Server, field, told_as};
-use crate::exec::Program;
+use crate::exec::{Program, SILENCE};
 use crate::instance::Instance;
 use crate::{BackupError, DumpReport, DumpRequest, TableRows};
 use bollard::Docker;
@@ -52,7 +52,8 @@ impl Load {
             environment: Vec::new(),
             input: true,
         };
-        let ended = program.feed(docker, &mut pieces).await.map_err(|cause| self.not_restored(cause))?;
+        let ended =
+            program.feed(docker, &mut pieces, SILENCE).await.map_err(|cause| self.not_restored(cause))?;
         if ended.exit == Some(0) {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use super::rdb::Rdb;
 use super::server::{Keyspace, Server, field, has};
 use crate::dump::{Held, Pending};
-use crate::exec::Program;
+use crate::exec::{Program, SILENCE};
 use crate::instance::Instance;
 use crate::stream::{DumpProgram, DumpResult, Watch};
 use crate::{BackupError, DumpRequest};
@@ -34,7 +34,11 @@ pub(crate) async fn prepare(docker: &Docker, request: &DumpRequest) -> Result<Pe
         path: format!("/dumps/{label}.rdb"),
         beside: None,
         // The server replaces its file and never writes into it, so what is read is of one save.
-        program: DumpProgram { arguments: vec!["cat".into(), "--".into(), path], environment: Vec::new() },
+        program: DumpProgram {
+            arguments: vec!["cat".into(), "--".into(), path],
+            environment: Vec::new(),
+            patience: SILENCE,
+        },
         watch: || -> Box<dyn Watch> { Box::new(Rdb::default()) },
         // What it takes in memory; its file is hardly larger.
         size_bytes: field(&info, "used_memory").and_then(|bytes| bytes.parse().ok()).unwrap_or(0),
@@ -113,7 +117,7 @@ pub(crate) async fn check_dump(
             environment: Vec::new(),
             input: true,
         };
-        let ended = program.feed(docker, pieces).await?;
+        let ended = program.feed(docker, pieces, SILENCE).await?;
         if ended.exit != Some(0) {
             let code = ended.exit.map_or("no exit code".to_owned(), |code| format!("exit code {code}"));
             return Err(format!("{checker} ended with {code}: {}", ended.said()));
