@@ -46,14 +46,21 @@ async fn versions_that_do_not_meet_name_the_side_to_upgrade() {
         (0, 0, "wharf 0.0.1", "upgrade wharf 0.0.1"),
     ] {
         let mut talk = agent.talk();
-        let hello = Hello { min, current, software: software.into(), encodings: Vec::new() };
+        let hello =
+            Hello { min, current, software: software.into(), encodings: Vec::new(), features: Vec::new() };
         talk.open_as(hello, Request::Status { app: None }).await;
         assert!(matches!(talk.hear().await, Some(ServerMessage::Hello { .. })));
         says(&talk.failure().await, FailureKind::Unsupported, remedy);
     }
     // A client that speaks more is served in the version that both know.
     let mut talk = agent.talk();
-    let hello = Hello { min: 1, current: 9, software: "wharf 9.0.0".into(), encodings: Vec::new() };
+    let hello = Hello {
+        min: 1,
+        current: 9,
+        software: "wharf 9.0.0".into(),
+        encodings: Vec::new(),
+        features: Vec::new(),
+    };
     talk.open_as(hello, Request::Status { app: None }).await;
     assert!(matches!(talk.rest().await.last(), Some(ServerMessage::Reply { .. })));
     agent.is_as_new().await;

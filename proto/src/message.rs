@@ -29,7 +29,7 @@ use crate::{
     secret::{DatabasePassword, SecretChange},
     spec::BumpRule,
     terminal::{ConsoleRequest, ExecRequest, OutputStream, TerminalSize},
-    version::Hello,
+    version::{Feature, Hello},
 };
 use serde::{Deserialize, Serialize};
 
@@ -356,6 +356,16 @@ pub enum Request {
     /// A request of a newer client.
     #[serde(other)]
     Unknown,
+}
+
+impl Request {
+    /// What the agent must know for this, since it would be left out without a word by one that does not.
+    pub fn needs(&self) -> Option<Feature> {
+        match self {
+            Self::Deploy(deploy) if !deploy.spec.dump.is_empty() => Some(Feature::Dumps),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

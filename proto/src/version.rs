@@ -19,6 +19,30 @@ pub struct Hello {
     /// Pack encodings understood, best first.
     #[serde(default)]
     pub encodings: Vec<crate::message::PackEncoding>,
+    /// What it knows beside its protocol version.
+    #[serde(default)]
+    pub features: Vec<Feature>,
+}
+
+/// What came into a protocol version later, and what an older side would take no notice of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feature {
+    /// Databases that are dumped by commands of the project's own.
+    Dumps,
+    /// One that this build does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Feature {
+    /// What it is in `wharf.toml`.
+    pub fn section(self) -> &'static str {
+        match self {
+            Self::Dumps => "[[dump]]",
+            Self::Unknown => "a section of a newer version",
+        }
+    }
 }
 
 impl Hello {
@@ -29,6 +53,7 @@ impl Hello {
             current: CURRENT,
             software: software.into(),
             encodings: vec![crate::message::PackEncoding::Zip],
+            features: vec![Feature::Dumps],
         }
     }
 }
@@ -66,7 +91,7 @@ mod tests {
     use super::*;
 
     fn hello(software: &str, min: u32, current: u32) -> Hello {
-        Hello { min, current, software: software.into(), encodings: vec![] }
+        Hello { min, current, software: software.into(), encodings: vec![], features: vec![] }
     }
 
     #[test]

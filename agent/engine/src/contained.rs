@@ -9,7 +9,7 @@ use bollard::models::{
     RestartPolicyNameEnum,
 };
 use bollard::query_parameters::CreateContainerOptions;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use tokio::sync::oneshot;
 
 /// What covers a volume that the image declares and nobody is to write to.
@@ -99,9 +99,7 @@ impl Engine {
 
 fn body(spec: Contained<'_>, declared: &[String]) -> ContainerCreateBody {
     let mut mounts = spec.mounts;
-    let own: Vec<String> = mounts.iter().filter_map(|mount| mount.target.clone()).collect();
-    mounts
-        .extend(declared.iter().filter(|path| !own.contains(path)).map(|path| in_memory(path, COVER_BYTES)));
+    mounts.extend(covers(&mounts, declared));
     let memory = whole(spec.memory_bytes);
     ContainerCreateBody {
         image: Some(spec.image.to_owned()),
@@ -129,6 +127,15 @@ fn body(spec: Contained<'_>, declared: &[String]) -> ContainerCreateBody {
     }
 }
 
+/// What covers each path that the image declares and nothing else is mounted at. The engine takes `/data` and `/data/` for one.
+fn covers(own: &[Mount], declared: &[String]) -> Vec<Mount> {
+    let place = |path: &str| path.trim_end_matches('/').to_owned();
+    let taken: BTreeSet<String> = own.iter().filter_map(|mount| mount.target.as_deref()).map(place).collect();
+    let free: BTreeSet<String> =
+        declared.iter().map(|path| place(path)).filter(|path| !taken.contains(path)).collect();
+    free.iter().map(|path| in_memory(path, COVER_BYTES)).collect()
+}
+
 fn limited_log() -> HostConfigLogConfig {
     let options = [("max-size", LOG_SIZE), ("max-file", LOG_FILES)];
     HostConfigLogConfig {
@@ -148,4 +155,17 @@ pub(crate) fn in_memory(target: &str, bytes: u64) -> Mount {
 
 fn whole(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_ends_with_a_slash_is_covered_once() {
+        let declared = ["/data/db/", "/data/configdb/", "/data/configdb"].map(str::to_owned);
+        let covered = covers(&[in_memory("/data/db", 1)], &declared);
+        let targets: Vec<_> = covered.into_iter().filter_map(|mount| mount.target).collect();
+        assert_eq!(targets, ["/data/configdb"]);
+    }
 }

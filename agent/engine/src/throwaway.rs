@@ -11,8 +11,8 @@ const CPU_SHARES: i64 = 64;
 /// The least that there is, where the disk is wanted by all.
 const DISK_WEIGHT: u16 = 10;
 
-/// A container to be thrown away.
-#[derive(Debug, Clone)]
+/// A container to be thrown away. Not printed: the values of its environment may be secret.
+#[derive(Clone)]
 pub struct Throwaway {
     /// By ID.
     pub image: String,
@@ -20,7 +20,7 @@ pub struct Throwaway {
     /// `None`: the image's own.
     pub entrypoint: Option<Vec<String>>,
     pub command: Vec<String>,
-    /// `KEY=VALUE`; nothing secret that is worth anything outside the container.
+    /// `KEY=VALUE`; may be secret, where the container is to be like one of the app's.
     pub env: Vec<String>,
     /// As whom its program runs: `UID:GID`. `None`: the image's own.
     pub user: Option<String>,

@@ -51,8 +51,8 @@ pub async fn restore(job: &Job, planned: &Planned, backup: &BackupId) -> Result<
         .partition(|dump| dump.kind == DatabaseKind::Commands && !commands::comes_back_by_itself(dump));
     for dump in &by_hand {
         let text = format!(
-            "{} starts empty: without `restore` and `count` under [[dump]] nothing restores it by itself. Its dump is {} in the \
-            backup: wharf backup restore {} --to DIR",
+            "{} starts empty: without `restore`, and a `count` that told a table, under [[dump]] nothing restores it by itself. \
+            Its dump is {} in the backup: wharf backup restore {} --to DIR",
             dump.service(),
             dump.path,
             backup.short()
@@ -84,10 +84,18 @@ pub async fn restore(job: &Job, planned: &Planned, backup: &BackupId) -> Result<
             up(&job.agent.engine, &stack, services, limit, lines).await
         })
         .await?;
-    for (number, dump) in dumps.iter().enumerate() {
+    let mut places = Vec::new();
+    for dump in &dumps {
         let at = address(job, &stack, dump).await?;
+        // All before the first is restored: what one brings is not to be taken for what was there.
+        if dump.kind == DatabaseKind::Commands {
+            commands::holds_nothing(job, &at.container, dump).await?;
+        }
+        places.push((dump, at));
+    }
+    for (number, (dump, at)) in places.iter().enumerate() {
         let aside = own_name(job, "fresh", number);
-        restore_one(job, backup, dump, &at, &aside).await?;
+        restore_one(job, backup, dump, at, &aside).await?;
     }
     Ok(())
 }
@@ -126,9 +134,6 @@ async fn restore_one(
     aside: &str,
 ) -> Result<(), Failure> {
     let (agent, app) = (&job.agent, job.app());
-    if dump.kind == DatabaseKind::Commands {
-        commands::holds_nothing(job, &at.container, dump).await?;
-    }
     // One of MySQL's that holds tables cannot be set aside, and is not written over either: the load says so.
     let there = dump.kind == DatabaseKind::Postgres
         && at.names(agent, app).await?.contains(&dump.database)

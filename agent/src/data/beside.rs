@@ -141,8 +141,12 @@ pub async fn check(job: &Job, restored: &Restored, dump: &DumpReport) -> Result<
     passed(&dump.label, &lines.map_err(|e| e.failure())?)
 }
 
-/// The SQL by which the project itself checks a database, as `psql` takes it.
+/// The SQL by which the project itself checks a database, as `psql` takes it. A dump of another kind has none, also where its
+/// service is under `[[postgres]]` by now.
 pub fn check_sql(job: &Job, dump: &DumpReport) -> Option<String> {
+    if dump.kind != DatabaseKind::Postgres {
+        return None;
+    }
     let spec = job.spec.postgres.iter().find(|spec| database::is(spec, dump.service(), &dump.database))?;
     spec.check_sql.as_ref().map(|sql| format!("{}\n;\n", sql.trim_end().trim_end_matches(';')))
 }

@@ -3,7 +3,8 @@
 //! Such a server is started as the live one is: the same words, the same environment, in which its commands find who they are.
 //! It has no network and nothing of the live one's files: wherever that keeps data, this has a folder of its own.
 //!
-//! **Invariant**: a command that restores is run in such a server, or in one that was found to hold nothing; never in another.
+//! **Invariant**: a command that restores is run in such a server, or in one that was found to hold nothing
+//! before the first of its dumps was restored; never in another.
 
 use super::throwaway::{self, Server};
 use crate::failures;
@@ -85,10 +86,10 @@ pub fn can_be_tried(dump: &DumpReport) -> bool {
 }
 
 /// Whether the dump goes into a fresh server of the app's by itself: by a command that restores it, after one that counts has
-/// found nothing there.
+/// found nothing there. A count that never told a table is taken for no proof of that: it may be one that tells none.
 pub fn comes_back_by_itself(dump: &DumpReport) -> bool {
     let spec = spec_of(dump);
-    !spec.restore.is_empty() && !spec.count.is_empty()
+    !spec.restore.is_empty() && !spec.count.is_empty() && !dump.tables.is_empty()
 }
 
 /// What is asked in a server to learn whether it takes connections.
@@ -163,11 +164,10 @@ fn data_paths(live: Option<&ContainerFacts>, declared: Vec<String>) -> Vec<Strin
         MountSource::Bind(path) => Path::new(path).is_dir(),
         MountSource::Tmpfs => false,
     });
-    let all: BTreeSet<String> = mounted.map(|mount| mount.target.clone()).chain(declared).collect();
-    all.into_iter()
-        .map(|path| path.trim_end_matches('/').to_owned())
-        .filter(|path| !path.is_empty())
-        .collect()
+    let all = mounted.map(|mount| mount.target.clone()).chain(declared);
+    // One that ends with a slash is the same place.
+    let places: BTreeSet<String> = all.map(|path| path.trim_end_matches('/').to_owned()).collect();
+    places.into_iter().filter(|path| !path.is_empty()).collect()
 }
 
 /// A new folder that whoever the server runs as may write to; nobody else reaches it.
@@ -226,6 +226,7 @@ pub fn not_beside(dump: &DumpReport) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wharf_backup::TableRows;
 
     fn dump(ready: &[&str]) -> DumpReport {
         let spec = serde_json::json!({
@@ -252,6 +253,8 @@ mod tests {
         let mut dump = dump(&[]);
         assert!(can_be_tried(&dump) && !comes_back_by_itself(&dump));
         dump.commands.as_mut().unwrap().count = vec!["c".into()];
+        assert!(!comes_back_by_itself(&dump));
+        dump.tables = vec![TableRows::new("items", 0)];
         assert!(comes_back_by_itself(&dump));
         dump.commands.as_mut().unwrap().restore = vec![];
         assert!(!can_be_tried(&dump) && !comes_back_by_itself(&dump));
@@ -259,7 +262,7 @@ mod tests {
 
     #[test]
     fn paths_of_data_are_told_once() {
-        let paths = ["/data/db", "/data/configdb/", "/data/db"].map(str::to_owned).to_vec();
+        let paths = ["/data/db/", "/data/configdb/", "/data/db", "/"].map(str::to_owned).to_vec();
         assert_eq!(data_paths(None, paths), ["/data/configdb", "/data/db"]);
     }
 }

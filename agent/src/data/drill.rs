@@ -183,9 +183,9 @@ async fn restore_all(job: &Job, app: &AppRecord, known: &Known) -> Result<(), Fo
     }
     for (number, dump) in known.dumps.iter().enumerate().filter(|(_, dump)| !untried(dump)) {
         let image = image(job, app, dump).await.map_err(Found::Nothing)?;
-        let server = start(job, app, (number, dump), image).await.map_err(Found::Nothing)?;
+        let (server, alike) = start(job, app, (number, dump), image).await.map_err(Found::Nothing)?;
         crate::crash::point("drill.inside");
-        let tried = try_dump(job, &known.id, dump, &server).await;
+        let tried = try_dump(job, &known.id, dump, (&server, alike)).await;
         let removed = server.remove(job).await;
         tried?;
         removed.map_err(Found::Nothing)?;
@@ -193,19 +193,21 @@ async fn restore_all(job: &Job, app: &AppRecord, known: &Known) -> Result<(), Fo
     Ok(())
 }
 
-/// A throwaway server for a dump.
+/// A throwaway server for a dump, and whether it is started as one of its image is: of no kind that Wharf knows, it has the words
+/// and the environment of the live one, which may be of another image by now, or gone.
 async fn start(
     job: &Job,
     app: &AppRecord,
     (number, dump): (usize, &DumpReport),
     image: String,
-) -> Result<Server, Failure> {
+) -> Result<(Server, bool), Failure> {
     if dump.kind != DatabaseKind::Commands {
-        return throwaway::start(job, number, dump, image).await;
+        return Ok((throwaway::start(job, number, dump, image).await?, true));
     }
     let containers = super::task::containers(job, app).await?;
     let live = containers.iter().find(|container| container.service == dump.service());
-    commands::start(job, number, dump, image, live).await
+    let alike = live.is_some_and(|live| live.image_id == image);
+    Ok((commands::start(job, number, dump, image, live).await?, alike))
 }
 
 /// Has SQLite check the databases in the backup's volumes.
@@ -261,10 +263,23 @@ async fn lives(job: &Job, server: &Server) -> bool {
     container.is_some_and(|found| found.state == ContainerState::Running && !found.oom_killed)
 }
 
-async fn try_dump(job: &Job, backup: &BackupId, dump: &DumpReport, server: &Server) -> Result<(), Found> {
+async fn try_dump(
+    job: &Job,
+    backup: &BackupId,
+    dump: &DumpReport,
+    (server, alike): (&Server, bool),
+) -> Result<(), Found> {
     let into = LoadTarget { container: server.container.clone(), user: server.user.clone(), database: None };
     let report = match load(job, backup, &dump.label, into).await {
         Ok(report) => report,
+        Err(error @ (BackupError::DumpNotRestored { .. } | BackupError::DumpUnchecked { .. })) if !alike => {
+            let failure = error.failure().cause(format!(
+                "this proves nothing about the backup: {} does not run the image that it was dumped in, and the throwaway \
+                server was given its command and environment",
+                dump.service()
+            ));
+            return Err(Found::Nothing(failure));
+        }
         Err(error) if lives(job, server).await => return Err(Found::of(&error)),
         // A server that ended meanwhile, for want of memory say, proves nothing either way: what the backup holds was
         // read back before.

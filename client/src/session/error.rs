@@ -1,7 +1,11 @@
 //! Why a conversation failed.
 
 use std::time::Duration;
-use wharf_proto::{Failure, FailureKind, JobId, frame::FrameError, version::Mismatch};
+use wharf_proto::{
+    Failure, FailureKind, JobId,
+    frame::FrameError,
+    version::{Feature, Mismatch},
+};
 use wharf_ssh::Stage;
 
 /// Why a conversation failed.
@@ -20,6 +24,9 @@ pub enum SessionError {
     Silent { what: &'static str, waited: Duration },
     #[error("the server's agent and this wharf share no protocol version")]
     Version(#[source] Box<Mismatch>),
+    /// It would go on without what it does not know.
+    #[error("the server's agent, {software}, knows no {}, and would leave it out", needs.section())]
+    Older { software: String, needs: Feature },
     #[error("the server's answer cannot be read")]
     Frame(#[from] FrameError),
     #[error("the server answered {got} where {expected} was due")]
@@ -67,7 +74,7 @@ impl SessionError {
             Self::Broken { .. } | Self::Silent { .. } | Self::Lost { .. } | Self::Unknown { .. } => {
                 FailureKind::Unreachable
             }
-            Self::Version(_) | Self::Frame(_) => FailureKind::Unsupported,
+            Self::Version(_) | Self::Older { .. } | Self::Frame(_) => FailureKind::Unsupported,
             Self::Unexpected { .. } => FailureKind::Internal,
         }
     }
@@ -79,6 +86,7 @@ impl SessionError {
                     .into()
             }
             Self::Version(mismatch) => mismatch.remedy(),
+            Self::Older { .. } => "upgrade wharfd on the server; nothing was sent to it".into(),
             Self::Frame(_) => {
                 "is it wharfd that answers there? Otherwise upgrade wharf and wharfd to the same version"
                     .into()

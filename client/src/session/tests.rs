@@ -12,6 +12,7 @@ use wharf_proto::{
     Step,
     manifest::Chunk,
     message::{ClientMessage, PackEncoding, Reply, Request, ServerMessage},
+    spec::DumpSpec,
     version::Hello,
 };
 
@@ -102,13 +103,37 @@ async fn a_refusal_is_not_tried_again() {
 async fn sides_that_share_no_version_name_the_older_one() {
     let agent = Agent::default().then(|mut end| async move {
         end.message().await;
-        let hello = Hello { min: 7, current: 9, software: "wharfd 9".into(), encodings: vec![] };
+        let hello =
+            Hello { min: 7, current: 9, software: "wharfd 9".into(), encodings: vec![], features: vec![] };
         end.say(ServerMessage::Hello { hello }).await;
     });
     let error = agent.session().ask(Request::Status { app: None }).await.unwrap_err();
     let failure = Failure::from(error);
     assert_eq!(failure.exit_code(), 4);
     assert!(failure.hints[0].starts_with("upgrade wharf "), "{failure:?}");
+}
+
+#[tokio::test]
+async fn an_agent_that_knows_no_dumps_is_asked_for_none() {
+    let mut with_dump = deploy();
+    with_dump.spec.dump = vec![DumpSpec { service: "docs".into(), ..DumpSpec::default() }];
+    for (request, refused) in [(deploy(), false), (with_dump, true)] {
+        let agent = Agent::default().then(|mut end| async move {
+            end.message().await;
+            let hello = Hello { features: vec![], ..Hello::ours("wharfd 0.0.1") };
+            end.say(ServerMessage::Hello { hello }).await;
+        });
+        match agent.session().open(Request::Deploy(Box::new(request))).await.map(|_| ()) {
+            Ok(()) => assert!(!refused),
+            Err(error) => {
+                assert!(refused, "{error:?}");
+                let failure = Failure::from(error);
+                assert_eq!(failure.kind, FailureKind::Unsupported);
+                assert!(failure.message.contains("wharfd 0.0.1, knows no [[dump]]"), "{failure:?}");
+                assert!(failure.hints[0].starts_with("upgrade wharfd"), "{failure:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,25 +67,26 @@ pub(super) async fn count(
     }
 }
 
-/// Reads lines of `NAME COUNT`. A name may have spaces in it: the number is the last word.
+/// Reads lines of `NAME COUNT`. A name may have spaces in it: the number is the last word. What is wrong is told by the line's
+/// number: its text may be an error that a program wrote there, with a password in it.
 ///
 /// # Errors
 /// What is wrong with a line, in words.
 pub fn counts(answer: &[u8]) -> Result<Vec<TableRows>, String> {
     let text = std::str::from_utf8(answer).map_err(|_| "what it counted is not UTF-8".to_owned())?;
     let mut tables = BTreeMap::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let shown = || line.chars().take(80).collect::<String>();
+    let lines = text.lines().zip(1..).map(|(line, number)| (line.trim(), number));
+    for (line, number) in lines.filter(|(line, _)| !line.is_empty()) {
         let (name, digits) = line.rsplit_once(char::is_whitespace).unwrap_or((line, ""));
         let (name, rows) = (name.trim_end(), digits.parse::<u64>());
         let Ok(rows) = rows else {
-            return Err(format!("it wrote {:?}, where NAME COUNT is awaited", shown()));
+            return Err(format!("it wrote something else in line {number}, where NAME COUNT is awaited"));
         };
         if name.len() > NAME_BYTES || name.chars().any(char::is_control) {
-            return Err(format!("{:?} is no name of a table", shown()));
+            return Err(format!("it wrote no name of a table in line {number}"));
         }
         if tables.insert(name.to_owned(), rows).is_some() {
-            return Err(format!("it counted {name:?} twice"));
+            return Err(format!("it counted a table twice, again in line {number}"));
         }
         if tables.len() > TABLES {
             return Err(format!("it counted more than {TABLES} tables"));
@@ -159,6 +160,8 @@ mod tests {
             let said = counts(wrong).unwrap_err();
             assert!(said.contains(why), "{wrong:?}: {said}");
         }
+        let said = counts(b"items 1\n\ncould not connect to db://root:hunter2@host\n").unwrap_err();
+        assert!(said.contains("line 3") && !said.contains("hunter2"), "{said}");
     }
 
     #[test]

@@ -191,6 +191,11 @@ impl Checker<'_> {
                     format!("{service} is named under [[{other_section}]] already")
                 }
                 (Some(one), Some(two)) if one != two => continue,
+                (Some(_), Some(two)) if *section == "dump" => {
+                    instead =
+                        "give each [[dump]] of a service a name of its own, for example: name = \"people\"";
+                    format!("two [[dump]] of {service} have the name {two}")
+                }
                 (Some(one), Some(_)) => format!("the database {one} of {service} is named twice"),
                 (None, None) if *section == "redis" => {
                     instead = "keep one [[redis]] for it: all its databases are in one dump";

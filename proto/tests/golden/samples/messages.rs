@@ -13,7 +13,7 @@ use wharf_proto::spec::{
     MigrateSpec, MysqlSpec, OutsideSpec, PostgresSpec, ProbeSpec, RedisSpec, SecretsSpec, VerifySpec,
     VolumeMode, VolumeSpec,
 };
-use wharf_proto::version::Hello;
+use wharf_proto::version::{Feature, Hello};
 use wharf_proto::{BackupId, Digest, JobId, ReleaseId};
 
 variants!(CLIENT, client_variant, ClientMessage,
@@ -80,7 +80,7 @@ family!(Request, "request", REQUESTS, request_variant, requests());
 
 fn client_messages() -> Vec<[ClientMessage; 2]> {
     let open = |hello, person: &str, request| ClientMessage::Open { hello, person: person.into(), request };
-    let none = Hello { min: 1, current: 1, software: String::new(), encodings: vec![] };
+    let none = Hello { min: 1, current: 1, software: String::new(), encodings: vec![], features: vec![] };
     let ships = vec![
         [
             open(hello("wharf 0.1.0 (linux x86_64)"), "ada@laptop", Request::Releases { app: app() }),
@@ -327,7 +327,13 @@ pub fn app() -> wharf_proto::AppName {
 }
 
 pub fn hello(software: &str) -> Hello {
-    Hello { min: 1, current: 1, software: software.into(), encodings: vec![PackEncoding::Zip] }
+    Hello {
+        min: 1,
+        current: 1,
+        software: software.into(),
+        encodings: vec![PackEncoding::Zip],
+        features: vec![Feature::Dumps],
+    }
 }
 
 fn bump() -> BumpRule {
@@ -367,7 +373,7 @@ fn full_spec() -> AppSpec {
             service: "docs".into(),
             name: Some("notes".into()),
             dump: vec!["mongodump".into(), "--archive".into()],
-            check: vec!["mongorestore".into(), "--archive".into(), "--dryRun".into()],
+            check: vec!["check-archive".into(), "--whole".into()],
             restore: vec!["mongorestore".into(), "--archive".into()],
             ready: vec!["mongosh".into(), "--eval".into(), "db.hello()".into()],
             count: vec!["count-collections".into()],

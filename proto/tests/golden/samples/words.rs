@@ -10,6 +10,7 @@ use wharf_proto::message::PackEncoding;
 use wharf_proto::migration::MigrationState;
 use wharf_proto::plan::{ContainerAction, ImageAction};
 use wharf_proto::spec::VolumeMode;
+use wharf_proto::version::Feature;
 use wharf_proto::{FailureKind, Step};
 
 /// Every value of an enum without fields. The match is total: a new variant must be listed here, and then changes the golden.
@@ -29,6 +30,7 @@ values!(steps, Step: Plan, Backup, Build, Apply, Migrate, Start, Verify, Commit,
     Swap, Drill, Hook, Restart, Scale, Leave, Unknown);
 values!(levels, Level: Info, Warning, Unknown);
 values!(encodings, PackEncoding: Zip, Zstd, Unknown);
+values!(features, Feature: Dumps, Unknown);
 values!(images, ImageAction: Build, Reuse, Pull, Keep, Unknown);
 values!(containers, ContainerAction: Create, Recreate, Keep, Remove, Unknown);
 values!(volume_modes, VolumeMode: Live, Pause, Stop);
@@ -45,6 +47,7 @@ pub fn all() -> BTreeMap<&'static str, Vec<Value>> {
         ("container_action", words(containers())),
         ("disk_use", words(disk_uses())),
         ("failure_kind", words(failures())),
+        ("feature", words(features())),
         ("image_action", words(images())),
         ("level", words(levels())),
         ("migration_state", words(migrations())),
