@@ -24,7 +24,7 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 use wharf_engine::{AppLock, Supervisor};
 use wharf_proto::message::JobOptions;
-use wharf_proto::{AppName, Failure, FailureKind, JobId};
+use wharf_proto::{AppName, Failure, FailureKind, JobId, Outcome};
 
 /// How long a leftover child of a former agent may take to end. They are killed; this bounds how long that can hang.
 const CHILDREN_GONE_WITHIN: Duration = Duration::from_secs(60);
@@ -202,8 +202,7 @@ impl Queue {
 
     /// How long somebody waits who said `wait_seconds`.
     fn patience(&self, app: &AppName, wait_seconds: u32, rank: Rank) -> Duration {
-        let goes_first =
-            |holder: &Rank| *holder < rank || (rank == Rank::Look && holder.gives_way());
+        let goes_first = |holder: &Rank| *holder < rank || (rank == Rank::Look && holder.gives_way());
         let holder = self.holder(app, |holder| holder.rank).filter(goes_first);
         let least = match holder {
             Some(Rank::OwnDrill | Rank::Drill | Rank::House | Rank::Prune) => GIVES_WAY_WITHIN,
@@ -236,6 +235,18 @@ impl Seat {
     /// Cancelled when somebody wants a seat whose holder gives way.
     pub fn wanted(&self) -> CancellationToken {
         self.wanted.clone()
+    }
+
+    /// How a job of a kind that gives way ended: one that did is postponed, and has not failed.
+    pub fn gave_way(&self, outcome: Outcome) -> Outcome {
+        postponed_if(self.wanted.is_cancelled(), outcome)
+    }
+}
+
+fn postponed_if(wanted: bool, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Failed { failure } if wanted => Outcome::Postponed { failure },
+        outcome => outcome,
     }
 }
 

@@ -75,6 +75,18 @@ fn drills_and_prunes_give_way_and_the_agents_own_prune_to_every_app() {
     }
 }
 
+#[test]
+fn what_gave_way_is_postponed_and_has_not_failed() {
+    let failure = || Failure::new(FailureKind::Busy, "the prune gave way to another job");
+    let failed = || Outcome::Failed { failure: failure() };
+    let not_put_back = || Outcome::NotPutBack { failure: failure(), put_back: failure() };
+    let done = || Outcome::Done { summary: String::new() };
+    assert_eq!(postponed_if(true, failed()), Outcome::Postponed { failure: failure() });
+    assert_eq!(postponed_if(false, failed()), failed());
+    assert_eq!(postponed_if(true, not_put_back()), not_put_back());
+    assert_eq!(postponed_if(true, done()), done());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_queue_closes_when_nobody_is_in_it_and_opens_again_after_waiting_in_vain() {
     let queue = Queue::default();
