@@ -202,7 +202,7 @@ impl Queue {
 
     /// How long somebody waits who said `wait_seconds`.
     fn patience(&self, app: &AppName, wait_seconds: u32, rank: Rank) -> Duration {
-        let goes_first = |holder: &Rank| *holder < rank || (rank == Rank::Look && holder.gives_way());
+        let goes_first = |holder: &Rank| *holder < rank || (rank == Rank::Look && *holder != Rank::Change);
         let holder = self.holder(app, |holder| holder.rank).filter(goes_first);
         let least = match holder {
             Some(Rank::OwnDrill | Rank::Drill | Rank::House | Rank::Prune) => GIVES_WAY_WITHIN,
