@@ -89,7 +89,10 @@ pub async fn reuse(job: &Job, images: &BTreeMap<String, ReleaseImage>) -> Result
 }
 
 /// Takes away what a job that failed has built and pulled: its tags, and images that nothing else names.
-pub async fn discard(job: &Job) {
+///
+/// # Errors
+/// A name could not be given back. The release's own tags stay then: they tell whose image it means.
+pub async fn discard(job: &Job) -> Result<(), Failure> {
     let entries = job.agent.state.undo_entries::<Undo>(job.id).await.unwrap_or_default();
     let entries: Vec<Undo> = entries.into_iter().map(|entry| entry.undo).collect();
     if let Err(failure) = hold::release(job).await {
@@ -97,14 +100,20 @@ pub async fn discard(job: &Job) {
             .warn(format!("a container that was held for the backup does not run again: {failure}"))
             .await;
     }
-    if let Err(failure) = put_back::tags(job, &entries).await {
-        job.record.warn(format!("an image could not be given its old name back: {failure}")).await;
-    }
+    put_back::tags_with_patience(job, &entries).await.map_err(|failure| not_named_back(&failure))?;
     // A rollback's images belong to an earlier release, which keeps them.
     let earlier = job.agent.state.release(job.app(), job.release).await;
     if matches!(earlier, Ok(None)) {
         unpin(&job.agent, job.app(), job.release, entries).await;
     }
+    Ok(())
+}
+
+fn not_named_back(why: &Failure) -> Failure {
+    Failure::new(FailureKind::Environment, "an image could not be given its old name back")
+        .cause(why.to_string())
+        .hint("see what its name means now: docker image ls --no-trunc")
+        .hint("the next deploy that goes live names it anew; until then leave docker compose up and wharf scale alone")
 }
 
 /// Takes the release's own tags away; an image without another name and without a container goes with its tag.
