@@ -29,6 +29,13 @@ pub struct Images {
     pub inputs: BTreeMap<String, Digest>,
 }
 
+impl Images {
+    /// Whether an image is one of the release's under that name, which several services may share.
+    fn are_named(&self, reference: &str, id: &str) -> bool {
+        self.by_service.values().any(|image| image.reference == reference && image.id == id)
+    }
+}
+
 /// The tag that keeps a release's image.
 pub fn pin(app: &AppName, service: &str, release: ReleaseId) -> String {
     format!("{app}-{}:{release}", service.to_lowercase())
@@ -222,10 +229,51 @@ async fn build_one(
             if !by_itself && planned.pull {
                 refresh_bases(job, planned, service, &from).await;
             }
-            by_compose(job, planned, service, planned.pull && by_itself).await?
+            let id = by_compose(job, planned, service, planned.pull && by_itself).await?;
+            named_again(job, planned, service, images).await?;
+            id
         }
     };
+    for base in planned.made_from.get(&service.name).into_iter().flatten() {
+        still_ours(job, planned, service, base, images).await?;
+    }
     kept_if_equal(job, planned, service, id).await
+}
+
+/// Compose has built once more, and named, what else it needed: those names mean the release's images again.
+async fn named_again(
+    job: &Job,
+    planned: &Planned,
+    service: &Service,
+    images: &Images,
+) -> Result<(), Failure> {
+    let others = built_with(&planned.model, service).into_iter().filter(|other| other.name != service.name);
+    let ours = others.filter_map(|other| images.by_service.get_key_value(&other.name));
+    apply::retag(job, &ours.map(|(name, image)| (name.clone(), image.clone())).collect()).await
+}
+
+/// A `FROM` reads what a name means, and apps of one server may build under the same: what was made from another's image is
+/// none of this release.
+async fn still_ours(
+    job: &Job,
+    planned: &Planned,
+    service: &Service,
+    base: &str,
+    images: &Images,
+) -> Result<(), Failure> {
+    // Not built yet where they are made from each other.
+    let Some(ReleaseImage { reference, .. }) = images.by_service.get(base) else { return Ok(()) };
+    let now = job.agent.engine.image(reference).await.map_err(|e| failures::of_engine(&e))?;
+    let own = planned.model.image_reference(service) == *reference;
+    if own || now.is_some_and(|now| images.are_named(reference, &now.id)) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::Build,
+        format!("{reference}, which {} is made from, was given to another image meanwhile", service.name),
+    )
+    .cause("another app on the server builds under that name, or somebody did by hand")
+    .hint("give it a name of its own (image: in the Compose file), or deploy the apps one after the other"))
 }
 
 /// Fetches base images that are missing, or all with `--pull`; but for those that the project builds itself, since what a
@@ -339,6 +387,22 @@ fn build_failed(service: &Service, error: &BuildError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_under_a_name_that_services_share_is_ours_and_a_strangers_is_not() {
+        let image = |reference: &str, id: &str| ReleaseImage {
+            reference: reference.to_owned(),
+            id: id.to_owned(),
+            built: true,
+            pinned: None,
+        };
+        let by_service = [("base", "shop/base", "1"), ("tools", "shop/base", "2"), ("web", "shop-web", "3")];
+        let by_service = by_service.map(|(name, reference, id)| (name.to_owned(), image(reference, id)));
+        let images = Images { by_service: by_service.into(), inputs: BTreeMap::new() };
+        for (id, ours) in [("1", true), ("2", true), ("3", false), ("4", false)] {
+            assert_eq!(images.are_named("shop/base", id), ours, "{id}");
+        }
+    }
 
     #[test]
     fn compose_builds_what_a_service_takes_as_contexts_too() {
