@@ -30,6 +30,13 @@ pub struct Images {
 }
 
 impl Images {
+    /// A service's image is that of another, so it was made from the same.
+    fn made_as(&mut self, service: &str, other: &str) {
+        if let Some(inputs) = self.inputs.get(other).copied() {
+            self.inputs.insert(service.to_owned(), inputs);
+        }
+    }
+
     /// Whether an image is one of the release's under that name, which several services may share.
     fn are_named(&self, reference: &str, id: &str) -> bool {
         self.by_service.values().any(|image| image.reference == reference && image.id == id)
@@ -60,6 +67,7 @@ pub async fn build(job: &Job, work: &Work, planned: &Planned) -> Result<Images, 
                 let id = match twin {
                     Some((other, id)) => {
                         job.record.note(format!("{} is built as {other} is", service.name)).await;
+                        images.made_as(&service.name, &other);
                         id
                     }
                     None => build_one(job, work, planned, service, &mut images).await?,
@@ -402,6 +410,16 @@ mod tests {
         for (id, ours) in [("1", true), ("2", true), ("3", false), ("4", false)] {
             assert_eq!(images.are_named("shop/base", id), ours, "{id}");
         }
+    }
+
+    #[test]
+    fn services_that_share_a_build_have_its_inputs() {
+        let mut images = Images { by_service: BTreeMap::new(), inputs: BTreeMap::new() };
+        images.inputs.insert("web".to_owned(), Digest::of(b"on the new base"));
+        images.made_as("worker", "web");
+        images.made_as("cron", "built by Compose");
+        assert_eq!(images.inputs.get("worker"), images.inputs.get("web"));
+        assert_eq!(images.inputs.get("cron"), None);
     }
 
     #[test]
