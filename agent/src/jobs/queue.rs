@@ -158,6 +158,10 @@ impl Queue {
             if holder.rank == Rank::Change {
                 holders.values().filter(|other| other.rank == Rank::House).for_each(|h| h.wanted.cancel());
             }
+            // Nobody changed an app when it looked, and somebody does now.
+            if holder.rank == Rank::House && holders.values().any(|other| other.rank == Rank::Change) {
+                holder.wanted.cancel();
+            }
             holders.insert(app.clone(), holder);
         }
         open

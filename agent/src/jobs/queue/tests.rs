@@ -72,6 +72,10 @@ fn drills_and_prunes_give_way_and_the_agents_own_prune_to_every_app() {
         assert!(queue.enter(&blog, has_it) && queue.enter(&shop, holder(begins)));
         assert_eq!(wanted.is_cancelled(), ends, "{has:?}, and {begins:?} begins elsewhere");
         assert_eq!(queue.something_changes(), begins == Rank::Change);
+        let (queue, comes) = (Queue::default(), holder(has));
+        let wanted = comes.wanted.clone();
+        assert!(queue.enter(&shop, holder(begins)) && queue.enter(&blog, comes));
+        assert_eq!(wanted.is_cancelled(), ends, "{has:?} begins, and {begins:?} is there elsewhere");
     }
 }
 
