@@ -336,7 +336,7 @@ pub async fn take_as(agent: &Agent, app: &AppName, wait_seconds: u32, rank: Rank
             tokio::time::timeout(patience, place).await.map_err(|_| busy(agent, app, patience))?
         }
     };
-    seat(agent, app, place, rank).await
+    seat(agent, app, place, wait_seconds, rank).await
 }
 
 /// Takes the seat of `app` where nobody has it or waits for it; who gives way is told that it is wanted.
@@ -348,7 +348,7 @@ pub async fn take_if_free(agent: &Agent, app: &AppName, rank: Rank) -> Result<Op
         return Ok(None);
     }
     match agent.queue.line(app).turn.try_lock_owned() {
-        Ok(turn) => seat(agent, app, Place::Turn(turn), rank).await.map(Some),
+        Ok(turn) => seat(agent, app, Place::Turn(turn), 0, rank).await.map(Some),
         Err(_) => {
             agent.queue.want(app, rank);
             Ok(None)
@@ -356,7 +356,13 @@ pub async fn take_if_free(agent: &Agent, app: &AppName, rank: Rank) -> Result<Op
     }
 }
 
-async fn seat(agent: &Agent, app: &AppName, place: Place, rank: Rank) -> Result<Seat, Failure> {
+async fn seat(
+    agent: &Agent,
+    app: &AppName,
+    place: Place,
+    wait_seconds: u32,
+    rank: Rank,
+) -> Result<Seat, Failure> {
     let wanted = CancellationToken::new();
     let (entered, lock) = match &place {
         // The other has both.
@@ -369,8 +375,9 @@ async fn seat(agent: &Agent, app: &AppName, place: Place, rank: Rank) -> Result<
             let entered = Entered { app: app.clone(), queue: Arc::clone(&agent.queue) };
             if rank >= Rank::Look {
                 let left = agent.queue.line(app).beside;
-                let left = tokio::time::timeout(LOOK_ENDS_WITHIN, left.lock_owned()).await;
-                left.map_err(|_| busy(agent, app, LOOK_ENDS_WITHIN))?;
+                let patience = LOOK_ENDS_WITHIN.max(Duration::from_secs(wait_seconds.into()));
+                let left = tokio::time::timeout(patience, left.lock_owned()).await;
+                left.map_err(|_| busy(agent, app, patience))?;
             }
             (Some(entered), Some(lock_file(agent, app).await?))
         }
