@@ -37,6 +37,9 @@ async fn who_looks_sits_beside_what_gives_way_and_beside_nobody_else() {
 fn drills_and_prunes_give_way_and_the_agents_own_prune_to_every_app() {
     let (blog, shop): (AppName, AppName) = ("blog".parse().unwrap(), "shop".parse().unwrap());
     for (has, wants, ends) in [
+        (Rank::OwnDrill, Rank::OwnDrill, false),
+        (Rank::OwnDrill, Rank::Drill, true),
+        (Rank::Drill, Rank::OwnDrill, false),
         (Rank::Drill, Rank::Drill, false),
         (Rank::Drill, Rank::House, true),
         (Rank::Drill, Rank::Chore, true),
