@@ -204,7 +204,7 @@ pub enum Outcome {
     NotPutBack { failure: Failure, put_back: Failure },
     /// A job that makes no release did what was asked.
     Done { summary: String },
-    /// A drill gave way to another job before it was done; it changed nothing and found nothing.
+    /// A drill or a prune gave way to another job before it was done; the app was not changed.
     Postponed { failure: Failure },
     /// One that a newer agent tells of and this build does not know.
     #[serde(other)]

@@ -118,15 +118,27 @@ async fn let_go_of_what_is_frozen(docker: &Docker, hold: &HoldRequest) -> Result
         return Ok(());
     }
     let inspected = docker.inspect_container(&hold.container, None::<InspectContainerOptions>);
-    let state = match timeout(CALL, inspected).await {
-        Ok(Ok(found)) => found.state.unwrap_or_default(),
+    let found = match timeout(CALL, inspected).await {
+        Ok(Ok(found)) => found,
         Ok(Err(error)) if is_not_frozen(&error) => return Ok(()),
         Ok(Err(error)) => return Err(said(&error)),
         Err(_) => return Err("the engine does not tell".to_owned()),
     };
+    let state = found.state.unwrap_or_default();
+    if state.paused == Some(true) {
+        // It has frozen it all the same, and late: let go behind its back, it would go on to call it paused.
+        match timeout(CALL, release_one(docker, hold)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) if is_not_frozen(&error) => {}
+            Ok(Err(error)) => return Err(said(&error)),
+            Err(_) => return Err("the engine does not let go".to_owned()),
+        }
+    }
     let pid = state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0);
     let Some(pid) = pid else { return Ok(()) };
-    thaw(&hold.container, pid).map(drop).map_err(|error| error.to_string())
+    // Its control group has its ID, and who asked may have said its name.
+    let container = found.id.as_deref().unwrap_or(&hold.container);
+    thaw(container, pid).map(drop).map_err(|error| error.to_string())
 }
 
 /// How often a busy container is tried to be frozen, by what the engine said.

@@ -56,7 +56,7 @@ impl Chore {
         match self {
             Self::Backup => Rank::Chore,
             Self::House => Rank::House,
-            Self::Drill => Rank::Drill,
+            Self::Drill => Rank::OwnDrill,
         }
     }
 

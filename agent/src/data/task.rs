@@ -114,7 +114,8 @@ async fn carry_out(job: &Job, app: &AppRecord, task: &Task) -> Outcome {
     if let Task::Drill { backup } = task {
         return drill_unless_wanted(job, app, backup).await;
     }
-    ended(job, do_it(job, app, task).await).await
+    let outcome = ended(job, do_it(job, app, task).await).await;
+    if *task == Task::House { job.seat.gave_way(outcome) } else { outcome }
 }
 
 async fn do_it(job: &Job, app: &AppRecord, task: &Task) -> Result<String, Failure> {
@@ -167,10 +168,7 @@ async fn drill_unless_wanted(job: &Job, app: &AppRecord, backup: &BackupId) -> O
         () = wanted.cancelled() => {
             let text = format!("the drill of backup {} gave way to another job", backup.short());
             let gave_way = Failure::new(FailureKind::Busy, text).hint("hold it again: wharf backup verify");
-            match recover::after_failure(job, gave_way).await {
-                Outcome::Failed { failure } => Outcome::Postponed { failure },
-                left => left,
-            }
+            job.seat.gave_way(recover::after_failure(job, gave_way).await)
         }
         result = drill::drill(job, app, backup) => ended(job, result).await,
     }

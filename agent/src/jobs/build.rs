@@ -29,6 +29,20 @@ pub struct Images {
     pub inputs: BTreeMap<String, Digest>,
 }
 
+impl Images {
+    /// A service's image is that of another, so it was made from the same.
+    fn made_as(&mut self, service: &str, other: &str) {
+        if let Some(inputs) = self.inputs.get(other).copied() {
+            self.inputs.insert(service.to_owned(), inputs);
+        }
+    }
+
+    /// Whether an image is one of the release's under that name, which several services may share.
+    fn are_named(&self, reference: &str, id: &str) -> bool {
+        self.by_service.values().any(|image| image.reference == reference && image.id == id)
+    }
+}
+
 /// The tag that keeps a release's image.
 pub fn pin(app: &AppName, service: &str, release: ReleaseId) -> String {
     format!("{app}-{}:{release}", service.to_lowercase())
@@ -53,6 +67,7 @@ pub async fn build(job: &Job, work: &Work, planned: &Planned) -> Result<Images, 
                 let id = match twin {
                     Some((other, id)) => {
                         job.record.note(format!("{} is built as {other} is", service.name)).await;
+                        images.made_as(&service.name, &other);
                         id
                     }
                     None => build_one(job, work, planned, service, &mut images).await?,
@@ -89,7 +104,10 @@ pub async fn reuse(job: &Job, images: &BTreeMap<String, ReleaseImage>) -> Result
 }
 
 /// Takes away what a job that failed has built and pulled: its tags, and images that nothing else names.
-pub async fn discard(job: &Job) {
+///
+/// # Errors
+/// A name could not be given back. The release's own tags stay then: they tell whose image it means.
+pub async fn discard(job: &Job) -> Result<(), Failure> {
     let entries = job.agent.state.undo_entries::<Undo>(job.id).await.unwrap_or_default();
     let entries: Vec<Undo> = entries.into_iter().map(|entry| entry.undo).collect();
     if let Err(failure) = hold::release(job).await {
@@ -97,14 +115,20 @@ pub async fn discard(job: &Job) {
             .warn(format!("a container that was held for the backup does not run again: {failure}"))
             .await;
     }
-    if let Err(failure) = put_back::tags(job, &entries).await {
-        job.record.warn(format!("an image could not be given its old name back: {failure}")).await;
-    }
+    put_back::tags_with_patience(job, &entries).await.map_err(|failure| not_named_back(&failure))?;
     // A rollback's images belong to an earlier release, which keeps them.
     let earlier = job.agent.state.release(job.app(), job.release).await;
     if matches!(earlier, Ok(None)) {
         unpin(&job.agent, job.app(), job.release, entries).await;
     }
+    Ok(())
+}
+
+fn not_named_back(why: &Failure) -> Failure {
+    Failure::new(FailureKind::Environment, "an image could not be given its old name back")
+        .cause(why.to_string())
+        .hint("see what its name means now: docker image ls --no-trunc")
+        .hint("the next deploy that goes live names it anew; until then leave docker compose up and wharf scale alone")
 }
 
 /// Takes the release's own tags away; an image without another name and without a container goes with its tag.
@@ -213,10 +237,51 @@ async fn build_one(
             if !by_itself && planned.pull {
                 refresh_bases(job, planned, service, &from).await;
             }
-            by_compose(job, planned, service, planned.pull && by_itself).await?
+            let id = by_compose(job, planned, service, planned.pull && by_itself).await?;
+            named_again(job, planned, service, images).await?;
+            id
         }
     };
+    for base in planned.made_from.get(&service.name).into_iter().flatten() {
+        still_ours(job, planned, service, base, images).await?;
+    }
     kept_if_equal(job, planned, service, id).await
+}
+
+/// Compose has built once more, and named, what else it needed: those names mean the release's images again.
+async fn named_again(
+    job: &Job,
+    planned: &Planned,
+    service: &Service,
+    images: &Images,
+) -> Result<(), Failure> {
+    let others = built_with(&planned.model, service).into_iter().filter(|other| other.name != service.name);
+    let ours = others.filter_map(|other| images.by_service.get_key_value(&other.name));
+    apply::retag(job, &ours.map(|(name, image)| (name.clone(), image.clone())).collect()).await
+}
+
+/// A `FROM` reads what a name means, and apps of one server may build under the same: what was made from another's image is
+/// none of this release.
+async fn still_ours(
+    job: &Job,
+    planned: &Planned,
+    service: &Service,
+    base: &str,
+    images: &Images,
+) -> Result<(), Failure> {
+    // Not built yet where they are made from each other.
+    let Some(ReleaseImage { reference, .. }) = images.by_service.get(base) else { return Ok(()) };
+    let now = job.agent.engine.image(reference).await.map_err(|e| failures::of_engine(&e))?;
+    let own = planned.model.image_reference(service) == *reference;
+    if own || now.is_some_and(|now| images.are_named(reference, &now.id)) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::Build,
+        format!("{reference}, which {} is made from, was given to another image meanwhile", service.name),
+    )
+    .cause("another app on the server builds under that name, or somebody did by hand")
+    .hint("give it a name of its own (image: in the Compose file), or deploy the apps one after the other"))
 }
 
 /// Fetches base images that are missing, or all with `--pull`; but for those that the project builds itself, since what a
@@ -330,6 +395,32 @@ fn build_failed(service: &Service, error: &BuildError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_under_a_name_that_services_share_is_ours_and_a_strangers_is_not() {
+        let image = |reference: &str, id: &str| ReleaseImage {
+            reference: reference.to_owned(),
+            id: id.to_owned(),
+            built: true,
+            pinned: None,
+        };
+        let by_service = [("base", "shop/base", "1"), ("tools", "shop/base", "2"), ("web", "shop-web", "3")];
+        let by_service = by_service.map(|(name, reference, id)| (name.to_owned(), image(reference, id)));
+        let images = Images { by_service: by_service.into(), inputs: BTreeMap::new() };
+        for (id, ours) in [("1", true), ("2", true), ("3", false), ("4", false)] {
+            assert_eq!(images.are_named("shop/base", id), ours, "{id}");
+        }
+    }
+
+    #[test]
+    fn services_that_share_a_build_have_its_inputs() {
+        let mut images = Images { by_service: BTreeMap::new(), inputs: BTreeMap::new() };
+        images.inputs.insert("web".to_owned(), Digest::of(b"on the new base"));
+        images.made_as("worker", "web");
+        images.made_as("cron", "built by Compose");
+        assert_eq!(images.inputs.get("worker"), images.inputs.get("web"));
+        assert_eq!(images.inputs.get("cron"), None);
+    }
 
     #[test]
     fn compose_builds_what_a_service_takes_as_contexts_too() {

@@ -16,8 +16,9 @@ use wharf_plan::facts::{ContainerFacts, ContainerState};
 use wharf_proto::{AppSpec, Failure, FailureKind, Outcome, Step};
 use wharf_state::{Phase, PhaseEvent};
 
-/// How often the old containers are brought up: the engine may still be busy with what an interrupted Compose asked of it.
-const RESTART_TRIES: u32 = 3;
+/// How often names are given back, and the old containers brought up: the engine may be starting, or still busy with what an
+/// interrupted Compose asked of it.
+const TRIES: u32 = 3;
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(3);
 
 /// Ends a job that failed, by what it had done until then.
@@ -27,12 +28,17 @@ pub async fn after_failure(job: &Job, failure: Failure) -> Outcome {
         Ok(None) | Err(_) => Phase::Changing,
     };
     match phase {
-        Phase::Preparing => {
-            super::build::discard(job).await;
-            Outcome::Failed { failure }
-        }
+        Phase::Preparing => before_any_change(job, failure).await,
         Phase::Committed | Phase::Done => Outcome::Released { release: job.release },
         Phase::Changing | Phase::PuttingBack => put_back(job, failure).await,
+    }
+}
+
+/// Ends a job that failed before it changed anything but what names of images mean.
+pub async fn before_any_change(job: &Job, failure: Failure) -> Outcome {
+    match super::build::discard(job).await {
+        Ok(()) => Outcome::Failed { failure },
+        Err(put_back) => Outcome::NotPutBack { failure, put_back },
     }
 }
 
@@ -41,7 +47,9 @@ async fn put_back(job: &Job, failure: Failure) -> Outcome {
         return Outcome::NotPutBack { failure, put_back: failures::of_state(&error) };
     }
     let result = job.record.step(Step::PutBack, everything(job)).await;
-    super::build::discard(job).await;
+    if let Err(failure) = super::build::discard(job).await {
+        job.record.warn(failure.to_string()).await;
+    }
     match result {
         Ok(live) => Outcome::PutBack { failure, live },
         Err(put_back) => Outcome::NotPutBack { failure, put_back: with_way_out(job, put_back).await },
@@ -93,6 +101,20 @@ async fn everything(job: &Job) -> Result<Option<wharf_proto::ReleaseId>, Failure
         restart(job, &spec, &project, &containers).await?;
     }
     Ok(live)
+}
+
+/// As [`tags`], again and again for a while: that the engine does not answer may be why the job failed.
+///
+/// # Errors
+/// As for [`tags`], where it goes on.
+pub async fn tags_with_patience(job: &Job, entries: &[Undo]) -> Result<(), Failure> {
+    for _ in 1..TRIES {
+        if tags(job, entries).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(TRY_AGAIN_AFTER).await;
+    }
+    tags(job, entries).await
 }
 
 /// Gives names back to the images that had them. An image that has none then goes: it is one that the job was killed with
@@ -169,7 +191,7 @@ async fn restart(job: &Job, spec: &AppSpec, project: &str, before: &[ContainerFa
     let replaced: BTreeSet<String> =
         now.iter().filter(|c| !before.iter().any(|b| b.id == c.id)).map(|c| c.service.clone()).collect();
     let timeout = Duration::from_secs(spec.verify.start_timeout_seconds.into());
-    for left in (0..RESTART_TRIES).rev() {
+    for left in (0..TRIES).rev() {
         let mut services = start::divergent(engine, &stack, &replaced).await?;
         services.retain(|service| ran.contains(service) || replaced.contains(service));
         if services.is_empty() {

@@ -24,7 +24,7 @@ use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 use wharf_engine::{AppLock, Supervisor};
 use wharf_proto::message::JobOptions;
-use wharf_proto::{AppName, Failure, FailureKind, JobId};
+use wharf_proto::{AppName, Failure, FailureKind, JobId, Outcome};
 
 /// How long a leftover child of a former agent may take to end. They are killed; this bounds how long that can hang.
 const CHILDREN_GONE_WITHIN: Duration = Duration::from_secs(60);
@@ -158,6 +158,10 @@ impl Queue {
             if holder.rank == Rank::Change {
                 holders.values().filter(|other| other.rank == Rank::House).for_each(|h| h.wanted.cancel());
             }
+            // Nobody changed an app when it looked, and somebody does now.
+            if holder.rank == Rank::House && holders.values().any(|other| other.rank == Rank::Change) {
+                holder.wanted.cancel();
+            }
             holders.insert(app.clone(), holder);
         }
         open
@@ -202,7 +206,7 @@ impl Queue {
 
     /// How long somebody waits who said `wait_seconds`.
     fn patience(&self, app: &AppName, wait_seconds: u32, rank: Rank) -> Duration {
-        let goes_first = |holder: &Rank| *holder < rank || (rank == Rank::Look && holder.gives_way());
+        let goes_first = |holder: &Rank| *holder < rank || (rank == Rank::Look && *holder != Rank::Change);
         let holder = self.holder(app, |holder| holder.rank).filter(goes_first);
         let least = match holder {
             Some(Rank::OwnDrill | Rank::Drill | Rank::House | Rank::Prune) => GIVES_WAY_WITHIN,
@@ -235,6 +239,18 @@ impl Seat {
     /// Cancelled when somebody wants a seat whose holder gives way.
     pub fn wanted(&self) -> CancellationToken {
         self.wanted.clone()
+    }
+
+    /// How a job of a kind that gives way ended: one that did is postponed, and has not failed.
+    pub fn gave_way(&self, outcome: Outcome) -> Outcome {
+        postponed_if(self.wanted.is_cancelled(), outcome)
+    }
+}
+
+fn postponed_if(wanted: bool, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Failed { failure } if wanted => Outcome::Postponed { failure },
+        outcome => outcome,
     }
 }
 
@@ -320,7 +336,7 @@ pub async fn take_as(agent: &Agent, app: &AppName, wait_seconds: u32, rank: Rank
             tokio::time::timeout(patience, place).await.map_err(|_| busy(agent, app, patience))?
         }
     };
-    seat(agent, app, place, rank).await
+    seat(agent, app, place, wait_seconds, rank).await
 }
 
 /// Takes the seat of `app` where nobody has it or waits for it; who gives way is told that it is wanted.
@@ -332,7 +348,7 @@ pub async fn take_if_free(agent: &Agent, app: &AppName, rank: Rank) -> Result<Op
         return Ok(None);
     }
     match agent.queue.line(app).turn.try_lock_owned() {
-        Ok(turn) => seat(agent, app, Place::Turn(turn), rank).await.map(Some),
+        Ok(turn) => seat(agent, app, Place::Turn(turn), 0, rank).await.map(Some),
         Err(_) => {
             agent.queue.want(app, rank);
             Ok(None)
@@ -340,7 +356,13 @@ pub async fn take_if_free(agent: &Agent, app: &AppName, rank: Rank) -> Result<Op
     }
 }
 
-async fn seat(agent: &Agent, app: &AppName, place: Place, rank: Rank) -> Result<Seat, Failure> {
+async fn seat(
+    agent: &Agent,
+    app: &AppName,
+    place: Place,
+    wait_seconds: u32,
+    rank: Rank,
+) -> Result<Seat, Failure> {
     let wanted = CancellationToken::new();
     let (entered, lock) = match &place {
         // The other has both.
@@ -353,8 +375,9 @@ async fn seat(agent: &Agent, app: &AppName, place: Place, rank: Rank) -> Result<
             let entered = Entered { app: app.clone(), queue: Arc::clone(&agent.queue) };
             if rank >= Rank::Look {
                 let left = agent.queue.line(app).beside;
-                let left = tokio::time::timeout(LOOK_ENDS_WITHIN, left.lock_owned()).await;
-                left.map_err(|_| busy(agent, app, LOOK_ENDS_WITHIN))?;
+                let patience = LOOK_ENDS_WITHIN.max(Duration::from_secs(wait_seconds.into()));
+                let left = tokio::time::timeout(patience, left.lock_owned()).await;
+                left.map_err(|_| busy(agent, app, patience))?;
             }
             (Some(entered), Some(lock_file(agent, app).await?))
         }

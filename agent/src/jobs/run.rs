@@ -232,10 +232,7 @@ async fn run(job: &Job, work: &Work) -> Outcome {
     }
     let ready = match prepare(job, work).await {
         Ok(ready) => ready,
-        Err(failure) => {
-            build::discard(job).await;
-            return Outcome::Failed { failure };
-        }
+        Err(failure) => return put_back::before_any_change(job, failure).await,
     };
     if let Err(failure) = job.agent.state.set_phase(job.id, PhaseEvent::Change).await {
         return Outcome::Failed { failure: failures::of_state(&failure) };

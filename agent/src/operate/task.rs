@@ -92,7 +92,10 @@ pub async fn start(
         };
         match ended {
             Ok(summary) => Outcome::Done { summary },
-            Err(failure) => scale::after_failure(&job, failure).await,
+            Err(failure) => {
+                let outcome = scale::after_failure(&job, failure).await;
+                if matches!(task, Task::Prune { .. }) { job.seat.gave_way(outcome) } else { outcome }
+            }
         }
     };
     tokio::spawn(run::conduct(job, steps, body, async |job, failure| {

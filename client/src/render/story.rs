@@ -194,7 +194,7 @@ impl Story {
             ),
             Outcome::Done { summary } => format!("{}\n", self.style.green(&clean(summary))),
             Outcome::Postponed { failure: why } => {
-                format!("{}It was not done, and nothing was changed.\n", self.failed(why))
+                format!("{}It was not done. The app was not changed.\n", self.failed(why))
             }
             Outcome::Unknown => format!(
                 "{}\nThe job ended in a way that this wharf is too old to know: upgrade it, then run `wharf deploy --attach {job}`.\n",

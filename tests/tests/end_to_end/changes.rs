@@ -75,12 +75,14 @@ fn a_dry_run_tells_the_plan_and_changes_nothing() {
     assert_eq!(world.laptop.wharf(&["releases", "--json"]).exits(0).json().len(), 1);
 }
 
-/// The image of `web` is what that of `api` is built from, by its name; Compose's order would be the other way round.
+/// The image of `web` is what that of `api` is built from, by its name; Compose's order would be the other way round. `twin`
+/// shares the build of `api`.
 fn made_from_each_other() -> World {
     let world = World::with_project("promote");
     let label = format!("LABEL {}={}\n", docker::APP_LABEL, world.app);
     let compose = "services:\n  api:\n    build: ./api\n    restart: unless-stopped\n    stop_grace_period: 1s\n    \
-                   ports: [\"127.0.0.1:${WEB_PORT}:8000\"]\n  web:\n    build: ./web\n    restart: unless-stopped\n    \
+                   ports: [\"127.0.0.1:${WEB_PORT}:8000\"]\n  twin:\n    build: ./api\n    restart: unless-stopped\n    \
+                   stop_grace_period: 1s\n  web:\n    build: ./web\n    restart: unless-stopped\n    \
                    stop_grace_period: 1s\n";
     world.laptop.write("docker-compose.yml", compose);
     let serve = "WORKDIR /srv\nCOPY site.txt .\nCMD [\"python3\", \"-m\", \"http.server\", \"8000\"]\n";

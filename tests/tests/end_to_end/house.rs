@@ -80,7 +80,10 @@ fn build_cache_stays_within_its_limit_and_a_deploy_does_not_wait_for_that() {
     let deploy = world.laptop.wharf_json(&["deploy", "--yes"]);
     let ended = prune.wait_for(|line| line["event"] == "finished");
     assert!(ended.to_string().contains("the prune gave way to another job"), "{ended}");
+    assert_eq!(ended["outcome"]["result"], "postponed", "{ended}");
     engine.go_on();
     assert_eq!((prune.finish(), deploy.finish()), (3, 0));
+    let status = world.laptop.wharf(&["status"]).exits(0).stdout;
+    assert!(!status.contains("failed"), "giving way is no failure: {status}");
     assert_eq!(images(), others, "an image of somebody else's is gone");
 }

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 /// Counting reads a database.
 const COUNT_LIMIT: Duration = Duration::from_secs(60);
-/// How long it may take until dropping begins: another prune may be under way, and one at a time drops.
+/// How long it may take to reach BuildKit.
+const REACH_LIMIT: Duration = Duration::from_secs(60);
+/// How long the first record may take of one step, since only then is anything told: it may be a large one, or another prune
+/// may be under way, and one at a time drops.
 const BEGIN_LIMIT: Duration = Duration::from_secs(60);
 
 /// What one step dropped.
@@ -43,16 +46,16 @@ impl Engine {
     /// before each whether whoever asked is still there.
     ///
     /// # Errors
-    /// BuildKit does not answer, or stops in between: what was dropped until then is gone.
+    /// BuildKit cannot be reached, or stops in between: what was dropped until then is gone.
     pub async fn drop_build_cache(&self, keep_bytes: u64, step: Duration) -> Result<Dropped, BuildError> {
         let keep = i64::try_from(keep_bytes).unwrap_or(i64::MAX);
         // No bound at all is written as 0, and means: keep nothing.
         let request = PruneRequest { reserved_space: keep, max_used_space: keep, ..PruneRequest::default() };
-        let beginning = async {
-            let mut client = control(wire::channel(&self.socket).await?);
-            Ok(client.prune(request).await.map_err(refused)?.into_inner())
+        let mut client = control(within(REACH_LIMIT, wire::channel(&self.socket)).await?);
+        let Ok(beginning) = tokio::time::timeout(BEGIN_LIMIT, client.prune(request)).await else {
+            return Ok(Dropped { bytes: 0, is_done: false });
         };
-        let mut records = within(BEGIN_LIMIT, beginning).await?;
+        let mut records = beginning.map_err(refused)?.into_inner();
         let mut bytes = 0;
         let dropping = async {
             while let Some(record) = records.message().await.map_err(refused)? {

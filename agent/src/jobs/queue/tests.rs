@@ -22,7 +22,7 @@ async fn who_looks_sits_beside_what_gives_way_and_beside_nobody_else() {
         let wanted = holder.as_ref().map(|holder| holder.wanted.clone());
         holder.into_iter().for_each(|holder| assert!(queue.enter(&blog, holder)));
         let waits = queue.patience(&blog, 0, Rank::Look) > Duration::ZERO;
-        assert_eq!(waits, sits, "{rank:?}");
+        assert_eq!(waits, rank.is_some_and(|rank| rank != Rank::Change), "{rank:?}");
         let place = queue.beside(&blog);
         assert_eq!(place.is_some(), sits, "{rank:?}");
         assert_eq!(queue.is_looked_at(), sits, "{rank:?}");
@@ -37,6 +37,9 @@ async fn who_looks_sits_beside_what_gives_way_and_beside_nobody_else() {
 fn drills_and_prunes_give_way_and_the_agents_own_prune_to_every_app() {
     let (blog, shop): (AppName, AppName) = ("blog".parse().unwrap(), "shop".parse().unwrap());
     for (has, wants, ends) in [
+        (Rank::OwnDrill, Rank::OwnDrill, false),
+        (Rank::OwnDrill, Rank::Drill, true),
+        (Rank::Drill, Rank::OwnDrill, false),
         (Rank::Drill, Rank::Drill, false),
         (Rank::Drill, Rank::House, true),
         (Rank::Drill, Rank::Chore, true),
@@ -72,7 +75,23 @@ fn drills_and_prunes_give_way_and_the_agents_own_prune_to_every_app() {
         assert!(queue.enter(&blog, has_it) && queue.enter(&shop, holder(begins)));
         assert_eq!(wanted.is_cancelled(), ends, "{has:?}, and {begins:?} begins elsewhere");
         assert_eq!(queue.something_changes(), begins == Rank::Change);
+        let (queue, comes) = (Queue::default(), holder(has));
+        let wanted = comes.wanted.clone();
+        assert!(queue.enter(&shop, holder(begins)) && queue.enter(&blog, comes));
+        assert_eq!(wanted.is_cancelled(), ends, "{has:?} begins, and {begins:?} is there elsewhere");
     }
+}
+
+#[test]
+fn what_gave_way_is_postponed_and_has_not_failed() {
+    let failure = || Failure::new(FailureKind::Busy, "the prune gave way to another job");
+    let failed = || Outcome::Failed { failure: failure() };
+    let not_put_back = || Outcome::NotPutBack { failure: failure(), put_back: failure() };
+    let done = || Outcome::Done { summary: String::new() };
+    assert_eq!(postponed_if(true, failed()), Outcome::Postponed { failure: failure() });
+    assert_eq!(postponed_if(false, failed()), failed());
+    assert_eq!(postponed_if(true, not_put_back()), not_put_back());
+    assert_eq!(postponed_if(true, done()), done());
 }
 
 #[tokio::test(start_paused = true)]

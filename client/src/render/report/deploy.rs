@@ -76,7 +76,9 @@ fn in_words(outcome: &Outcome) -> String {
             "FAILED, and what ran before could NOT be put back: a person is needed".to_owned()
         }
         Outcome::Done { summary } => summary.clone(),
-        Outcome::Postponed { .. } => "postponed: it gave way to another job, and changed nothing".to_owned(),
+        Outcome::Postponed { .. } => {
+            "postponed: it gave way to another job; the app was not changed".to_owned()
+        }
         Outcome::Unknown => tables::outcome(outcome),
     }
 }
