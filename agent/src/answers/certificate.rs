@@ -1,8 +1,8 @@
 //! Until when the certificates are valid that the app's hosts show: for `wharf doctor`, which looks, and for `wharf status`,
 //! which does not wait long.
 //!
-//! **Invariant**: only hosts that the deployed `wharf.toml` has under `[[health]]` are looked at. Nothing but the request that
-//! a probe makes is sent, and of the certificate nothing is believed but its date, which a wrong one may tell, too.
+//! **Invariant**: only hosts that the deployed `wharf.toml` has under `[[health]]` are looked at. Nothing but a request for `/`
+//! is sent, and of the certificate nothing is believed but its date, which a wrong one may tell, too.
 //!
 //! **Invariant**: however often somebody asks, one look at a host runs at a time.
 
@@ -11,19 +11,26 @@ mod validity;
 use futures_util::future::{BoxFuture, FutureExt, Shared, join_all};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use validity::not_after;
 use wharf_proto::certificate::CertificateFacts;
 use wharf_proto::spec::ProbeSpec;
 
 /// How long one host may take.
 const LOOK_WITHIN: Duration = Duration::from_secs(8);
-/// How long a status waits for it. The look goes on, and the next status has what came of it.
+/// How long a status waits for it, and is then content with what was seen before. The look goes on, and the next status has
+/// what came of it.
 const STATUS_WAITS: Duration = Duration::from_secs(2);
 /// How long a status believes what a host showed, and that it could not be looked at.
 const SHOWN_HOLDS: Duration = Duration::from_secs(600);
 const PROBLEM_HOLDS: Duration = Duration::from_secs(60);
+/// How long it is told while a new look runs.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+/// The same whoever did not wait any longer, so that one who watches is told once.
+const NO_ANSWER: &str = "it has not answered in time";
 /// The most hosts of one app that are looked at.
 const HOSTS: usize = 16;
 
@@ -36,19 +43,22 @@ pub struct Certificates(Arc<Mutex<BTreeMap<String, Seen>>>);
 
 type Look = Shared<BoxFuture<'static, Shown>>;
 
+#[derive(Clone)]
 struct Seen {
     began: Instant,
     look: Look,
+    /// What came of the look before.
+    before: Option<Shown>,
 }
 
 impl Certificates {
     /// What each host of these probes shows that is asked by HTTPS, as it is now.
     pub async fn look(&self, probes: &[ProbeSpec], now: Timestamp) -> Vec<CertificateFacts> {
         let looks = self.each(probes, Seen::is_running);
-        join_all(looks.into_iter().map(|(host, look)| async move { facts(host, look.await, now) })).await
+        join_all(looks.into_iter().map(|(host, seen)| async move { facts(host, seen.look.await, now) })).await
     }
 
-    /// The same within moments: what was seen shortly before counts, and who does not answer in time is told of as such.
+    /// The same within moments: what was seen shortly before counts, and of who does not answer in time what was seen last.
     /// The looks have begun when this returns.
     pub fn soon(
         &self,
@@ -56,34 +66,38 @@ impl Certificates {
         now: Timestamp,
     ) -> impl Future<Output = Vec<CertificateFacts>> + use<> {
         let looks = self.each(probes, Seen::holds);
-        join_all(looks.into_iter().map(move |(host, look)| async move {
-            let shown = tokio::time::timeout(STATUS_WAITS, look).await.unwrap_or_else(|_| {
-                Err(format!("it has not answered within {} seconds", STATUS_WAITS.as_secs()))
-            });
-            facts(host, shown, now)
+        join_all(looks.into_iter().map(move |(host, seen)| async move {
+            let shown = tokio::time::timeout(STATUS_WAITS, seen.look).await.ok().or(seen.before);
+            facts(host, shown.unwrap_or_else(|| Err(NO_ANSWER.to_owned())), now)
         }))
     }
 
-    fn each(&self, probes: &[ProbeSpec], will_do: fn(&Seen) -> bool) -> Vec<(String, Look)> {
+    fn each(&self, probes: &[ProbeSpec], will_do: fn(&Seen) -> bool) -> Vec<(String, Seen)> {
         let look = |(host, url): (String, _)| {
-            let look = self.seen(&host, url, will_do);
-            (host, look)
+            let seen = self.seen(&host, url, will_do);
+            (host, seen)
         };
         hosts(probes).into_iter().map(look).collect()
     }
 
     /// A look that will do, or a new one, which goes on when nobody waits for it any more.
-    fn seen(&self, host: &str, url: reqwest::Url, will_do: fn(&Seen) -> bool) -> Look {
+    fn seen(&self, host: &str, url: reqwest::Url, will_do: fn(&Seen) -> bool) -> Seen {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // No more are kept than the hosts that were asked about within the time that they hold.
-        all.retain(|_, seen| seen.holds());
-        if let Some(seen) = all.get(host).filter(|seen| will_do(seen)) {
-            return seen.look.clone();
+        // No more are kept than the hosts that were asked about within that time.
+        all.retain(|_, seen| seen.is_running() || seen.began.elapsed() < REMEMBERED);
+        let known = all.get(host);
+        if let Some(seen) = known.filter(|seen| will_do(seen)) {
+            return seen.clone();
         }
-        let look = expiry(url).boxed().shared();
-        all.insert(host.to_owned(), Seen { began: Instant::now(), look: look.clone() });
-        drop(tokio::spawn(look.clone()));
-        look
+        let before = known.and_then(|seen| seen.look.peek().cloned().or_else(|| seen.before.clone()));
+        // A look that has panicked would let everybody panic who asks for it later.
+        let shown = AssertUnwindSafe(expiry(url)).catch_unwind();
+        let look =
+            shown.map(|shown| shown.unwrap_or_else(|_| Err("the look broke off".into()))).boxed().shared();
+        let seen = Seen { began: Instant::now(), look, before };
+        all.insert(host.to_owned(), seen.clone());
+        drop(tokio::spawn(seen.look.clone()));
+        seen
     }
 }
 
@@ -102,7 +116,8 @@ impl Seen {
     }
 }
 
-/// The hosts of the probes that are asked by HTTPS, each with one of the addresses.
+/// The hosts of the probes that are asked by HTTPS, each with an address that has nothing but the host: whoever answers is
+/// not proven to be it, and what else is in a probe's address may be a secret.
 fn hosts(probes: &[ProbeSpec]) -> Vec<(String, reqwest::Url)> {
     let urls = probes.iter().filter_map(|probe| reqwest::Url::parse(&probe.url).ok());
     let hosts: BTreeMap<String, reqwest::Url> = urls
@@ -110,7 +125,9 @@ fn hosts(probes: &[ProbeSpec]) -> Vec<(String, reqwest::Url)> {
         .filter_map(|url| {
             let host = url.host_str()?;
             let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
-            Some((format!("{host}{port}"), url))
+            let host = format!("{host}{port}");
+            let url = reqwest::Url::parse(&format!("https://{host}/")).ok()?;
+            Some((host, url))
         })
         .collect();
     hosts.into_iter().take(HOSTS).collect()
@@ -134,7 +151,10 @@ async fn expiry(url: reqwest::Url) -> Result<Timestamp, String> {
         .tls_danger_accept_invalid_certs(true)
         .build()
         .map_err(|error| error.to_string())?;
-    let response = client.get(url).send().await.map_err(|error| innermost(&error))?;
+    let response = client.get(url).send().await.map_err(|error| match error.is_timeout() {
+        true => NO_ANSWER.to_owned(),
+        false => innermost(&error),
+    })?;
     let shown = response.extensions().get::<reqwest::tls::TlsInfo>();
     let certificate = shown.and_then(reqwest::tls::TlsInfo::peer_certificate);
     not_after(certificate.ok_or("it shows no certificate")?)
@@ -162,11 +182,12 @@ mod tests {
     async fn only_hosts_that_are_asked_by_https_are_looked_at() {
         let probes: Vec<ProbeSpec> = serde_json::from_value(serde_json::json!([
             {"url": "http://a.example/"}, {"url": "https://b.example/"}, {"url": "https://b.example/other"},
-            {"url": "https://b.example:8443/"}, {"url": "no address"},
+            {"url": "https://me:secret@b.example:8443/path?key=secret#part"}, {"url": "no address"},
         ]))
         .unwrap();
-        let names: Vec<String> = hosts(&probes).into_iter().map(|(host, _)| host).collect();
-        assert_eq!(names, ["b.example", "b.example:8443"]);
+        let asked: Vec<_> = hosts(&probes).into_iter().map(|(host, url)| (host, url.to_string())).collect();
+        let expected = [("b.example", "https://b.example/"), ("b.example:8443", "https://b.example:8443/")];
+        assert_eq!(asked, expected.map(|(host, url)| (host.to_owned(), url.to_owned())));
         let none = Certificates::default().soon(&probes[..1], Timestamp::UNIX_EPOCH).await;
         assert!(none.is_empty(), "{none:?}");
     }
@@ -183,10 +204,31 @@ mod tests {
         );
         assert_eq!(began.elapsed().as_secs(), STATUS_WAITS.as_secs());
         assert_eq!(one, two);
-        assert_eq!(one[0].problem.as_deref(), Some("it has not answered within 2 seconds"));
+        assert_eq!(one[0].problem.as_deref(), Some(NO_ANSWER));
         let _first = listener.accept().await.unwrap();
         let second = tokio::time::timeout(Duration::from_millis(10), listener.accept()).await;
         assert!(second.is_err(), "it was asked twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_seen_last_is_told_until_a_new_look_has_ended() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (probes, now) = ([probe(address)], Timestamp::UNIX_EPOCH);
+        let certificates = Certificates::default();
+        let look = futures_util::future::ready(Ok(now)).boxed().shared();
+        look.clone().await.unwrap();
+        let seen = Seen { began: Instant::now(), look, before: None };
+        certificates.0.lock().unwrap().insert(address.to_string(), seen);
+        tokio::time::advance(SHOWN_HOLDS).await;
+        // The new one waits for an answer.
+        assert_eq!(certificates.soon(&probes, now).await[0].expires, Some(now));
+        tokio::time::sleep(LOOK_WITHIN).await;
+        for _ in 0..2 {
+            let told = certificates.soon(&probes, now).await;
+            assert_eq!((told[0].expires, told[0].problem.as_deref()), (None, Some(NO_ANSWER)));
+            tokio::time::advance(PROBLEM_HOLDS).await;
+        }
     }
 
     #[tokio::test]

@@ -112,6 +112,10 @@ pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, 
     let backups = agent.state.backups(app).await.map_err(|e| failures::of_state(&e))?;
     let serving: Vec<_> = containers.into_iter().filter(|c| !c.one_off).collect();
     let scales = agent.state.scales(app).await.map_err(|e| failures::of_state(&e))?;
+    let scaled_to_zero = match scaled_to_zero(&scales, &serving) {
+        none if none.is_empty() => none,
+        none => still_there(agent, record, none).await?,
+    };
     let (uncovered, problems) = not_backed_up(agent, record, &serving).await?;
     let disk = disk(record.path.clone().into()).await;
     Ok(AppFacts {
@@ -132,7 +136,7 @@ pub(super) async fn look(agent: &Agent, record: &AppRecord) -> Result<AppFacts, 
         status: AppStatus {
             live: releases.into_iter().find(|release| release.live),
             warnings: Vec::new(),
-            scaled_to_zero: scaled_to_zero(&scales, &serving),
+            scaled_to_zero,
             containers: measured(agent, serving).await,
             last_backup: backups.first().map(|backup| backup.at),
             last_backup_proof: backups.first().map(|backup| backup.proof.clone()),
@@ -154,6 +158,19 @@ fn scaled_to_zero(scales: &[ServiceScale], containers: &[ContainerFacts]) -> Vec
     let gone = |service: &str| containers.iter().all(|container| container.service != service);
     let none = scales.iter().filter(|scale| scale.replicas == Some(0) && gone(&scale.service));
     none.map(|scale| scale.service.clone()).collect()
+}
+
+/// Those of the services that the live release has: what is set for one that is gone from the Compose files lasts.
+async fn still_there(
+    agent: &Agent,
+    record: &AppRecord,
+    services: Vec<String>,
+) -> Result<Vec<String>, Failure> {
+    let Some(live) = record.live else { return Ok(services) };
+    let live = agent.state.release(&record.app, live).await.map_err(|e| failures::of_state(&e))?;
+    // What was adopted does not tell which services it has.
+    let Some(live) = live.filter(|live| !live.inputs.is_empty()) else { return Ok(services) };
+    Ok(services.into_iter().filter(|service| live.inputs.contains_key(service)).collect())
 }
 
 /// The services of which one container is so, each once.

@@ -37,9 +37,10 @@ pub async fn check(
         return Err(Failure::new(FailureKind::NotFound, text).hint("deploy: wharf deploy"));
     }
     let model = compose::of(agent, &app.spec, &app.project, seat).model().await?;
+    let set = agent.state.scales(&app.app).await.map_err(|e| failures::of_state(&e))?;
     for change in changes {
         let service = &change.service;
-        if model.service(service).is_none() {
+        if model.service(service).is_none() && !forgets(change, &set) {
             let names: Vec<&str> = model.services().map(|service| service.name.as_str()).collect();
             return Err(Failure::new(FailureKind::NotFound, format!("there is no service called {service}"))
                 .hint(format!("name one of: {}", names.join(", "))));
@@ -61,6 +62,12 @@ pub async fn check(
     let asked: Vec<ServiceScale> = changes.iter().map(|change| change.applied_to(None)).collect();
     let refusals = check_scales(&model, &asked, &|reference| images.get(reference).cloned());
     refusals.first().map_or(Ok(()), |refusal| Err(refusal.to_failure()))
+}
+
+/// Whether nothing is left of what is set for a service, which may then be gone from the Compose files.
+fn forgets(change: &ScaleChange, set: &[ServiceScale]) -> bool {
+    let before = set.iter().find(|scale| scale.service == change.service);
+    before.is_some() && change.applied_to(before).is_empty()
 }
 
 /// Sets what was asked, brings the containers to it, and proves them healthy; a summary.
@@ -130,8 +137,10 @@ async fn bring(
     let stack = compose::in_place(job, project);
     let timeout = Duration::from_secs(job.spec.verify.start_timeout_seconds.into());
     // A limit can be changed on a container that runs, and cannot be taken from it: the Compose files' holds for a new one.
+    let model = stack.model().await?;
+    let there = services.iter().filter(|service| model.service(service).is_some()).cloned();
     let (anew, same): (BTreeSet<String>, BTreeSet<String>) =
-        services.iter().cloned().partition(|service| has_limit(from, service) && !has_limit(to, service));
+        there.partition(|service| has_limit(from, service) && !has_limit(to, service));
     for (services, recreate) in [(anew, Recreate::All), (same, Recreate::Nothing)] {
         if services.is_empty() {
             continue;
@@ -188,6 +197,23 @@ mod tests {
 
     fn scale(service: &str, replicas: Option<u32>, memory_bytes: Option<u64>) -> ServiceScale {
         ServiceScale { service: service.into(), replicas, memory_bytes }
+    }
+
+    #[test]
+    fn what_is_set_can_be_forgotten_where_nothing_else_is_asked() {
+        let set = [scale("worker", Some(0), None)];
+        let change = |service: &str, reset, replicas| ScaleChange {
+            service: service.into(),
+            reset,
+            replicas,
+            memory_bytes: None,
+        };
+        assert!(forgets(&change("worker", true, None), &set));
+        for other in
+            [change("worker", true, Some(1)), change("worker", false, None), change("db", true, None)]
+        {
+            assert!(!forgets(&other, &set), "{other:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use crate::agent::Agent;
 use crate::answers::no_such_app;
 use crate::failures;
+use std::path::Path;
 use wharf_access::Permit;
 use wharf_proto::{AppName, AppSpec, Failure, FailureKind};
 
@@ -32,15 +33,26 @@ pub async fn of(agent: &Agent, permit: &Permit, app: &AppName) -> Result<Describ
         return Ok(Described { spec: record.spec, path: record.path, project: record.project });
     }
     let file = agent.layout.before_first_deploy(app);
-    let read = failures::blocking(move || match std::fs::metadata(&file) {
-        Ok(found) if found.len() <= DESCRIPTION_BYTES => Ok(std::fs::read(&file).ok()),
-        _ => Ok(None),
-    });
-    let spec: AppSpec = read
+    let spec = failures::blocking(move || read(&file))
         .await?
-        .and_then(|text| serde_json::from_slice(&text).ok())
         .ok_or_else(|| no_such_app(app).hint("or set its secrets before that: wharf secrets set KEY"))?;
     Ok(Described { path: spec.path.clone(), project: app.to_string(), spec })
+}
+
+/// `None`: there is none.
+fn read(file: &Path) -> Result<Option<AppSpec>, Failure> {
+    let text = match std::fs::metadata(file) {
+        Ok(found) if found.len() > DESCRIPTION_BYTES => Err(std::io::ErrorKind::FileTooLarge.into()),
+        Ok(_) => std::fs::read(file),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => Err(error),
+    };
+    let spec = text.and_then(|text| Ok(serde_json::from_slice(&text)?));
+    spec.map(Some).map_err(|error| {
+        Failure::new(FailureKind::Environment, format!("cannot read {}", file.display()))
+            .cause(error.to_string())
+            .hint("look at its rights; or have it written anew by setting a secret: wharf secrets set KEY")
+    })
 }
 
 /// Keeps the description of an app, where it was not deployed yet.
@@ -61,4 +73,20 @@ pub async fn keep(agent: &Agent, spec: &AppSpec) -> Result<(), Failure> {
         })
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_that_cannot_be_read_is_none_that_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("before-first-deploy.json");
+        assert_eq!(read(&file), Ok(None));
+        std::fs::write(&file, "{}").unwrap();
+        assert_eq!(read(&file).unwrap_err().kind, FailureKind::Environment);
+        std::fs::File::create(&file).unwrap().set_len(DESCRIPTION_BYTES + 1).unwrap();
+        assert_eq!(read(&file).unwrap_err().kind, FailureKind::Environment);
+    }
 }

@@ -67,8 +67,9 @@ pub async fn change(
         if !request.options.dry_run {
             // There is no job, which would be kept back.
             locks::check(agent, &app).await?;
-            write(agent, talk, &spec, &edited.change).await?;
+            // First what may fail and changes nothing: a description without secrets does no harm.
             described::keep(agent, &spec).await?;
+            write(agent, talk, &spec, &edited.change).await?;
         }
         return Ok(Some(unneeded(&spec, &edited.change, stale)));
     };

@@ -12,7 +12,7 @@ use wharf_proto::{
 };
 
 /// What a line that tells of an error looks like.
-const ERRORS: &str = r"(?i)\b(error|exception|traceback|panic|panicked|fatal|critical)\b";
+pub(super) const ERRORS: &str = r"(?i)\b(error|exception|traceback|panic|panicked|fatal|critical)\b";
 /// Where counting ends.
 const COUNTED: u64 = 100_000;
 /// How long the server may take for the next line: it may have to read long.

@@ -126,8 +126,21 @@ struct Count<'a> {
     lines: u64,
 }
 
+/// The command that shows the very lines that were counted.
+fn to_read(args: &Args, pattern: &str) -> String {
+    let when = [("--since", &args.since), ("--until", &args.until)];
+    let when = when.into_iter().filter_map(|(name, when)| Some(format!("{name} {}", when.as_ref()?)));
+    let words = std::iter::once("wharf logs".to_owned())
+        .chain(args.services.iter().cloned())
+        .chain(args.all.then(|| "--all".to_owned()))
+        .chain(when)
+        .chain([format!("-n all --grep '{pattern}'")]);
+    words.collect::<Vec<_>>().join(" ")
+}
+
 async fn count(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     let config = context.config()?;
+    let to_read = to_read(&args, error_lines::ERRORS);
     let span = Span {
         app: (!args.all).then(|| config.spec.app.clone()),
         services: args.services,
@@ -148,10 +161,30 @@ async fn count(args: Args, context: &mut Context) -> Result<Exit, Failure> {
     if !errors.counts.is_empty() {
         let text = render::error_lines(&errors, &context.console.out_style);
         context.console.data(&text);
-        context.console.note(&format!("to read them: wharf logs -n all --grep '{}'", errors.pattern));
+        context.console.note(&format!("to read them: {to_read}"));
     }
     if errors.more {
         context.console.say("counting ended here: there are more");
     }
     Ok(Exit::DONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Logs {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn the_lines_that_were_counted_can_be_read() {
+        let told = |text: &str| to_read(&Logs::parse_from(text.split(' ')).args, "(?i)error");
+        insta::assert_snapshot!(told("logs --errors"), @"wharf logs -n all --grep '(?i)error'");
+        insta::assert_snapshot!(told("logs web db --errors --since 1h"), @"wharf logs web db --since 1h -n all --grep '(?i)error'");
+        insta::assert_snapshot!(told("logs --errors --all --since 2h --until 1h"), @"wharf logs --all --since 2h --until 1h -n all --grep '(?i)error'");
+    }
 }

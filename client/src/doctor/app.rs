@@ -42,13 +42,17 @@ fn containers(app: &AppFacts) -> Finding {
             format!("{} is {}", container.name, health.unwrap_or(&container.state))
         })
         .collect();
-    if status.containers.is_empty() && !status.scaled_to_zero.is_empty() {
-        let text = format!("{} is live, and {} scaled to 0", live.release, status.scaled_to_zero.join(", "));
-        return Finding::warning(CHECK, text, "bring them back: wharf scale SERVICE=1");
-    }
     if status.containers.is_empty() {
         let text = format!("{} is live, and it has no containers", live.release);
-        return Finding::failed(CHECK, text, "bring it back: wharf rollback, or wharf deploy");
+        // Of the services that were not scaled nothing is known: they may have gone by themselves.
+        return match status.scaled_to_zero.as_slice() {
+            [] => Finding::failed(CHECK, text, "bring it back: wharf rollback, or wharf deploy"),
+            none => Finding::failed(
+                CHECK,
+                format!("{text}; {} scaled to 0", none.join(", ")),
+                "bring it back: wharf rollback, or wharf deploy; what is scaled to 0: wharf scale SERVICE=1",
+            ),
+        };
     }
     if names.is_empty() {
         let containers = match status.containers.len() {

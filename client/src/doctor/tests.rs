@@ -278,7 +278,14 @@ fn containers_may_be_unwell_or_away() {
         let ail: Vec<_> = expected.map(|level| ("containers", level)).into_iter().collect();
         assert_eq!(ails(&found), ail, "{state}, {health:?}");
     }
-    assert_eq!(ails(&judged(|_, app| app.status.containers.clear())), [("containers", Level::Failed)]);
+    // That one service is to have no container says nothing of the others.
+    for none in [vec![], vec!["worker".to_owned()]] {
+        let found = judged(|_, app| {
+            app.status.containers.clear();
+            app.status.scaled_to_zero = none.clone();
+        });
+        assert_eq!(ails(&found), [("containers", Level::Failed)], "{none:?}");
+    }
     assert_eq!(ails(&judged(|_, app| app.status.live = None)), [("containers", Level::Warning)]);
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::process::{Command, Stdio};
-use wharf_tests::{Tls, World, docker};
+use wharf_tests::{Tls, World, await_that, docker};
 
 /// In place of a restart policy.
 const OWN_LOGGING: &str = "    logging: { driver: json-file, options: { max-size: 3m } }\n";
@@ -168,7 +168,12 @@ fn certificates(world: &mut World) {
     let host = format!("127.0.0.1:{}", tls.port);
     world.write_config(&format!("[[health]]\nurl = \"https://{host}/\"\nwithin_seconds = 10\n"));
     world.deploy(&[]).exits(0);
-    let status = world.laptop.wharf(&["status", "--json"]).exits(0).json();
+    let mut status = Vec::new();
+    // A status does not wait long for it; a later one has what came of it.
+    await_that("the certificate is seen", || {
+        status = world.laptop.wharf(&["status", "--json"]).exits(0).json();
+        status[0]["certificates"][0]["days_left"].is_i64()
+    });
     let [seen] = status[0]["certificates"].as_array().expect("a list").as_slice() else {
         panic!("{status:?}")
     };

@@ -137,7 +137,20 @@ fn scaled_no_more(world: &World) {
     assert!(shown().lines().any(|line| line.trim().starts_with("web      scaled to 0")), "{}", shown());
     let status = world.laptop.wharf(&["status", "--json"]).exits(0).json();
     assert_eq!(status[0]["scaled_to_zero"], serde_json::json!(["web"]));
+    // One that is gone from the Compose files is not told of, and what is set for it can be forgotten.
+    let compose = world.laptop.read("docker/docker-compose.prod.yml");
+    let (others, rest) = compose.split_once("\n  web:\n").expect("a web server");
+    let (_, volumes) = rest.split_once("\nvolumes:\n").expect("volumes at the end");
+    world.laptop.write("docker/docker-compose.prod.yml", format!("{others}\nvolumes:\n{volumes}"));
+    world.deploy(&[]).exits(0);
+    assert!(!shown().contains("scaled to 0"), "{}", shown());
+    let web = || world.laptop.wharf(&["scale"]).exits(0).stdout.contains("web");
+    assert!(web());
+    world.laptop.wharf(&["scale", "web=1", "--reset"]).exits(2);
     world.laptop.wharf(&["scale", "web", "--reset"]).exits(0);
+    assert!(!web());
+    world.laptop.write("docker/docker-compose.prod.yml", &compose);
+    world.deploy(&[]).exits(0);
     assert!(!shown().contains("scaled to 0"), "{}", shown());
     world.laptop.wharf(&["scale", "backend", "db", "--reset"]).exits(0);
     assert_eq!((limits(world, "backend"), limits(world, "db")), (vec![0], vec![0]));
