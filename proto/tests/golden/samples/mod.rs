@@ -7,6 +7,7 @@ pub mod events;
 pub mod messages;
 pub mod operate;
 pub mod plans;
+pub mod specs;
 pub mod terminal;
 pub mod words;
 
