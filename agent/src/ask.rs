@@ -80,7 +80,7 @@ async fn open(path: &Path, person: &str, request: Request) -> Result<(Conversati
     let (reader, writer) = stream.into_split();
     let (conversation, ends) = Conversation::over(reader, writer);
     let open = ClientMessage::Open {
-        hello: Hello::ours(concat!("wharfd ", env!("CARGO_PKG_VERSION"))),
+        hello: Box::new(Hello::ours(concat!("wharfd ", env!("CARGO_PKG_VERSION")))),
         person: person.to_owned(),
         request,
     };

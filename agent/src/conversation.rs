@@ -190,7 +190,7 @@ async fn converse(agent: &Agent, guest: &Guest, talk: &mut Talk) -> Result<Optio
     let ours = Hello::ours(concat!("wharfd ", env!("CARGO_PKG_VERSION")));
     talk.say(&ServerMessage::Hello { hello: ours.clone() }).await?;
     version::negotiate(&ours, &hello)
-        .map_err(|e| Failure::from_error(FailureKind::Unsupported, &e).hint(e.remedy()))?;
+        .map_err(|e| Failure::from_error(FailureKind::Unsupported, &*e).hint(e.remedy()))?;
     let grant = guest.grant.as_ref().map_err(Failure::clone)?;
     talk.who = Arc::new(Who::introduced(guest, &person));
     let permit = authorise(grant, &request).map_err(|denied| {

@@ -44,7 +44,7 @@ pub use reply::Reply;
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientMessage {
     Open {
-        hello: Hello,
+        hello: Box<Hello>,
         /// Who sits at the laptop, for the audit: `name@host`. Not trusted for any decision.
         person: String,
         request: Request,

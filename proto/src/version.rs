@@ -78,10 +78,10 @@ impl Mismatch {
 ///
 /// # Errors
 /// [`Mismatch`] where the ranges do not meet.
-pub fn negotiate(ours: &Hello, theirs: &Hello) -> Result<u32, Mismatch> {
+pub fn negotiate(ours: &Hello, theirs: &Hello) -> Result<u32, Box<Mismatch>> {
     let version = ours.current.min(theirs.current);
     if version < ours.min || version < theirs.min {
-        return Err(Mismatch { ours: ours.clone(), theirs: theirs.clone() });
+        return Err(Box::new(Mismatch { ours: ours.clone(), theirs: theirs.clone() }));
     }
     Ok(version)
 }

@@ -43,6 +43,7 @@ impl Talk {
     }
 
     pub async fn open_as(&mut self, hello: Hello, request: Request) {
+        let hello = Box::new(hello);
         self.say(&ClientMessage::Open { hello, person: "ada@laptop".into(), request }).await;
     }
 

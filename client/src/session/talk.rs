@@ -43,14 +43,13 @@ impl Session {
         let (tx, rx) = self.dial.dial().await?;
         let sent = Timestamp::now();
         let mut talk = Talk { tx, rx, unread: None, longer: Duration::ZERO };
-        let hello = Hello::ours(software());
+        let hello = Box::new(Hello::ours(software()));
         let needs = request.needs();
         let opening = ClientMessage::Open { hello: hello.clone(), person: self.person.clone(), request };
         talk.send(&opening).await?;
         match talk.next("its greeting", Some(HELLO_WITHIN)).await? {
             ServerMessage::Hello { hello: theirs } => {
-                version::negotiate(&hello, &theirs)
-                    .map_err(|error| SessionError::Version(Box::new(error)))?;
+                version::negotiate(&hello, &theirs).map_err(SessionError::Version)?;
                 if let Some(needs) = needs.filter(|needs| !theirs.features.contains(needs)) {
                     return Err(SessionError::Older { software: theirs.software, needs });
                 }
