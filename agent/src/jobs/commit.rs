@@ -4,6 +4,7 @@ use super::run::{Job, Ready};
 use super::{Source, Work};
 use crate::data::schema;
 use crate::failures;
+use crate::secrets::described;
 use wharf_proto::{AppName, Failure};
 use wharf_state::ReleaseRecord;
 
@@ -33,7 +34,9 @@ pub async fn commit(job: &Job, work: &Work, ready: Ready) -> Result<(), Failure>
         let recorded = state.record_release_schema(job.app(), job.release, shape).await;
         recorded.map_err(|e| failures::of_state(&e))?;
     }
-    state.commit_live(job.id, record).await.map_err(|e| failures::of_state(&e))
+    state.commit_live(job.id, record).await.map_err(|e| failures::of_state(&e))?;
+    described::forget(&job.agent, job.app()).await;
+    Ok(())
 }
 
 fn new_release(app: AppName, job: &Job, work: &Work, ready: Ready) -> ReleaseRecord {

@@ -75,6 +75,17 @@ pub async fn keep(agent: &Agent, spec: &AppSpec) -> Result<(), Failure> {
     .await
 }
 
+/// Drops the description of an app that is live: its release says how it is.
+pub async fn forget(agent: &Agent, app: &AppName) {
+    let file = agent.layout.before_first_deploy(app);
+    match tokio::fs::remove_file(&file).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(file = %file.display(), %error, "what nobody reads any more is left");
+        }
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

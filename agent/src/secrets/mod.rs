@@ -5,7 +5,7 @@
 //! - A change is written as Compose reads it: it is read back by Compose before anything is replaced ([`edit`]).
 //! - Where something runs with the old values, the change is a job with the undo, the checks and the outcome of a deploy.
 
-mod described;
+pub mod described;
 mod edit;
 mod list;
 mod password;

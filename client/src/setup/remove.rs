@@ -85,7 +85,7 @@ if [ -d "$state" ]; then
     rm -rf "$state/jobs" "$state/blobs" "$state/programs" "$state/docker" "$state/before-upgrade" "$state/before-upgrade.new"
     for app in "$state"/apps/*/; do
         [ -d "$app" ] || continue
-        rm -f "$app/lock" "$app/recovery.json" "$app/recovering.json"
+        rm -f "$app/lock" "$app/recovery.json" "$app/recovering.json" "$app/before-first-deploy.json"
         rmdir "$app" 2>/dev/null || true
     done
     rmdir "$state/apps" 2>/dev/null || true
