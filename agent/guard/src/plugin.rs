@@ -103,6 +103,7 @@ pub async fn serve(
                 });
             }
             Err(why) => {
+                // As in the proxy: out of descriptors, most likely, and nobody tells when some come back.
                 tracing::warn!(%why, "cannot take a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }

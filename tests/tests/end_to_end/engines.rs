@@ -178,8 +178,9 @@ fn redis_is_restored_over_what_is_live_also_when_killed() {
     redis_is_put_back_also_when_killed(&mut world, &id);
 }
 
-/// Where the agent is killed while Redis is put back, and where it is killed again when it goes on with that.
-const PUT_BACK_POINTS: &[(&str, Option<&str>)] = &[
+/// Where the agent is killed while the folder that was live is put back, and where it is killed again when it goes on with
+/// that.
+pub const PUT_BACK_POINTS: &[(&str, Option<&str>)] = &[
     ("put_back.before", None),
     ("put_back.stopped", Some("put_back.exchanged")),
     ("put_back.exchanged", Some("put_back.inside")),

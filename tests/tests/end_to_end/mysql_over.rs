@@ -1,6 +1,6 @@
 //! MariaDB over what is live: all of the backup's databases or nothing, also when the agent is killed. Part of R25.
 
-use super::engines::{Health, ROWS, sql, world};
+use super::engines::{Health, PUT_BACK_POINTS, ROWS, sql, world};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use wharf_tests::crash::points;
@@ -22,15 +22,6 @@ const POINTS: &[&str] = &[
 
 /// What runs in CI. `scripts/test --long` runs all.
 const SAMPLE: &[&str] = &["restore.inside", "swap.laid"];
-
-/// Where the agent is killed while what was live is put back, and where it is killed again when it goes on with that.
-const PUT_BACK_POINTS: &[(&str, Option<&str>)] = &[
-    ("put_back.before", None),
-    ("put_back.stopped", Some("put_back.exchanged")),
-    ("put_back.exchanged", Some("put_back.inside")),
-    ("put_back.inside", Some("put_back.started")),
-    ("put_back.after", None),
-];
 
 /// What was written after the backup.
 const LATER: &str = "DELETE FROM items; INSERT INTO items (name) VALUES ('later')";
