@@ -134,14 +134,8 @@ fn put_back(world: &mut World, id: &str) {
                 assert!(failed.stderr.contains("what was live is put back"), "{}", failed.stderr);
             }
             Some((point, again)) => {
-                world.server.restart(&[("WHARFD_CRASH_AT", point)]);
-                let client = world.laptop.wharf_json(&["backup", "restore", id, "--confirm", &world.app]);
-                world.server.wait_for_death();
-                client.kill();
-                if let Some(again) = again {
-                    world.server.dies_again(again);
-                }
-                world.server.restart(&[]);
+                let restore = ["backup", "restore", id, "--confirm", &world.app];
+                world.server.is_killed_at(point, again, &world.laptop, &restore);
             }
         }
         health.is_well.store(true, Ordering::SeqCst);
